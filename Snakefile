@@ -1,0 +1,34 @@
+# Single-cell protein localisation from image-level labels: raw fields in, results/submission.csv out.
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+# A configuration given on the command line stands alone: nothing of the default leaks into it.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/ingest.smk"
+include: "rules/folds.smk"
+include: "rules/train.smk"
+include: "rules/segment.smk"
+include: "rules/step1.smk"
+include: "rules/step2.smk"
+include: "rules/ensemble.smk"
+include: "rules/oof.smk"
+include: "rules/score.smk"
+
+
+onstart:
+    check_raw_data()
+
+
+rule all:
+    default_target: True
+    input:
+        rules.submission.input,
+        rules.score.input,
+        rules.oof.input,

@@ -1,0 +1,75 @@
+"""Time and memory a field of step 1, step 2 and the masks' text, on one core, with a network of random
+weights.
+
+Run: OMP_NUM_THREADS=1 python benchmarks/inference.py [--backbone seresnext50_32x4d --size 512 --fields 2
+--cells 22]
+"""
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from step1 import example
+
+from puzzlecell.cam import step1_scores, step1_shard
+from puzzlecell.config.network import NetworkSettings
+from puzzlecell.config.steps import Step1Settings, Step2Settings
+from puzzlecell.crops import step2_shard
+from puzzlecell.masks import encode_cells
+from puzzlecell.network import CamNetwork, save_network
+from puzzlecell.store import write_shard
+
+
+def peak_mb() -> float:
+    """Largest memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measured(name: str, fields: int, work: Callable[[], object]) -> None:
+    """Run and print CPU seconds a field, which other processes on the machine hardly change."""
+    start, wall = time.process_time(), time.perf_counter()
+    work()
+    cpu, wall = time.process_time() - start, time.perf_counter() - wall
+    print(
+        f"{name:34s} {cpu / fields:8.3f} CPU s a field ({wall / fields:.3f} s), peak memory {peak_mb():.0f} MB"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backbone", default="seresnext50_32x4d")
+    for name, default in (("size", 512), ("crop", 384), ("fields", 2), ("cells", 22), ("stride", 32)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    arguments = parser.parse_args()
+    size, count = arguments.size, arguments.fields
+    examples = [example(19, arguments.cells, size, seed) for seed in range(count)]
+    labels = np.stack([labels for _, _, labels in examples])
+    images = np.random.default_rng(0).integers(0, 256, (count, size, size, 4), np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        store, masks, model, out = (Path(folder) / n for n in ("s.h5", "m.h5", "m.safetensors", "o.parquet"))
+        ids = [f"field{number}" for number in range(count)]
+        write_shard(store, ids, {"images": images}, {})
+        write_shard(masks, ids, {"cells": labels}, {})
+        settings = NetworkSettings(
+            backbone=arguments.backbone, pretrained=False, output_stride=arguments.stride
+        )
+        classes = [str(number) for number in range(19)]
+        save_network(model, CamNetwork(settings, classes, size, arguments.crop))
+        one, two = Step1Settings(batch_size=4), Step2Settings(batch_size=8)
+        paths = (store, masks, [model], out)
+        measured(
+            "step 1, maps read (19 classes)", count, lambda: [step1_scores(*e, one, 18) for e in examples]
+        )
+        measured("step 1, all", count, lambda: step1_shard(*paths, one, negative=18))
+        measured("step 2, all, fixed scale", count, lambda: step2_shard(*paths, two))
+        enlarged = two.model_copy(update={"scale": "enlarged"})
+        measured("step 2, all, enlarged to the crop", count, lambda: step2_shard(*paths, enlarged))
+        measured("masks as text, 2048 x 2048", count, lambda: [encode_cells(m, 2048, 2048) for m in labels])
+
+
+if __name__ == "__main__":
+    main()

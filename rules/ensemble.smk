@@ -1,0 +1,55 @@
+rule ensemble:
+    input:
+        cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", [wildcards.ds]),
+        members=lambda wildcards: member_tables(wildcards.ds),
+        images=lambda wildcards: image_tables(wildcards.ds),
+        code=code("ensemble"),
+    output:
+        "results/cells/{ds}.parquet",
+    log:
+        "results/logs/ensemble/{ds}.log",
+    benchmark:
+        "results/benchmarks/ensemble/{ds}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings.ensemble.model_dump(),
+        negative=negative_index(),
+    message:
+        "Ensemble {wildcards.ds}"
+    script:
+        "../workflow/scripts/ensemble.py"
+
+
+rule submission:
+    input:
+        cells=expand("results/cells/{ds}.parquet", ds=TEST),
+        masks=per_shard("results/masks/{ds}/{sh}.h5", TEST),
+        labels=tables("labels", TEST),
+        store=per_shard("results/store/{ds}/{sh}.h5", TEST),
+        # Where the truth is known a submission comes with its score.
+        score=expand("results/score/{ds}.csv", ds=with_truth("test")),
+        code=code("submission"),
+    output:
+        "results/submission.csv",
+    log:
+        "results/logs/submission.log",
+    benchmark:
+        "results/benchmarks/submission.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        datasets=[[raw(ds, "labels"), raw(ds, "images")] for ds in TEST],
+        settings=settings.submission.model_dump(),
+    message:
+        "Write results/submission.csv"
+    script:
+        "../workflow/scripts/submission.py"

@@ -1,0 +1,28 @@
+rule split_folds:
+    input:
+        labels=tables("labels", settings.datasets_of("train", "additional")),
+        classes=settings.classes,
+        code=code("split_folds"),
+    output:
+        "results/folds/folds.csv",
+    log:
+        "results/logs/split_folds.log",
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        train={ds: raw(ds, "labels") for ds in settings.datasets_of("train")},
+        additional={ds: raw(ds, "labels") for ds in settings.datasets_of("additional")},
+        settings=settings.folds.model_dump(),
+    message:
+        "Split the training fields into folds"
+    script:
+        "../workflow/scripts/split_folds.py"
+
+
+rule folds:
+    input:
+        rules.split_folds.output,

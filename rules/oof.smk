@@ -1,0 +1,119 @@
+rule oof_fold:
+    input:
+        store=lambda wildcards: per_shard("results/store/{ds}/{sh}.h5", trained_on(wildcards)),
+        masks=lambda wildcards: per_shard("results/masks/{ds}/{sh}.h5", trained_on(wildcards)),
+        cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", trained_on(wildcards)),
+        models=lambda wildcards: [model_file(wildcards.model, wildcards.stage, wildcards.fold)],
+        folds="results/folds/folds.csv",
+        code=code("oof"),
+    output:
+        cells="results/oof/{model}/{stage}/fold{fold}.csv",
+        images="results/oof/{model}/{stage}/fold{fold}.images.csv",
+    log:
+        "results/logs/oof/{model}/{stage}/fold{fold}.log",
+    benchmark:
+        "results/benchmarks/oof/{model}/{stage}/fold{fold}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=480,
+        gpu=0 if settings.gpu == "cpu" else 1,
+    params:
+        settings=settings.step1.model_dump(),
+        datasets=trained_on,
+        fold=lambda wildcards: int(wildcards.fold),
+        negative=negative_index(),
+        gpu=settings.gpu,
+    message:
+        "Out-of-fold cells of {wildcards.model}, {wildcards.stage}, fold {wildcards.fold}"
+    script:
+        "../workflow/scripts/oof.py"
+
+
+rule holdout_stage:
+    input:
+        store=per_shard("results/store/{ds}/{sh}.h5", settings.datasets_of("holdout")),
+        masks=per_shard("results/masks/{ds}/{sh}.h5", settings.datasets_of("holdout")),
+        cells=per_shard("results/masks/{ds}/{sh}.cells.parquet", settings.datasets_of("holdout")),
+        models=models,
+        code=code("oof"),
+    output:
+        cells="results/oof/{model}/{stage}/holdout.csv",
+    log:
+        "results/logs/oof/{model}/{stage}/holdout.log",
+    benchmark:
+        "results/benchmarks/oof/{model}/{stage}/holdout.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=480,
+        gpu=0 if settings.gpu == "cpu" else 1,
+    params:
+        settings=settings.step1.model_dump(),
+        negative=negative_index(),
+        gpu=settings.gpu,
+    message:
+        "Holdout cells of {wildcards.model}, {wildcards.stage}"
+    script:
+        "../workflow/scripts/oof.py"
+
+
+rule join_holdout:
+    input:
+        tables=[f"results/oof/{model}/{stage}/holdout.csv" for model, stage in member_stages()],
+        code=code("holdout"),
+    output:
+        "results/oof/holdout.csv",
+    log:
+        "results/logs/oof/holdout.log",
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    message:
+        "Mean of the holdout tables"
+    script:
+        "../workflow/scripts/holdout.py"
+
+
+rule oof_metrics:
+    input:
+        images=lambda wildcards: expand("results/oof/{{model}}/{{stage}}/fold{fold}.images.csv", fold=FOLDS),
+        labels=lambda wildcards: tables("labels", trained_on(wildcards)),
+        classes=settings.classes,
+        code=code("oof_metrics"),
+    output:
+        metrics="results/oof/{model}/{stage}/metrics.csv",
+        thresholds="results/oof/{model}/{stage}/thresholds.csv",
+    log:
+        "results/logs/oof/{model}/{stage}/metrics.log",
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    message:
+        "Out-of-fold metrics of {wildcards.model}, {wildcards.stage}"
+    script:
+        "../workflow/scripts/oof_metrics.py"
+
+
+rule oof:
+    input:
+        [
+            f"results/oof/{model}/{stage}/{name}.csv"
+            for model, stage in member_stages()
+            for name in [*(f"fold{fold}" for fold in FOLDS), "metrics", "thresholds"]
+        ],
+
+
+rule holdout:
+    input:
+        "results/oof/holdout.csv" if settings.datasets_of("holdout") else [],

@@ -1,0 +1,28 @@
+rule step1:
+    input:
+        store="results/store/{ds}/{sh}.h5",
+        masks="results/masks/{ds}/{sh}.h5",
+        models=models,
+        code=code("step1"),
+    output:
+        cells="results/step1/{ds}/{model}.{stage}/{sh}.parquet",
+        images="results/step1/{ds}/{model}.{stage}/{sh}.images.parquet",
+    log:
+        "results/logs/step1/{ds}/{model}.{stage}/{sh}.log",
+    benchmark:
+        "results/benchmarks/step1/{ds}/{model}.{stage}/{sh}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=0 if settings.gpu == "cpu" else 1,
+    params:
+        negative=negative_index(),
+        settings=settings.step1.model_dump(),
+        gpu=settings.gpu,
+    message:
+        "Step 1 of {wildcards.model}, {wildcards.stage} on {wildcards.ds}, shard {wildcards.sh}"
+    script:
+        "../workflow/scripts/step1.py"

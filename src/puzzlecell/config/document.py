@@ -1,0 +1,113 @@
+"""The page docs/configuration.md, written from the settings themselves.
+
+Run: python -m puzzlecell.config.document > docs/configuration.md
+"""
+
+import inspect
+import types
+import typing
+from typing import Any
+
+from annotated_types import Ge, Gt, Le, Lt, MultipleOf
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from puzzlecell.config.workflow import Configuration
+
+HEAD = """# Configuration
+
+Every key of a configuration file. Keys that are not given keep their default; unknown keys are errors. All problems of
+a configuration are told at once, before anything runs. This page is written from the code by
+`python -m puzzlecell.config.document > docs/configuration.md`.
+
+A model's `network`, `input`, `seed` and `training`, and a stage's `training`, change single keys of the section
+`training` for that model or stage.
+"""
+
+
+def document() -> str:
+    """The page as Markdown: a table for each section, nested ones after the one that holds them."""
+    parts = [HEAD]
+    waiting: list[tuple[str, type[BaseModel]]] = [("", Configuration)]
+    seen: set[tuple[str, type[BaseModel]]] = set()
+    while waiting:
+        place, section = waiting.pop(0)
+        if (place, section) in seen:
+            continue
+        seen.add((place, section))
+        rows, inner = _rows(place, section)
+        waiting = inner + waiting
+        title = f"`{place}`" if place else "Top level"
+        parts += [f"## {title}\n", f"{inspect.cleandoc(section.__doc__ or '')}\n"]
+        parts += ["| key | default | values | |", "|---|---|---|---|", *rows, ""]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _rows(place: str, section: type[BaseModel]) -> tuple[list[str], list[tuple[str, type[BaseModel]]]]:
+    rows, inner = [], []
+    for name, field in section.model_fields.items():
+        path = f"{place}.{name}" if place else name
+        found = [(path + suffix, model) for suffix, model in _sections(field.annotation)]
+        inner += found
+        text = field.description or (
+            inspect.cleandoc(found[0][1].__doc__ or "").split("\n")[0] if found else ""
+        )
+        values = _values(field)
+        rows.append(
+            f"| `{name}` | {_default(field)} | {values} | {' '.join(text.split()).replace('|', '/')} |"
+        )
+    return rows, inner
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if value is PydanticUndefined:
+        return "required"
+    if isinstance(value, BaseModel):
+        return "see below"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return "`null`" if value is None else f"`{list(value) if isinstance(value, tuple) else value}`"
+
+
+def _values(field: FieldInfo) -> str:
+    options = [f"`{option}`" for option in _literals(field.annotation)]
+    signs = {
+        Ge: ("ge", "≥"),
+        Gt: ("gt", ">"),
+        Le: ("le", "≤"),
+        Lt: ("lt", "<"),
+        MultipleOf: ("multiple_of", "multiple of"),
+    }
+    limits = [
+        f"{sign} {getattr(mark, attribute):g}"
+        for mark in field.metadata
+        for kind, (attribute, sign) in signs.items()
+        if isinstance(mark, kind)
+    ]
+    return ", ".join(options + limits)
+
+
+def _literals(annotation: Any) -> list[Any]:
+    if typing.get_origin(annotation) is typing.Literal:
+        return list(typing.get_args(annotation))
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return [value for part in typing.get_args(annotation) for value in _literals(part)]
+    return []
+
+
+def _sections(annotation: Any) -> list[tuple[str, type[BaseModel]]]:
+    """Sections inside an annotation, with what stands between them and their key."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [("", annotation)]
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is dict:
+        return [(f".<name>{suffix}", model) for suffix, model in _sections(arguments[1])]
+    if origin in (list, tuple) and arguments:
+        return [(f"[]{suffix}", model) for suffix, model in _sections(arguments[0])]
+    return [found for part in arguments for found in _sections(part)]
+
+
+if __name__ == "__main__":
+    print(document(), end="")

@@ -1,0 +1,81 @@
+"""What is wrong with a configuration, in words that name the key and the nearest known one."""
+
+import difflib
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+
+def readable_problems(
+    error: ValidationError, model: type[BaseModel], prefix: Callable[[list], str] = lambda location: ""
+) -> list[str]:
+    """A line for each problem that pydantic found in `model`: where, what was found, what was expected.
+
+    prefix: gives the place in the file of the section that holds the key at a location (the keys to it).
+    """
+    lines = []
+    for entry in error.errors():
+        # Marks such as "dict[str,any]" or "[key]" that pydantic puts between the keys are not part of the file.
+        location = [part for part in entry["loc"] if part != "[key]" and not _is_mark(part)]
+        place = ".".join(filter(None, [prefix(location), *map(str, location)]))
+        if entry["type"] == "extra_forbidden":
+            known = _known_keys(model, location[:-1])
+            lines.append(f"{place}: unknown key{nearest(str(location[-1]), known)}")
+        elif entry["type"] == "missing":
+            lines.append(f"{place}: is missing")
+        elif entry["type"] == "value_error":
+            lines.append(f"{place}: {entry['ctx']['error']}" if place else str(entry["ctx"]["error"]))
+        else:
+            lines.append(f"{place}: found {entry['input']!r}; {_lower(entry['msg'])}")
+    return lines
+
+
+def _is_mark(part: object) -> bool:
+    return isinstance(part, str) and (
+        "[" in part or part in {"bool", "str", "int", "float"} or part.startswith("function-")
+    )
+
+
+def _known_keys(model: Any, location: list) -> list[str]:
+    """Keys of the section at `location` inside `model`, found by walking its annotations."""
+    annotation: Any = model
+    for part in location:
+        annotation = _inside(annotation, part)
+    section = _section_in(annotation)
+    return [] if section is None else [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _inside(annotation: Any, part: object) -> Any:
+    section = _section_in(annotation)
+    if section is not None and part in section.model_fields:
+        return section.model_fields[part].annotation
+    for candidate in (annotation, *typing.get_args(annotation)):
+        arguments = typing.get_args(candidate)
+        if typing.get_origin(candidate) in (dict, list, tuple) and arguments:
+            return arguments[-1] if typing.get_origin(candidate) is dict else arguments[0]
+    return None
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
+        found = [_section_in(argument) for argument in typing.get_args(annotation)]
+        return next((section for section in found if section is not None), None)
+    return None
+
+
+def nearest(name: object, known: typing.Iterable[str]) -> str:
+    """How to go on after an unknown name: the nearest known one, or all of them."""
+    known = [str(key) for key in known]
+    matches = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    if matches:
+        return f"; did you mean {matches[0]}?"
+    return f"; known are {', '.join(known)}" if known else ""
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,26 @@
+"""Files written whole: under a temporary name beside the target, then moved into place."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def written_whole(path: str | os.PathLike, durable: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; move it to `path` if the block succeeds, else remove it.
+
+    The temporary name keeps the suffix, since many writers choose their format by it. Parent folders are made.
+    durable: wait until the content is on the disk, so that a power cut leaves no empty file; slow for many files.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield temporary
+        if durable:
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,69 @@
+"""Cross-validation folds, stratified over several labels at once."""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+
+
+def split_fields(labels: pd.DataFrame, count: int, seed: int, group: str | None = None) -> pd.Series:
+    """Fold 1 ... `count` of each field (index ID of `labels`, one 0/1 column a class, rows in file order).
+
+    MultilabelStratifiedKFold of iterative-stratification (Sechidis et al. 2011), shuffled with `seed`. `group` is a
+    regular expression whose first group (or whole match) is shared by fields that must stay together, such as those
+    of one well; then groups are split, each with the union of its fields' labels.
+    """
+    if group is None:
+        keys = pd.Series(labels.index, index=labels.index)
+    else:
+        keys = pd.Series([_group_key(group, field_id) for field_id in labels.index], index=labels.index)
+    by_group = labels.groupby(keys, sort=False).max()
+    if len(by_group) < count:
+        raise ValueError(f"{len(by_group)} fields or groups cannot be split into {count} folds")
+    splitter = MultilabelStratifiedKFold(n_splits=count, shuffle=True, random_state=seed)
+    fold_of_group = pd.Series(0, index=by_group.index)
+    for fold, (_, held_out) in enumerate(
+        splitter.split(np.zeros(len(by_group)), by_group.to_numpy()), start=1
+    ):
+        fold_of_group.iloc[held_out] = fold
+    return keys.map(fold_of_group).astype(int)
+
+
+def assign_folds(
+    train: Mapping[str, pd.DataFrame],
+    additional: Mapping[str, pd.DataFrame],
+    count: int,
+    seed: int,
+    group: str | None = None,
+) -> pd.DataFrame:
+    """Folds of all training fields: a table `ID, dataset, fold`.
+
+    The data sets in `train` are split together. Each one in `additional` is split on its own with the same seed and
+    joined fold by fold, so that adding it leaves every earlier field in its fold.
+    """
+    parts = []
+    if train:
+        joined = pd.concat(train.values())
+        origin = np.repeat(list(train), [len(table) for table in train.values()])
+        parts.append((joined, origin))
+    parts += [(table, np.repeat(name, len(table))) for name, table in additional.items()]
+    tables = [
+        pd.DataFrame(
+            {
+                "ID": labels.index,
+                "dataset": origin,
+                "fold": split_fields(labels, count, seed, group).to_numpy(),
+            }
+        )
+        for labels, origin in parts
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _group_key(pattern: str, field_id: str) -> str:
+    match = re.search(pattern, field_id)
+    if match is None:
+        return field_id
+    return match.group(1) if match.groups() else match.group(0)

@@ -1,0 +1,132 @@
+"""Label tables: which classes a data set knows and which of them each field shows."""
+
+import ast
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+
+class LabelError(ValueError):
+    """A label table that cannot be used; the message lists every problem found in it."""
+
+
+def read_classes(path: str | os.PathLike) -> list[str]:
+    """Class names in the order of their index, from a CSV `index,name` with indices 0, 1, 2, ..."""
+    table = pd.read_csv(path, dtype={"name": str})
+    if list(table.columns) != ["index", "name"]:
+        raise LabelError(f"{path}: columns are {', '.join(table.columns)}; expected index,name")
+    if table["index"].tolist() != list(range(len(table))):
+        raise LabelError(f"{path}: the column index must count 0, 1, 2, ... without gaps")
+    if table["name"].duplicated().any() or table["name"].isna().any():
+        raise LabelError(f"{path}: every class needs a name of its own")
+    return table["name"].tolist()
+
+
+def probability_columns(classes: int) -> list[str]:
+    """Names of the probability columns of all tables: p00, p01, ..."""
+    return [f"p{number:02d}" for number in range(classes)]
+
+
+def read_ids(path: str | os.PathLike) -> pd.DataFrame:
+    """The table at `path` with every value as text. Raises LabelError if it has no ID, an empty or a double one."""
+    path = Path(path)
+    if not path.is_file():
+        raise LabelError(f"{path}: there is no such table; it must be a CSV with a column ID")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise LabelError(f"{path}: cannot be read as CSV: {error}") from error
+    if "ID" not in table:
+        raise LabelError(f"{path}: columns are {', '.join(table.columns)}; a column ID is missing")
+    problems = []
+    if len(table) == 0:
+        problems.append(f"{path}: the table has no rows")
+    if (table["ID"] == "").any():
+        rows = (np.flatnonzero(table["ID"] == "") + 2).tolist()
+        problems.append(f"{path}: no ID in line {_few(rows)}")
+    twice = table.loc[table["ID"].duplicated(), "ID"].unique().tolist()
+    if twice:
+        problems.append(f"{path}: ID more than once: {_few(twice)}")
+    if problems:
+        raise LabelError("\n".join(problems))
+    return table
+
+
+def read_labels(path: str | os.PathLike, classes: Sequence[str]) -> pd.DataFrame:
+    """Labels of a data set: a table with index ID and one uint8 column of 0 and 1 a class, named as the classes.
+
+    The CSV has a column `Label` with class numbers written `0|16` or `[0, 16]`, or else one column of 0 and 1 for
+    each class, by name. Raises LabelError naming every field whose labels are missing or unknown.
+    """
+    table = read_ids(path)
+    if "Label" in table:
+        hot, problems = _from_lists(path, table, len(classes))
+    else:
+        hot, problems = _from_columns(path, table, classes)
+    if problems:
+        raise LabelError("\n".join(problems))
+    return pd.DataFrame(hot, index=pd.Index(table["ID"], name="ID"), columns=list(classes))
+
+
+def _from_lists(path, table: pd.DataFrame, classes: int) -> tuple[np.ndarray, list[str]]:
+    hot = np.zeros((len(table), classes), dtype=np.uint8)
+    problems = []
+    for row, (field_id, text) in enumerate(zip(table["ID"], table["Label"], strict=True)):
+        numbers = _parse_numbers(text)
+        if not numbers:
+            problems.append(
+                f"{path}: field {field_id} has label {text!r}; expected class numbers such as 0|16 or [0, 16]"
+            )
+            continue
+        unknown = [number for number in numbers if not 0 <= number < classes]
+        if unknown:
+            problems.append(
+                f"{path}: field {field_id} has unknown label {_few(unknown)}; known are 0 to {classes - 1}"
+            )
+            continue
+        hot[row, numbers] = 1
+    return hot, problems
+
+
+def _parse_numbers(text: str) -> list[int]:
+    text = text.strip()
+    try:
+        if text.startswith("["):
+            values = ast.literal_eval(text)
+            return [int(value) for value in values]
+        return [int(part) for part in text.split("|")] if text else []
+    except (ValueError, SyntaxError, TypeError):
+        return []
+
+
+def _from_columns(path, table: pd.DataFrame, classes: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    missing = [name for name in classes if name not in table]
+    if missing:
+        return np.empty((0, len(classes))), [
+            f"{path}: neither a column Label nor a column for each class; missing: {_few(missing)}"
+        ]
+    values = table[list(classes)]
+    wrong = ~values.isin(["0", "1"]).all(axis=1)
+    problems = [
+        f"{path}: field {field_id} has something else than 0 and 1 in its class columns"
+        for field_id in table.loc[wrong, "ID"]
+    ]
+    hot = (
+        np.zeros((len(table), len(classes)), dtype=np.uint8)
+        if problems
+        else values.to_numpy().astype(np.uint8)
+    )
+    problems += [
+        f"{path}: field {field_id} has no label at all"
+        for field_id in table.loc[(hot.sum(axis=1) == 0) & ~wrong.to_numpy(), "ID"]
+        if not problems
+    ]
+    return hot, problems
+
+
+def _few(values: Sequence, most: int = 8) -> str:
+    shown = ", ".join(map(str, list(values)[:most]))
+    return shown if len(values) <= most else f"{shown} and {len(values) - most} more"

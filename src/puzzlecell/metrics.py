@@ -1,0 +1,47 @@
+"""Image-level metrics of a validation: average precision and F1."""
+
+import math
+
+import numpy as np
+from sklearn.metrics import average_precision_score
+
+THRESHOLD = 0.5
+
+
+def image_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """`map`, `f1_samples`, `f1_macro` and `ap00`, `ap01`, ... of fields (N, C); soft labels count from 0.5.
+
+    A class that no field has gets no average precision (NaN) and is left out of the means over classes. F1
+    takes probabilities from 0.5 as found; where there is neither label nor finding it is 0.
+    """
+    truth = labels >= THRESHOLD
+    found = probabilities >= THRESHOLD
+    present = truth.any(axis=0)
+    precision = [
+        float(average_precision_score(truth[:, number], probabilities[:, number])) if there else math.nan
+        for number, there in enumerate(present)
+    ]
+    return {
+        "map": mean([value for value in precision if not math.isnan(value)]),
+        "f1_samples": mean(f1(truth, found, axis=1)),
+        "f1_macro": mean(f1(truth, found, axis=0)[present]),
+        **{f"ap{number:02d}": value for number, value in enumerate(precision)},
+    }
+
+
+def f1(truth: np.ndarray, found: np.ndarray, axis: int) -> np.ndarray:
+    """F1 along an axis of two boolean arrays: 2 TP / (2 TP + FP + FN), 0 where that is 0 / 0."""
+    hits = 2 * (truth & found).sum(axis)
+    return hits / np.maximum(hits + (truth ^ found).sum(axis), 1)
+
+
+def mean(values: list[float] | np.ndarray) -> float:
+    """Mean, NaN of nothing."""
+    return float(np.mean(values)) if len(values) else math.nan
+
+
+def is_better(metric: str, value: float, best: float | None) -> bool:
+    """Whether `value` improves on `best`: lower for `loss`, higher for the others; NaN never does."""
+    if math.isnan(value):
+        return False
+    return best is None or (value < best if metric == "loss" else value > best)

@@ -1,0 +1,186 @@
+"""Segmentation without weights: nuclei from blue, cells grown from them over red and yellow.
+
+All lengths are micrometres. Fields with small pixels are segmented on a coarser grid, which costs nothing
+that a light microscope resolves in a cell border, and the labels are brought back to the field's own pixels.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+from edt import edt
+from skimage.filters import threshold_otsu
+from skimage.graph import MCP_Geometric
+from skimage.measure import label, regionprops
+from skimage.morphology import local_maxima, reconstruction
+from skimage.segmentation import watershed
+
+from puzzlecell.config.segmentation import ClassicalSettings
+from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter, intensity
+from puzzlecell.segmentation.label_images import (
+    fill_holes,
+    largest_piece,
+    reshape_each,
+    resize_label_image,
+    tidy,
+)
+
+# One grey level of an 8 bit image: what no 8 bit field can tell from its background.
+GREY_LEVEL = 1 / 255
+
+
+class ClassicalSegmenter(Segmenter):
+    """Nuclei by a threshold and the necks between them, cells by a watershed from the nuclei."""
+
+    def __init__(self, settings: ClassicalSettings, threads: int = 1):
+        self.settings = settings
+        self.threads = threads
+
+    def segment(self, fields: Sequence[FieldImage]) -> list[SegmentedField]:
+        """Label images of each field, in the order given."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            return list(pool.map(self._segment, fields))
+
+    def _segment(self, field: FieldImage) -> SegmentedField:
+        shape, pixel_um = field.image.shape[:2], field.pixel_um
+        factor = max(1.0, self.settings.pixel_um / pixel_um)
+        image = intensity(field.image)
+        if factor > 1:
+            small = tuple(max(1, round(side / factor)) for side in shape)
+            image = cv2.resize(image, small[::-1], interpolation=cv2.INTER_AREA)
+            pixel_um *= factor
+        nuclei = find_nuclei(image[..., 2], pixel_um, self.settings)
+        if not nuclei.any():
+            empty = np.zeros(shape, np.uint16)
+            return SegmentedField(empty, empty.copy(), "no nucleus stands out from the background of blue")
+        cells = grow_cells(image[..., 0], image[..., 3], nuclei, pixel_um, self.settings)
+        return SegmentedField(*tidy(resize_label_image(cells, shape), resize_label_image(nuclei, shape)))
+
+
+def find_nuclei(blue: np.ndarray, pixel_um: float, settings: ClassicalSettings) -> np.ndarray:
+    """Nuclei of a field: (H, W) float32 blue in [0, 1] -> (H, W) int32 labels 1...n, 0 = background."""
+    smooth = _blur(blue, settings.nucleus_smoothing_um / pixel_um)
+    above = smooth - background(smooth, settings.background_um / pixel_um)
+    root = np.sqrt(np.maximum(above, 0))
+    if root.max() == root.min():
+        return np.zeros(blue.shape, np.int32)
+    threshold = float(threshold_otsu(root)) ** 2
+    dark = above[above <= threshold]
+    noise = 1.4826 * float(np.median(np.abs(dark - np.median(dark))))
+    threshold = max(threshold, float(np.median(dark)) + settings.nucleus_contrast * noise, GREY_LEVEL)
+    mask = fill_holes(above > threshold)
+    labels = split_at_necks(mask, settings.neck)
+    labels = _cut_rims(labels, above, settings.nucleus_rim)
+    labels = reshape_each(labels, cv2.MORPH_CLOSE, settings.nucleus_closing_um / pixel_um)
+    return _drop_small(labels, settings.nucleus_minimum_um2 / pixel_um**2)
+
+
+def background(image: np.ndarray, width: float) -> np.ndarray:
+    """Smooth lower envelope: what is left of an image when everything narrower than `width` pixels is "
+    "taken off."""
+    step = max(1.0, width / 24)
+    coarse = tuple(max(1, round(side / step)) for side in image.shape)
+    small = cv2.resize(image, coarse[::-1], interpolation=cv2.INTER_AREA)
+    size = max(3, round(width / step)) | 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    small = _blur(cv2.morphologyEx(small, cv2.MORPH_OPEN, disc), size / 4)
+    return cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def split_at_necks(mask: np.ndarray, neck: float) -> np.ndarray:
+    """Touching round objects taken apart: (H, W) bool -> (H, W) int32 labels.
+
+    The distance to the background has a peak in each bulge. Two peaks are two objects where the saddle
+    between them is below `neck` times the lower peak: a ratio, so it holds at any size.
+    """
+    distance = edt(mask, black_border=False)
+    height = np.log(np.maximum(distance, 0.5))
+    peaks = reconstruction(height + np.log(neck), height, method="dilation")
+    markers = label(local_maxima(peaks) & mask)
+    return watershed(-distance, markers, mask=mask)
+
+
+def _cut_rims(labels: np.ndarray, above: np.ndarray, rim: float) -> np.ndarray:
+    cut = np.zeros_like(labels)
+    for region in regionprops(labels):
+        inside = region.image
+        values = above[region.slice]
+        kept = fill_holes(inside & (values > rim * np.median(values[inside])))
+        cut[region.slice][largest_piece(kept & inside, 4)] = region.label
+    return cut
+
+
+def _drop_small(labels: np.ndarray, minimum: float) -> np.ndarray:
+    """Labels of at least `minimum` pixels, renumbered 1...n in their order."""
+    sizes = np.bincount(labels.ravel())
+    keep = sizes >= max(minimum, 1)
+    keep[0] = False
+    numbers = np.cumsum(keep) * keep
+    return numbers[labels].astype(np.int32)
+
+
+def grow_cells(
+    red: np.ndarray, yellow: np.ndarray, nuclei: np.ndarray, pixel_um: float, settings: ClassicalSettings
+) -> np.ndarray:
+    """One cell a nucleus: (H, W) int32 labels with the numbers of `nuclei`.
+
+    red, yellow: (H, W) float32 in [0, 1].
+    """
+    signal = _cytoplasm(red, yellow, settings.cell_smoothing_um / pixel_um)
+    outside = edt(nuclei == 0, black_border=False) * pixel_um
+    threshold = float(threshold_otsu(signal)) * settings.cell_threshold
+    mask = (signal > threshold) & (outside <= settings.cell_reach_um)
+    mask |= outside <= settings.ring_um
+    mask = fill_holes(mask)
+    cells = _nearest_nucleus(nuclei, _cost(signal, pixel_um, settings), mask)
+    cells = reshape_each(cells, cv2.MORPH_OPEN, settings.border_smoothing_um / pixel_um)
+    cells[nuclei > 0] = nuclei[nuclei > 0]
+    return _connected(cells, nuclei)
+
+
+def _cost(signal: np.ndarray, pixel_um: float, settings: ClassicalSettings) -> np.ndarray:
+    """What a step through a pixel costs: little in bright cytoplasm, much in the dark, most in a narrow "
+    "dark gap."""
+    size = 2 * max(1, round(settings.gap_um / pixel_um)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    gaps = cv2.morphologyEx(signal, cv2.MORPH_BLACKHAT, disc)
+    return np.exp(-settings.signal_weight * signal) * (1 + settings.gap_weight * gaps)
+
+
+def _nearest_nucleus(nuclei: np.ndarray, cost: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Each pixel of the mask to the nucleus with the cheapest way to it; (H, W) int32 labels."""
+    inside = cv2.erode((nuclei > 0).astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1)
+    rim = np.argwhere((nuclei > 0) & (inside == 0))
+    way, _ = MCP_Geometric(np.where(mask, cost, -1)).find_costs(rim)
+    way[nuclei > 0] = -1
+    reached = np.isfinite(way)
+    return watershed(np.where(reached, way, 0), nuclei, mask=reached & mask)
+
+
+def _cytoplasm(red: np.ndarray, yellow: np.ndarray, sigma: float) -> np.ndarray:
+    """Red and yellow each on its own scale (root of the part above the darkest, 1 at the brightest), mean "
+    "of both."""
+    signal = np.zeros(red.shape, np.float32)
+    for channel in (red, yellow):
+        smooth = _blur(channel, sigma)
+        low, high = np.percentile(smooth, [0.5, 99.5])
+        if high - low > GREY_LEVEL:
+            signal += np.sqrt(np.clip((smooth - low) / (high - low), 0, 1)) / 2
+    return signal
+
+
+def _connected(cells: np.ndarray, nuclei: np.ndarray) -> np.ndarray:
+    """Each cell without holes, and the piece of it that holds its nucleus."""
+    clean = np.zeros_like(cells)
+    for region in regionprops(cells):
+        y0, x0, y1, x1 = region.bbox
+        window = np.s_[y0:y1, x0:x1]
+        filled = fill_holes(region.image) & np.isin(cells[window], (0, region.label))
+        clean[window][largest_piece(filled, 4)] = region.label
+    clean[nuclei > 0] = nuclei[nuclei > 0]
+    return clean
+
+
+def _blur(image: np.ndarray, sigma: float) -> np.ndarray:
+    return cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT) if sigma > 0.1 else image

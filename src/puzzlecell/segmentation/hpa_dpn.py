@@ -1,0 +1,161 @@
+"""The official HPA segmenter: two DPN-92 U-Nets (nuclei from blue, cells from red, yellow and blue), then labelling.
+
+Input and padding as in the package hpacellseg (CellProfiling/HPA-Cell-Segmentation).
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from puzzlecell.config.segmentation import HpaDpnSettings, LabellingSettings
+from puzzlecell.inference import limited_threads
+from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter, intensity, reason_if_empty
+from puzzlecell.segmentation.hpa_network import SIDES_DIVIDE_BY, HpaUnet
+from puzzlecell.segmentation.label_images import resize_label_image, tidy
+from puzzlecell.segmentation.labelling import label_cells
+from puzzlecell.segmentation.published_weights import WeightsError, check_sum
+
+PUBLISHED = "https://zenodo.org/record/4665863"
+FILES = {"nuclei": "dpn_unet_nuclei_v1.pth", "cell": "dpn_unet_cell_3ch_v1.pth"}
+
+
+class HpaDpnSegmenter(Segmenter):
+    """Nuclei and cells by the networks of the HPA, on a device; labelling spread over threads."""
+
+    def __init__(
+        self,
+        settings: HpaDpnSettings,
+        labelling: LabellingSettings,
+        threads: int = 1,
+        device: str = "cpu",
+        networks: tuple[torch.nn.Module, torch.nn.Module] | None = None,
+    ):
+        """networks: for nuclei and for cells; read from the settings' files unless given.
+
+        Raises WeightsError where a file is missing or damaged.
+        """
+        self.settings, self.labelling = settings, labelling
+        self.threads, self.device = threads, torch.device(device)
+        if networks is None:
+            networks = (
+                load_hpa_network(settings.nuclei_weights, "nuclei"),
+                load_hpa_network(settings.cell_weights, "cell"),
+            )
+        self.nuclei_network, self.cell_network = (
+            network.eval().to(self.device, memory_format=torch.channels_last) for network in networks
+        )
+
+    def segment(self, fields: Sequence[FieldImage]) -> list[SegmentedField]:
+        """Label images of each field, in the order given."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            # The next batch goes through the networks while the labels of the last one are made.
+            waiting = [
+                pool.submit(self._label, field, *found)
+                for field, found in zip(fields, self._probabilities(fields), strict=True)
+            ]
+            return [job.result() for job in waiting]
+
+    def probabilities(self, field: FieldImage) -> tuple[np.ndarray, np.ndarray]:
+        """Softmax of nuclei and of cells times 255 at the networks' pixel size, both (h, w, 3) uint8."""
+        return next(self._probabilities([field]))
+
+    def _probabilities(self, fields: Sequence[FieldImage]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        prepared = (self._prepare(field) for field in fields)
+        for _, same_size in groupby(prepared, key=lambda entry: entry[0].shape):
+            same_size = list(same_size)
+            for first in range(0, len(same_size), self.settings.batch):
+                batch = same_size[first : first + self.settings.batch]
+                images = torch.from_numpy(np.stack([image for image, _ in batch])).to(self.device)
+                red, _, blue, yellow = images.unbind(-1)
+                nuclei = self._softmax(self.nuclei_network, torch.stack([blue, blue, blue], 1))
+                cells = self._softmax(self.cell_network, torch.stack([red, yellow, blue], 1))
+                for (_, (height, width)), *found in zip(batch, nuclei, cells, strict=True):
+                    window = np.s_[
+                        SIDES_DIVIDE_BY : SIDES_DIVIDE_BY + height, SIDES_DIVIDE_BY : SIDES_DIVIDE_BY + width
+                    ]
+                    yield tuple(np.ascontiguousarray(entry[window]) for entry in found)
+
+    def _prepare(self, field: FieldImage) -> tuple[np.ndarray, tuple[int, int]]:
+        """A padded field at the networks' pixel size, float32 in [0, 1], and its (height, width) without "
+        "padding."""
+        image = shrink(intensity(field.image), field.pixel_um / self.settings.pixel_um)
+        after = [SIDES_DIVIDE_BY - side % SIDES_DIVIDE_BY for side in image.shape[:2]]
+        padded = cv2.copyMakeBorder(
+            image, SIDES_DIVIDE_BY, after[0], SIDES_DIVIDE_BY, after[1], cv2.BORDER_REFLECT
+        )
+        return padded, image.shape[:2]
+
+    def _softmax(self, network: torch.nn.Module, images: torch.Tensor) -> np.ndarray:
+        mixed = self.settings.mixed_precision
+        if mixed is None:
+            mixed = self.device.type == "cuda"
+        with (
+            limited_threads(self.threads),
+            torch.inference_mode(),
+            torch.autocast(self.device.type, enabled=mixed),
+        ):
+            logits = network(images.contiguous(memory_format=torch.channels_last)).float()
+        found = torch.round(255 * torch.softmax(logits, 1)).to(torch.uint8)
+        return found.permute(0, 2, 3, 1).cpu().numpy()
+
+    def _label(self, field: FieldImage, nuclei: np.ndarray, cells: np.ndarray) -> SegmentedField:
+        shape = field.image.shape[:2]
+        pixel_um = self.settings.pixel_um
+        if self.settings.label_at == "field" and nuclei.shape[:2] != shape:
+            wanted = shape[::-1] if self.labelling.faults.sizes_swapped else shape
+            nuclei, cells = (
+                cv2.resize(found, wanted[::-1], interpolation=cv2.INTER_AREA) for found in (nuclei, cells)
+            )
+            pixel_um = field.pixel_um
+        labels = label_cells(nuclei, cells, pixel_um, self.labelling)
+        if labels[0].shape != shape:
+            labels = tidy(*(resize_label_image(entry, shape) for entry in labels))
+        return SegmentedField(*labels, reason_if_empty(nuclei, labels[0], self.labelling))
+
+
+def shrink(image: np.ndarray, scale: float) -> np.ndarray:
+    """(H, W, C) float32 at `scale` times its size, anti-aliased.
+
+    As skimage.transform.rescale: a Gaussian of sigma (f - 1) / 2 along an axis that shrinks f times, reflecting
+    borders, then linear interpolation between pixel centres.
+    """
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    if (height, width) == image.shape[:2]:
+        return image
+    sigma_y, sigma_x = (
+        max(0.0, (before / after - 1) / 2)
+        for before, after in zip(image.shape, (height, width), strict=False)
+    )
+    if sigma_y > 0 or sigma_x > 0:
+        size = tuple(2 * int(4 * sigma + 0.5) + 1 for sigma in (sigma_x, sigma_y))
+        # A sigma of 0 would be taken for "choose one"; this small it leaves an axis alone.
+        image = cv2.GaussianBlur(
+            image, size, max(sigma_x, 1e-6), sigmaY=max(sigma_y, 1e-6), borderType=cv2.BORDER_REFLECT_101
+        )
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def load_hpa_network(path: str | Path, kind: str) -> HpaUnet:
+    """The network for `nuclei` or `cell` with converted weights; WeightsError says where to get them."""
+    if not Path(path).is_file():
+        published = FILES[kind]
+        raise WeightsError(
+            f"there are no weights {path}: fetch {published} from {PUBLISHED} into weights/ and run "
+            f"`puzzlecell convert-segmenter weights/{published} {path}`"
+        )
+    check_sum(path)
+    with torch.device("meta"):
+        network = HpaUnet()
+    network.mean = HpaUnet.channel_means()
+    missing, unexpected = network.load_state_dict(load_file(path), strict=False, assign=True)
+    if missing or unexpected:
+        raise WeightsError(
+            f"{path}: not weights that `puzzlecell convert-segmenter` wrote; convert them again"
+        )
+    return network

@@ -1,0 +1,105 @@
+"""The published package hpacellseg as a segmenter, run in an environment of its own beside this one."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from puzzlecell.config.segmentation import HpaCellSegSettings, LabellingSettings
+from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter, reason_if_empty
+from puzzlecell.segmentation.label_images import number_by_cell, tidy
+from puzzlecell.segmentation.labelling import FULL_SIZE_PIXEL_UM, label_cells
+
+PUBLISHED = "https://zenodo.org/record/4665863"
+WORKER = Path(__file__).with_name("hpacellseg_worker.py")
+
+
+class HpaCellSegError(ValueError):
+    """The package cannot be run as configured; the message says what to do."""
+
+
+class HpaCellSegSegmenter(Segmenter):
+    """Hands fields to a process of the package's environment and takes predictions or labels back."""
+
+    def __init__(self, settings: HpaCellSegSettings, labelling: LabellingSettings, device: str = "cpu"):
+        """Raises HpaCellSegError where the environment or the weights are missing."""
+        for weights in (settings.nuclei_weights, settings.cell_weights):
+            if not Path(weights).is_file():
+                raise HpaCellSegError(
+                    f"there are no weights {weights}: fetch {Path(weights).name} from {PUBLISHED} and put it there"
+                )
+        self.settings, self.labelling = settings, labelling
+        command = [
+            settings.python,
+            str(WORKER),
+            settings.nuclei_weights,
+            settings.cell_weights,
+            "--device",
+            device,
+        ]
+        if settings.padding:
+            command.append("--padding")
+        try:
+            self._worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        except OSError as error:
+            raise HpaCellSegError(
+                f"segmentation.hpacellseg.python: {settings.python} cannot be run ({error.strerror}); make the "
+                "environment of envs/hpacellseg.yaml and give the path of its Python"
+            ) from error
+
+    def segment(self, fields: Sequence[FieldImage]) -> list[SegmentedField]:
+        """Label images of each field, in the order given."""
+        return [self._segment(field) for field in fields]
+
+    def close(self) -> None:
+        """End the package's process."""
+        self._worker.stdin.close()
+        self._worker.stdout.close()
+        self._worker.wait()
+
+    def _segment(self, field: FieldImage) -> SegmentedField:
+        package_labels = self.settings.label_with == "package"
+        if package_labels and abs(field.pixel_um / FULL_SIZE_PIXEL_UM - 1) > 0.05:
+            raise HpaCellSegError(
+                f"{field.field_id}: hpacellseg labels fields of {FULL_SIZE_PIXEL_UM} micrometres a pixel, this one "
+                f"has "
+                f"{field.pixel_um:g}; set segmentation.source: raw, or segmentation.hpacellseg.label_with: puzzlecell"
+            )
+        found = self._ask(field, package_labels)
+        if package_labels:
+            cells, nuclei = found["cell_labels"], found["nucleus_labels"]
+            labels = tidy(cells.astype(np.uint16), number_by_cell(nuclei.astype(np.uint16), cells)[0])
+        else:
+            labels = label_cells(found["nuclei"], found["cells"], field.pixel_um, self.labelling)
+        return SegmentedField(*labels, reason_if_empty(found["nuclei"], labels[0], self.labelling))
+
+    def _ask(self, field: FieldImage, label: bool) -> dict[str, np.ndarray]:
+        image = field.image if field.image.max(initial=0) > 255 else field.image.astype(np.uint8)
+        with TemporaryDirectory() as folder:
+            request = {
+                "image": str(Path(folder, "image.npy")),
+                "output": str(Path(folder, "found.npz")),
+                "scale": field.pixel_um / self.settings.pixel_um,
+                "label": label,
+            }
+            np.save(request["image"], image)
+            try:
+                self._worker.stdin.write(json.dumps(request) + "\n")
+                self._worker.stdin.flush()
+                answer = self._worker.stdout.readline()
+            except BrokenPipeError:
+                answer = ""
+            if not answer:
+                raise HpaCellSegError(
+                    f"{field.field_id}: the process of hpacellseg ended with status {self._worker.wait()}; its own "
+                    "words are above; is hpacellseg installed in the environment of "
+                    f"{self.settings.python} (envs/hpacellseg.yaml)?"
+                )
+            problem = json.loads(answer).get("error")
+            if problem:
+                raise HpaCellSegError(f"{field.field_id}: hpacellseg failed:\n{problem}")
+            with np.load(request["output"]) as found:
+                return dict(found)

@@ -1,0 +1,76 @@
+"""Runs the package hpacellseg in its own environment, for puzzlecell.segmentation.hpacellseg.
+
+Stands alone: written for Python 3.7 and up, needs numpy, OpenCV and hpacellseg. Each line of standard input is a JSON
+object with `image` (a .npy file, (H, W, 4) red, green, blue, yellow), `scale`, `label` and `output` (.npz to write);
+each is answered by a line on standard output, {} or {"error": ...}.
+"""
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+
+def main():
+    """Load both networks once, then answer line by line until standard input ends."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("nuclei_weights")
+    parser.add_argument("cell_weights")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--padding", action="store_true")
+    arguments = parser.parse_args()
+    # The package prints to standard output, which belongs to the answers.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    # Python looks for modules beside a script first, and there is another hpacellseg here.
+    here = Path(__file__).resolve().parent
+    sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != here]
+    from hpacellseg.cellsegmentator import CellSegmentator
+
+    segmentator = CellSegmentator(
+        arguments.nuclei_weights,
+        arguments.cell_weights,
+        scale_factor=1,
+        device=arguments.device,
+        padding=arguments.padding,
+        multi_channel_model=True,
+    )
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            np.savez(request["output"], **segment(segmentator, request))
+            answer = {}
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def segment(segmentator, request):
+    """Predictions (H, W, 3) uint8 of one field and, if asked for, the package's own labels."""
+    image = np.load(request["image"])
+    red, _, blue, yellow = (np.ascontiguousarray(image[..., channel]) for channel in range(4))
+    segmentator.scale_factor = request["scale"]
+    nuclei = at_size(segmentator.pred_nuclei([blue])[0], image.shape)
+    cells = at_size(segmentator.pred_cells([[red], [yellow], [blue]])[0], image.shape)
+    found = {"nuclei": nuclei, "cells": cells}
+    if request["label"]:
+        from hpacellseg.utils import label_cell
+
+        found["nucleus_labels"], found["cell_labels"] = label_cell(nuclei.copy(), cells.copy())
+    return found
+
+
+def at_size(prediction, shape):
+    """The package gives fields that are not square with width and height exchanged; brought back to the field."""
+    if prediction.shape[:2] == shape[:2]:
+        return prediction
+    return cv2.resize(prediction, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+
+
+if __name__ == "__main__":
+    main()

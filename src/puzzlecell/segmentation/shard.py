@@ -1,0 +1,156 @@
+"""A shard of the store segmented: label images and cell table written."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import pandas as pd
+
+from puzzlecell import __version__
+from puzzlecell.cells import COLUMNS, cell_table
+from puzzlecell.config.segmentation import SegmentationSettings
+from puzzlecell.files import written_whole
+from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter
+from puzzlecell.segmentation.label_images import resize_label_image, tidy
+from puzzlecell.store import ShardReader
+
+log = logging.getLogger(__name__)
+
+
+def segment_shard(
+    store_path: str | os.PathLike,
+    masks_path: str | os.PathLike,
+    table_path: str | os.PathLike,
+    settings: SegmentationSettings,
+    pixel_size_um: float,
+    raw_folder: str | os.PathLike | None = None,
+    threads: int = 1,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Segment every field of a shard; write its label images (HDF5) and its cell table (parquet).
+
+    pixel_size_um: width of a pixel of the original fields in micrometres. raw_folder: folder of the raw files, needed
+    where the settings read them; the user's own masks lie in a folder beside it. progress: called with the number of
+    fields done and of all fields. A field in which no cell is found keeps its (empty) label images; it is logged with
+    its reason, and the table names it in its attributes: `pd.read_parquet(table_path).attrs["no_cells"]` is a dict
+    from ID to reason.
+    """
+    from puzzlecell.segmentation import make_segmenter
+
+    if settings.source == "raw" and raw_folder is None:
+        raise ValueError("segmentation.source is raw, but no folder of raw fields was given")
+    reader = ShardReader([store_path])
+    side = settings.size or _stored_side(store_path)
+    data_folder = None if raw_folder is None else Path(raw_folder).parent
+    tables, reasons = [], {}
+    with (
+        closing(make_segmenter(settings, threads, device, data_folder)) as segmenter,
+        written_whole(masks_path) as temporary,
+        h5py.File(temporary, "w", libver="v110") as file,
+    ):
+        file.attrs.update({"size": side, "segmenter": settings.method, "puzzlecell": __version__})
+        file.create_dataset("id", data=np.array(reader.ids, dtype=object), dtype=h5py.string_dtype())
+        for name in ("height", "width"):
+            file.create_dataset(name, data=reader.table[name].to_numpy())
+        masks = {name: _label_dataset(file, name, len(reader), side) for name in ("cells", "nuclei")}
+        found_fields = _segmented(reader, segmenter, settings, pixel_size_um, raw_folder)
+        for row, (field, found) in enumerate(found_fields):
+            cells, nuclei = at_size(found, side)
+            masks["cells"][row], masks["nuclei"][row] = cells, nuclei
+            tables.append(
+                cell_table(
+                    field.field_id, field.image, cells, nuclei, *reader.size(field.field_id), settings.quality
+                )
+            )
+            if not cells.any():
+                reasons[field.field_id] = found.reason or f"no cell is left at {side} x {side} pixels"
+                log.warning("%s: no cells: %s", field.field_id, reasons[field.field_id])
+            if progress is not None:
+                progress(row + 1, len(reader))
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
+    table = table.astype(COLUMNS)
+    table.attrs = {"no_cells": reasons}
+    with written_whole(table_path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def at_size(found: SegmentedField, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cells and nuclei as stored, both (side, side) uint16."""
+    if found.cells.shape == (side, side):
+        return found.cells, found.nuclei
+    return tidy(*(resize_label_image(labels, (side, side)) for labels in (found.cells, found.nuclei)))
+
+
+def unsqueezed(image: np.ndarray, height: int, width: int, side: int) -> np.ndarray:
+    """A stored field with square pixels again: (S, S, 4) -> (h, w, 4), the longer of h and w equal to `side`.
+
+    A field that is not square is squeezed to a square in the store; height, width: its original size.
+    """
+    longer = max(height, width)
+    shape = max(1, round(side * height / longer)), max(1, round(side * width / longer))
+    if shape == image.shape[:2]:
+        return image
+    shrinks = shape[0] <= image.shape[0] and shape[1] <= image.shape[1]
+    return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def _segmented(
+    reader: ShardReader,
+    segmenter: Segmenter,
+    settings: SegmentationSettings,
+    pixel_size_um: float,
+    raw_folder: str | os.PathLike | None,
+) -> Iterator[tuple[FieldImage, SegmentedField]]:
+    """Fields in the order of the shard, each with its label images; a few at a time, so that memory stays "
+    "small."""
+    # Not a matter of threads: what goes through a network together must not depend on them.
+    together = max(16, settings.hpa_dpn.batch)
+    ids = reader.ids
+    for first in range(0, len(ids), together):
+        fields = [
+            _read(reader, field_id, settings, pixel_size_um, raw_folder)
+            for field_id in ids[first : first + together]
+        ]
+        yield from zip(fields, segmenter.segment(fields), strict=True)
+
+
+def _read(
+    reader: ShardReader,
+    field_id: str,
+    settings: SegmentationSettings,
+    pixel_size_um: float,
+    raw_folder: str | os.PathLike | None,
+) -> FieldImage:
+    if settings.source == "raw":
+        from puzzlecell.fields import read_field
+
+        return FieldImage(field_id, read_field(Path(raw_folder), field_id), pixel_size_um)
+    height, width = reader.size(field_id)
+    image = reader.read(field_id)
+    image = unsqueezed(image, height, width, settings.size or image.shape[0])
+    return FieldImage(field_id, image, pixel_size_um * max(height, width) / max(image.shape))
+
+
+def _stored_side(store_path: str | os.PathLike) -> int:
+    with h5py.File(store_path, "r") as file:
+        return int(file["images"].shape[1])
+
+
+def _label_dataset(file: h5py.File, name: str, fields: int, side: int) -> h5py.Dataset:
+    if fields == 0:
+        return file.create_dataset(name, data=np.zeros((0, side, side), np.uint16))
+    return file.create_dataset(
+        name,
+        shape=(fields, side, side),
+        dtype=np.uint16,
+        chunks=(1, side, side),
+        compression="gzip",
+        compression_opts=1,
+        shuffle=True,
+    )

@@ -1,0 +1,150 @@
+"""One simulated field of view: cells, their labels and the four channels."""
+
+import zlib
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+
+from puzzlecell.config.simulation import SimulationSettings
+from puzzlecell.simulate.cells import Cell, divide, grow_cells
+from puzzlecell.simulate.expression import express, well_patterns
+from puzzlecell.simulate.patterns import (
+    NEGATIVE,
+    SPINDLE,
+    Stage,
+    draw_filaments,
+    draw_pattern,
+    draw_reticulum,
+)
+from puzzlecell.simulate.textures import Textures, make_textures
+
+RED, GREEN, BLUE, YELLOW = range(4)
+
+
+@dataclass(frozen=True)
+class SimulatedField:
+    """A field and what is true of it."""
+
+    id: str
+    image: np.ndarray
+    """(size, size, 4) uint8 or uint16 as `bit_depth` says, channels red, green, blue, yellow."""
+    cells: np.ndarray
+    """(size, size) uint16 label image, 0 = background."""
+    nuclei: np.ndarray
+    """(size, size) uint16: the nuclei, with the numbers of their cells."""
+    cell_labels: list[tuple[int, ...]]
+    """Labels of cell 1, cell 2, ...; (18,) for a cell that shows nothing."""
+
+    @property
+    def labels(self) -> list[int]:
+        """Labels of the field: the union of its cells' labels, in rising order."""
+        return sorted(set().union(*self.cell_labels))
+
+
+def field_id(dataset: str, index: int, settings: SimulationSettings) -> str:
+    """`sim_<dataset>_<well>_<n>`, as `sim_train_B7_1`: wells count from A1 along rows of 12, n from 1."""
+    well, place = divmod(index, settings.fields_per_well)
+    row, column = divmod(well, 12)
+    letters = ""
+    row += 1
+    while row:
+        row, letter = divmod(row - 1, 26)
+        letters = chr(ord("A") + letter) + letters
+    return f"sim_{dataset}_{letters}{column + 1}_{place + 1}"
+
+
+def simulate_field(dataset: str, index: int, settings: SimulationSettings, seed: int) -> SimulatedField:
+    """Field `index` (from 0) of a data set; it depends on these arguments alone, not on the other fields."""
+    key = (seed, zlib.crc32(dataset.encode()))
+    well = index // settings.fields_per_well
+    culture = np.random.default_rng([*key, 3, well])
+    stretch = culture.uniform(1.1, 1.7)
+    strength = culture.uniform([0.6, 0.7, 0.75, 0.65], [0.95, 1.0, 1.0, 0.95])
+    patterns = well_patterns(well, settings, key)
+
+    rng = np.random.default_rng([*key, 4, index])
+    unit = settings.size / 256
+    cells = _cells(rng, settings, stretch)
+    cell_labels = express(len(cells), patterns, settings, rng)
+    cells = [
+        divide(cell, rng) if SPINDLE in shown else cell
+        for cell, shown in zip(cells, cell_labels, strict=True)
+    ]
+    textures = make_textures(rng, settings.size, unit)
+    signal = np.zeros((4, settings.size, settings.size), np.float32)
+    label_image, nuclei = np.zeros((2, settings.size, settings.size), np.uint16)
+    for number, (cell, shown) in enumerate(zip(cells, cell_labels, strict=True), start=1):
+        label_image[cell.window][cell.body] = number
+        nuclei[cell.window][cell.nucleus] = number
+        signal[:, *cell.window] += _stain(cell, shown, textures, settings, rng)
+    image = _photograph(signal * strength[:, None, None].astype(np.float32), settings, rng)
+    return SimulatedField(field_id(dataset, index, settings), image, label_image, nuclei, cell_labels)
+
+
+def _cells(rng: np.random.Generator, settings: SimulationSettings, stretch: float) -> list[Cell]:
+    """Cells of a field, as many as the settings allow: placed anew where too few were left in view."""
+    fewest, most = settings.cells
+    wanted = int(rng.integers(fewest, most + 1))
+    for _ in range(50):
+        cells = grow_cells(rng, settings.size, wanted, settings.coverage, settings.smallest_cell, stretch)
+        if len(cells) >= fewest:
+            return cells
+        wanted = min(wanted + 1, most)
+    raise ValueError(
+        f"simulation: no field with at least {fewest} cells came out of 50 tries; "
+        f"lower cells ({fewest} to {most}) or smallest_cell ({settings.smallest_cell}), "
+        f"or raise size ({settings.size})"
+    )
+
+
+def _stain(
+    cell: Cell,
+    shown: tuple[int, ...],
+    textures: Textures,
+    settings: SimulationSettings,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Light of one cell in its window, (4, h, w) float32, patterns peaking at about 1."""
+    cut = Textures(**{f.name: getattr(textures, f.name)[cell.window] for f in fields(Textures)})
+    stage = Stage(cell, cut, draw_filaments(cell, rng), draw_reticulum(cell, cut))
+    level = np.exp(rng.normal(0, settings.intensity_spread, 4)).clip(0.4, 2.0).tolist()
+    green = (1 + 0.2 * cut.clouds) * (settings.unspecific * rng.uniform(0.5, 1.5)) * cell.body
+    for pattern in shown:
+        if pattern != NEGATIVE:
+            green = green + level[GREEN] * rng.uniform(0.8, 1.1) * draw_pattern(pattern, stage, rng)
+    chromatin = (1 + 0.14 * cut.lumps) * (1.0 if cell.dividing else 0.62)
+    blue = chromatin * (1 - 0.55 * cell.nucleoli) * cell.nucleus
+    return np.stack(
+        [level[RED] * stage.filaments, green, level[BLUE] * blue, level[YELLOW] * stage.reticulum],
+        dtype=np.float32,
+    )
+
+
+def _photograph(signal: np.ndarray, settings: SimulationSettings, rng: np.random.Generator) -> np.ndarray:
+    """Blur, uneven light and background, shot and camera noise: (4, H, W) float32 -> (H, W, 4) integers."""
+    size = settings.size
+    ramp = np.linspace(-1, 1, size, dtype=np.float32)
+    most = 255 if settings.bit_depth == 8 else 65535
+    image = np.empty((size, size, 4), np.uint8 if settings.bit_depth == 8 else np.uint16)
+    focus = rng.uniform(-0.5, 0.5, 2).tolist()
+    fall = (ramp - focus[0])[:, None] ** 2 + (ramp - focus[1])[None] ** 2
+    light = 1 - fall * (settings.unevenness * rng.uniform(0.3, 1) / float(fall.max()))
+    for channel in range(4):
+        blurred = signal[channel]
+        if settings.blur > 0:
+            blurred = cv2.GaussianBlur(
+                blurred, (0, 0), settings.blur * size / 256, borderType=cv2.BORDER_REFLECT
+            )
+        slope = (rng.uniform(-1, 1, 2) * settings.unevenness / 2).tolist()
+        glow = (
+            settings.background
+            * rng.uniform(0.6, 1.4)
+            * (1 + slope[0] * ramp[:, None] + slope[1] * ramp[None])
+        )
+        seen = np.maximum(blurred * light + glow, 0)
+        # The variance of shot noise grows with the light; at full signal it equals that of the camera.
+        noise = rng.standard_normal(seen.shape, dtype=np.float32)
+        seen += settings.noise * np.sqrt(1 + seen) * noise
+        image[..., channel] = np.clip(seen * (0.8 * most) + 0.5, 0, most)
+    return image

@@ -1,0 +1,90 @@
+"""A copy of the project with a tiny configuration, run once from raw fields to submission."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("Snakefile", "rules", "workflow", "src", "config", "profiles", "envs")
+
+
+class Project:
+    """A copy of the project in a folder of its own."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def command(self, *arguments: str, configuration: str = "config/tiny.yaml") -> list[str]:
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", configuration]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(self.folder / "src")}
+
+    def run(self, *arguments: str, **options) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            self.command(*arguments, **options),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def planned(self, *targets: str, **options) -> dict[str, int]:
+        """How many jobs of each rule a run would do, targets of names alone left out."""
+        done = self.run("-n", *(targets or ("results/submission.csv",)), **options)
+        assert done.returncode == 0, done.stdout
+        if "Nothing to be done" in done.stdout:
+            return {}
+        table = done.stdout.split("Job stats:")[1].split("total")[0]
+        return {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)}
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        file = self.folder / path
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+
+    def copy(self, folder: Path) -> "Project":
+        """A copy with everything made so far; times of files stay as they are."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory) -> "Project":
+    """The project before its first run."""
+    return fresh_project(tmp_path_factory.mktemp("fresh") / "project")
+
+
+def fresh_project(folder: Path) -> Project:
+    folder.mkdir(parents=True)
+    for part in PARTS:
+        source = ROOT / part
+        ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(source, folder / part, ignore=ignore) if source.is_dir() else shutil.copy(
+            source, folder
+        )
+    shutil.copy(Path(__file__).parent / "workflow/tiny.yaml", folder / "config/tiny.yaml")
+    return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Project:
+    """The tiny project after its first run. Tests that change anything work on a copy."""
+    project = fresh_project(tmp_path_factory.mktemp("tiny") / "project")
+    done = project.run("results/submission.csv", "oof", "holdout", "score")
+    assert done.returncode == 0, done.stdout[-6000:]
+    return project
+
+
+@pytest.fixture
+def changed(finished, tmp_path) -> Project:
+    """A copy of the finished project to be changed."""
+    return finished.copy(tmp_path / "project")

@@ -1,0 +1,50 @@
+import pytest
+from pydantic import ValidationError
+
+from puzzlecell.config import ensemble, score, steps, submission
+from puzzlecell.config.base import Section
+
+SECTIONS = {
+    value.__name__: value
+    for module in (steps, ensemble, score, submission)
+    for value in vars(module).values()
+    if isinstance(value, type) and issubclass(value, Section) and value is not Section
+}
+
+
+@pytest.mark.parametrize("section", SECTIONS.values())
+def test_every_key_is_explained(section):
+    assert section.__doc__
+    for name, field in section.model_fields.items():
+        nested = isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+        assert field.description or nested, f"{section.__name__}.{name}"
+
+
+@pytest.mark.parametrize(
+    ("section", "wrong"),
+    [
+        ("Step1Settings", {"quantile": 0}),
+        ("Step1Settings", {"max_classes": 0}),
+        ("Step1Settings", {"batch": 4}),
+        ("Step1Settings", {"tta": {"flips": True}}),
+        ("Step2Settings", {"crop": 100}),
+        ("Step2Settings", {"scale": "free"}),
+        ("Step2Settings", {"margin": -1}),
+        ("ScoreSettings", {"overlap": "masks"}),
+        ("ScoreSettings", {"iou_threshold": 0}),
+        ("SubmissionSettings", {"digits": 0}),
+        ("MergeSettings", {"method": "mean"}),
+    ],
+)
+def test_wrong_values_are_refused(section, wrong):
+    with pytest.raises(ValidationError):
+        SECTIONS[section](**wrong)
+
+
+@pytest.mark.parametrize(
+    "section", [s for s in SECTIONS.values() if s.__name__ not in ("EnsembleMember", "EnsembleSettings")]
+)
+def test_settings_survive_a_dump(section):
+    settings = section()
+    assert section(**settings.model_dump()) == settings
+    assert section(**settings.model_dump(mode="json")) == settings

@@ -1,0 +1,95 @@
+"""Mistakes of the user: named before any work, several at once, nothing lost."""
+
+import subprocess
+
+import cv2
+import numpy as np
+import yaml
+
+from puzzlecell.rawfiles import CHANNELS, channel_path
+
+
+def write_field(folder, field_id, shape=(32, 32)):
+    folder.mkdir(parents=True, exist_ok=True)
+    for channel in CHANNELS:
+        cv2.imwrite(str(channel_path(folder, field_id, channel)), np.zeros(shape, np.uint8))
+
+
+def configured(project, name, change):
+    settings = yaml.safe_load((project.folder / "config/tiny.yaml").read_text())
+    change(settings)
+    (project.folder / "config" / name).write_text(yaml.safe_dump(settings))
+    return f"config/{name}"
+
+
+def test_mistakes_in_the_configuration_stop_the_planning(fresh):
+    def change(settings):
+        settings["ingest"]["sise"] = 3
+        settings["models"]["tiny"]["stages"]["stage2"]["start"] = "stage9"
+        settings["ensemble"]["members"][0]["stage"] = "stage7"
+
+    done = fresh.run("-n", "results/submission.csv", configuration=configured(fresh, "bad.yaml", change))
+    assert done.returncode != 0
+    for expected in ("ingest.sise: unknown key; did you mean size?", "'stage9'", "'stage7'"):
+        assert expected in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_mistakes_in_raw_data_are_told_together_before_any_job(fresh):
+    images = fresh.folder / "data/mine/images"
+    for field_id in ("a", "b", "c"):
+        write_field(images, field_id)
+    channel_path(images, "a", "red").unlink()
+    channel_path(images, "b", "green").write_bytes(b"no picture")
+    cv2.imwrite(str(channel_path(images, "c", "blue")), np.zeros((8, 32), np.uint8))
+    (fresh.folder / "data/mine/labels.csv").write_text("ID\na\nb\nc\n")
+    (fresh.folder / "data/labelled").mkdir(parents=True)
+    (fresh.folder / "data/labelled/labels.csv").write_text("ID,Label\nx,0\nx,1\ny,99\n")
+
+    def change(settings):
+        settings["datasets"]["test"] = {"role": "test", "path": "data/mine"}
+        settings["datasets"]["more"] = {"role": "additional", "path": "data/labelled"}
+
+    done = fresh.run("results/submission.csv", configuration=configured(fresh, "raw.yaml", change))
+    assert done.returncode != 0
+    for expected in (
+        "a_red.png: file is missing",
+        "b_green.png: not a PNG",
+        "c_blue.png: 32 x 8 pixels, but red has 32 x 32",
+        "data/labelled/labels.csv: ID more than once: x",
+        "3 of 3 fields are damaged",
+    ):
+        assert expected in done.stdout
+    assert not (fresh.folder / "results").exists() or not list((fresh.folder / "results").rglob("*.h5"))
+
+
+def test_an_empty_test_set_is_told(fresh):
+    folder = fresh.folder / "data/empty"
+    folder.mkdir(parents=True)
+    (folder / "labels.csv").write_text("ID\n")
+
+    def change(settings):
+        settings["datasets"]["test"] = {"role": "test", "path": "data/empty"}
+
+    done = fresh.run("results/submission.csv", configuration=configured(fresh, "empty.yaml", change))
+    assert done.returncode != 0
+    assert "data/empty/labels.csv: the table has no rows" in done.stdout
+
+
+def test_the_full_recipe_is_planned_alone_and_without_torch(fresh):
+    blocked = fresh.folder / "blocked"
+    for name in ("torch", "timm", "albumentations"):
+        (blocked / name).mkdir(parents=True)
+        (blocked / name / "__init__.py").write_text("raise ImportError('planning must not import this')")
+    done = subprocess.run(
+        fresh.command("-n", configuration="config/hpa2021.yaml"),
+        cwd=fresh.folder,
+        env={**fresh.environment, "PYTHONPATH": f"{blocked}:{fresh.environment['PYTHONPATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    plan = done.stdout + done.stderr
+    assert "Train seresnext50, stage3, fold 4" in plan
+    assert "lite0" not in plan
+    assert "simulate" not in plan

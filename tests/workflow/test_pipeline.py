@@ -1,0 +1,208 @@
+"""The whole pipeline, tiny: what comes out, what a second run does, what a change reruns, what a kill costs."""
+
+import os
+import signal
+import subprocess
+import time
+
+import cv2
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from puzzlecell.masks import decode_mask
+from puzzlecell.submission import read_submission
+
+SUBMISSION = "results/submission.csv"
+AFTER_STEPS = {"ensemble": 1, "score_cells": 1, "submission": 1}
+
+
+def test_the_files_that_the_design_names_are_made(finished):
+    results = finished.folder / "results"
+    with h5py.File(results / "store/train/000.h5") as store:
+        assert store["images"].dtype == np.uint8
+        assert store["images"].shape[1:] == (64, 64, 4)
+        assert len(store["id"]) == len(store["height"]) == len(store["images"])
+    folds = pd.read_csv(results / "folds/folds.csv")
+    assert list(folds.columns) == ["ID", "dataset", "fold"]
+    assert len(folds) == 18
+    for stage in ("stage1", "stage2", "stage3"):
+        for fold in (1, 2):
+            folder = results / f"models/tiny/{stage}/fold{fold}"
+            names = {path.name for path in folder.iterdir()}
+            assert names == {"model.safetensors", "history.csv", "curves.png", "oof.csv"}
+    with h5py.File(results / "masks/test/000.h5") as masks:
+        assert masks["cells"].dtype == masks["nuclei"].dtype == np.uint16
+    step1 = pd.read_parquet(results / "step1/test/tiny.stage2/000.parquet")
+    assert list(step1.columns) == ["ID", "cell", *(f"p{number:02d}" for number in range(19))]
+    cells = pd.read_parquet(results / "cells/test.parquet")
+    assert {"area_px", "border_quality", "outlier_quality", "p00", "p18"} <= set(cells.columns)
+    score = pd.read_csv(results / "score/test.csv").set_index("prediction")
+    assert list(score.index) == ["broadcast", "step1", "step2", "ensemble"]
+    assert score["mean_ap"].between(0, 1).all()
+
+
+def test_a_row_for_every_test_field_in_the_order_of_the_table(finished):
+    ids = pd.read_csv(finished.folder / "results/simulated/test/labels.csv")["ID"]
+    submission = read_submission(finished.folder / SUBMISSION)
+    assert submission["ID"].tolist() == ids.tolist()
+    assert (submission[["ImageWidth", "ImageHeight"]] == 64).all().all()
+
+
+def test_masks_of_the_submission_are_the_segmented_cells(finished):
+    from puzzlecell.store import ShardReader
+
+    masks = ShardReader(sorted((finished.folder / "results/masks/test").glob("*.h5")))
+    for _, row in read_submission(finished.folder / SUBMISSION).iterrows():
+        texts = dict.fromkeys(row["PredictionString"].split()[2::3])
+        labels = masks.read(row["ID"], "cells")
+        decoded = [decode_mask(text, 64, 64) for text in texts]
+        assert np.array_equal(np.sum(decoded, axis=0) > 0, labels > 0)
+
+
+def test_holdout_and_out_of_fold_tables(finished):
+    oof = finished.folder / "results/oof"
+    folds = pd.read_csv(finished.folder / "results/folds/folds.csv")
+    for fold in (1, 2):
+        table = pd.read_csv(oof / f"tiny/stage3/fold{fold}.csv")
+        assert list(table.columns[:6]) == [
+            "ID",
+            "ImageWidth",
+            "ImageHeight",
+            "cell",
+            "centroid_x",
+            "centroid_y",
+        ]
+        assert set(table["ID"]) <= set(folds.loc[folds["fold"] == fold, "ID"])
+    holdout = pd.read_csv(oof / "holdout.csv")
+    both = [pd.read_csv(oof / f"tiny/{stage}/holdout.csv")["p00"] for stage in ("stage2", "stage3")]
+    np.testing.assert_allclose(holdout["p00"], sum(both) / 2, atol=2e-6)
+
+
+def test_logs_begin_with_versions_and_settings(finished):
+    log = (finished.folder / "results/logs/train/tiny/stage2/fold1.log").read_text()
+    assert "puzzlecell" in log.splitlines()[0]
+    assert '"gamma": 0.25' in log.splitlines()[1]
+    assert "epoch 2" in log
+
+
+def test_a_second_run_does_nothing(finished):
+    assert finished.planned() == {}
+    assert finished.planned("oof", "holdout", "score") == {}
+
+
+def touch_raw(project, dataset):
+    path = sorted((project.folder / f"results/simulated/{dataset}/images").glob("*_green.png"))[0]
+    later = time.time() + 5
+    os.utime(path, (later, later))
+
+
+CHANGES = {
+    "a raw test field touched": (
+        lambda project: touch_raw(project, "test"),
+        # The fields' own probabilities come from step 1, of both stages in the ensemble.
+        {"ingest": 1, "segment": 1, "step1": 2, "step2": 1} | AFTER_STEPS,
+    ),
+    "a raw training field touched": (
+        lambda project: touch_raw(project, "train"),
+        {"ingest": 1, "train": 6, "step1": 4, "step2": 2} | AFTER_STEPS,
+    ),
+    "gamma of stage2": (
+        lambda project: project.edit("config/tiny.yaml", "gamma: 0.25", "gamma: 0.75"),
+        {"train": 2, "step1": 2} | AFTER_STEPS,
+    ),
+    "weights of the ensemble": (
+        lambda project: project.edit("config/tiny.yaml", "step: 2, weight: 1", "step: 2, weight: 3"),
+        AFTER_STEPS,
+    ),
+    "a setting of the score": (
+        lambda project: project.edit("config/tiny.yaml", "bootstrap: 20", "bootstrap: 30"),
+        {"score_cells": 1, "submission": 1},
+    ),
+    "a library module of step 2": (
+        lambda project: append(project, "crops.py"),
+        {"step2": 2} | AFTER_STEPS,
+    ),
+    "a library module of training": (
+        lambda project: append(project, "losses.py"),
+        {"train": 6, "step1": 4, "step2": 2} | AFTER_STEPS,
+    ),
+    "a library module of the score": (
+        lambda project: append(project, "scoring.py"),
+        {"score_cells": 1, "submission": 1},
+    ),
+    "a library module touched but not changed": (
+        lambda project: (project.folder / "src/puzzlecell/losses.py").touch(),
+        {},
+    ),
+    "the README": (lambda project: (project.folder / "README.md").write_text("new"), {}),
+}
+
+
+def append(project, module):
+    path = project.folder / "src/puzzlecell" / module
+    path.write_text(path.read_text() + "\n# edited\n")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_reruns_exactly_what_depends_on_it(changed, change):
+    make, expected = CHANGES[change]
+    make(changed)
+    assert changed.planned() == expected
+
+
+def test_the_same_in_gives_the_same_out(finished, tmp_path):
+    """Two runs in two folders: the submission is the same to the byte."""
+    again = finished.copy(tmp_path / "again")
+    first = (again.folder / SUBMISSION).read_bytes()
+    for name in ("store", "masks", "models", "step1", "step2", "cells"):
+        for path in sorted((again.folder / "results" / name).rglob("*"), reverse=True):
+            path.unlink() if path.is_file() else path.rmdir()
+    done = again.run(SUBMISSION)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert (again.folder / SUBMISSION).read_bytes() == first
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_submission(changed):
+    first = (changed.folder / SUBMISSION).read_bytes()
+    folder = changed.folder / "results/models/tiny/stage3/fold1"
+    model = "results/models/tiny/stage3/fold1/model.safetensors"
+    for path in folder.iterdir():
+        path.unlink()
+    output = changed.folder / "killed.txt"
+    with output.open("w") as terminal:
+        process = subprocess.Popen(
+            changed.command(SUBMISSION, model),
+            cwd=changed.folder,
+            env=changed.environment,
+            stdout=terminal,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        while not (folder / "last.ckpt").exists():
+            assert process.poll() is None, output.read_text()
+            time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert (folder / "last.ckpt").exists()
+    assert not (folder / "model.safetensors").exists()
+    assert changed.run("--unlock", SUBMISSION).returncode == 0
+    done = changed.run(SUBMISSION, model)
+    assert done.returncode == 0, done.stdout[-4000:]
+    log = (changed.folder / "results/logs/train/tiny/stage3/fold1.log").read_text()
+    assert "resuming from" in log
+    assert (changed.folder / SUBMISSION).read_bytes() == first
+    assert changed.planned() == {}
+
+
+def test_more_cores_than_the_machine_has_are_not_used(finished):
+    done = finished.run("-n", "--cores", "1000", SUBMISSION)
+    assert done.returncode == 0
+    done = finished.run("--cores", "1000", "--forcerun", "split_folds", "--until", "split_folds")
+    assert f"Provided cores: {len(os.sched_getaffinity(0))}\n" in done.stdout
+
+
+def test_the_picture_of_the_masks_shows_something(finished):
+    picture = cv2.imread(str(finished.folder / "results/masks/test/000.png"))
+    assert picture.std() > 10
