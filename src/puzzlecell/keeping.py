@@ -20,9 +20,7 @@ PARTS = ("loss", "full", "tiles", "consistency")
 def end_epoch(session: Session, labels: np.ndarray, probabilities: np.ndarray, losses: np.ndarray) -> None:
     """Add the epoch to the history, keep its weights where they are the best, and go to the next."""
     settings, fabric = session.run.settings, session.fabric
-    sums = session.sums.clone()
-    if fabric.world_size > 1:
-        torch.distributed.all_reduce(sums)
+    sums = session.summed()
     shown = session.steps * settings.batch_size
     last = (session.epoch + 1) * session.steps - 1
     session.epoch += 1
@@ -75,7 +73,7 @@ def summary(session: Session) -> str:
 def save(session: Session) -> None:
     """Write the state, if every weight is a finite number, and drop weights that are no longer the best."""
     fabric, states = session.fabric, session.run.states
-    state = session.state_dict(session.random_states())
+    state = session.state_dict()
     if not all(bool(torch.isfinite(weight).all()) for weight in session.network.parameters()):
         raise TrainingError(
             f"epoch {session.epoch + 1}, step {session.step}: weights are no longer finite numbers; the last "

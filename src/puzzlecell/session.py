@@ -45,7 +45,7 @@ class Session:
     step: int = 0
     """Steps made of the current epoch."""
     sums: Tensor = field(init=False)
-    """(4,) sums over the current epoch's fields of the loss and its three parts."""
+    """(4,) sums over the current epoch's fields, those that this process saw, of the loss and its three parts."""
     seconds: float = 0.0
     """Time spent on the current epoch's steps."""
     history: list[dict[str, float]] = field(default_factory=list)
@@ -65,18 +65,18 @@ class Session:
         """The network that is validated and saved: the running mean where there is one."""
         return self.network if self.mean is None else self.mean.network
 
-    def state_dict(self, random_states: list[dict[str, Any]]) -> dict[str, Any]:
-        """Everything needed to go on; random_states: those of all processes."""
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on, by any number of processes; to be called in all of them."""
         return {
             "network": self.network.state_dict(),
             "mean": None if self.mean is None else self.mean.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "rate": self.rate.state_dict(),
             "precision": self.fabric.strategy.precision.state_dict(),
-            "random": random_states,
+            "random": self.random_states(),
             "epoch": self.epoch,
             "step": self.step,
-            "sums": self.sums,
+            "sums": self.summed(),
             "seconds": self.seconds,
             "history": self.history,
             "best": self.best,
@@ -92,9 +92,17 @@ class Session:
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         if len(state["random"]) == self.fabric.world_size:
             set_random_state(state["random"][self.fabric.global_rank], self.fabric.device)
-        self.sums = state["sums"].to(self.fabric.device)
+        if self.fabric.is_global_zero:
+            self.sums = state["sums"].to(self.fabric.device)
         for name in ("epoch", "step", "seconds", "history", "best"):
             setattr(self, name, state[name])
+
+    def summed(self) -> Tensor:
+        """`sums` over all processes."""
+        sums = self.sums.clone()
+        if self.fabric.world_size > 1:
+            torch.distributed.all_reduce(sums)
+        return sums
 
     def random_states(self) -> list[dict[str, Any]]:
         """State of the random generators of every process, gathered in all of them."""

@@ -3,6 +3,7 @@ import pickle
 import zlib
 
 import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 
@@ -64,7 +65,9 @@ def test_one_chunk_a_field_and_compressed(tmp_path):
     write(tmp_path / "000.h5", ["a", "b"])
     with h5py.File(tmp_path / "000.h5") as file:
         assert file["images"].chunks == (1, 16, 16, 4)
-        assert file["images"].compression == "gzip"
+        filters = file["images"].id.get_create_plist()
+        names = [filters.get_filter(number)[0] for number in range(filters.get_nfilters())]
+        assert names == [h5py.h5z.FILTER_SHUFFLE, hdf5plugin.ZSTD_ID]
         assert file.attrs["size"] == 16
 
 

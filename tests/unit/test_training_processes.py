@@ -59,29 +59,39 @@ def test_two_processes_give_the_result_of_one_on_the_same_global_batch(fields, s
 
 
 STOPPED = """
-import logging, os, signal, sys, threading, time
+import os, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import pandas as pd
+import puzzlecell.epochs
 from training_data import make_run
 from puzzlecell.training import train
 import test_training_processes
 
-def stop_when_there_is_history():
-    while not Path({output!r}, "history.csv").exists():
-        time.sleep(0.02)
-    os.kill(os.getpid(), signal.SIGTERM)
+make_step, made = puzzlecell.epochs.train_step, []
+
+def ask_to_stop_at_a_step(session, *given):
+    made.append(session.step)
+    if len(made) == {step} and session.fabric.is_global_zero:
+        os.kill(os.getppid(), signal.SIGTERM)
+        time.sleep(2)  # until the parent has passed it on
+    return make_step(session, *given)
+
+puzzlecell.epochs.train_step = ask_to_stop_at_a_step
 
 if __name__ == "__main__":
-    threading.Thread(target=stop_when_there_is_history, daemon=True).start()
     table = pd.read_csv({table!r})
     changes = test_training_processes.PLAIN
     train(make_run(Path({store!r}), table, Path({output!r}), changes, devices=2, threads=2))
 """
 
 
-def test_a_request_to_stop_reaches_all_processes_and_the_training_resumes(fields, single, tmp_path):
-    """After the first epoch the parent alone gets SIGTERM; the rest is made by one process."""
+# An epoch has 12 steps, and processes agree on stopping at its end and at every tenth step of it.
+@pytest.mark.parametrize(("step", "kept"), [(11, 12), (13, 22)], ids=["after an epoch", "within an epoch"])
+def test_a_request_to_stop_reaches_all_processes_and_the_training_resumes(
+    fields, single, tmp_path, step, kept
+):
+    """The parent alone gets SIGTERM; the rest is made by one process."""
     store, table = fields
     table.to_csv(tmp_path / "table.csv", index=False)
     output = tmp_path / "out"
@@ -92,6 +102,7 @@ def test_a_request_to_stop_reaches_all_processes_and_the_training_resumes(fields
             store=str(store),
             table=str(tmp_path / "table.csv"),
             output=str(output),
+            step=step,
         )
     )
     ended = subprocess.run([sys.executable, str(script)], check=False, capture_output=True, text=True)
@@ -100,5 +111,5 @@ def test_a_request_to_stop_reaches_all_processes_and_the_training_resumes(fields
     assert not (output / "model.safetensors").exists()
     done = []
     train(make_run(store, table, output, PLAIN), lambda now, total, text="": done.append(now))
-    assert min(done) >= 12
+    assert min(done) == kept + 1
     assert_close(output, single)

@@ -17,7 +17,7 @@ from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.files import written_whole
 from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter
 from puzzlecell.segmentation.label_images import resize_label_image, tidy
-from puzzlecell.store import ShardReader
+from puzzlecell.store import COMPRESSION, ShardReader
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,5 @@ def _label_dataset(file: h5py.File, name: str, fields: int, side: int) -> h5py.D
         shape=(fields, side, side),
         dtype=np.uint16,
         chunks=(1, side, side),
-        compression="gzip",
-        compression_opts=1,
-        shuffle=True,
+        **COMPRESSION,
     )
