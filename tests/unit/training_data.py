@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
+from safetensors.torch import load_file
 
 from puzzlecell.config.training import TrainingSettings, merged
 from puzzlecell.store import write_shard
@@ -19,6 +21,17 @@ SMALL = {
     "epochs": 2,
     "optimiser": {"learning_rate": 1e-3},
 }
+
+# Everything that has a state of its own: running mean, plateau, dropped features, accumulated gradients.
+STATEFUL = {
+    "network": {"drop_rate": 0.2},
+    "ema": {"decay": 0.9},
+    "schedule": {"kind": "plateau", "patience": 0, "warmup_epochs": 0.5},
+    "optimiser": {"accumulate": 2, "clip_norm": 1.0},
+    "augmentation": "reference",
+    "epochs": 3,
+}
+STEPS = 3
 
 
 def draw_field(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -53,3 +66,22 @@ def make_run(
     """A run of a very small network; `changes` are to its settings."""
     settings = TrainingSettings(**merged(SMALL, changes or {}))
     return TrainingRun(settings, CLASSES, [store], table, 1, output, **{"fingerprint": "a", **given})
+
+
+def silent(done, total, text=""):
+    """No progress."""
+
+
+def weights(output: Path) -> dict[str, torch.Tensor]:
+    return load_file(output / "model.safetensors")
+
+
+def assert_equal(found: Path, expected: Path) -> None:
+    """The same weights and history to the bit, but for the time it took."""
+    left, right = weights(found), weights(expected)
+    assert left.keys() == right.keys()
+    assert all(torch.equal(left[name], right[name]) for name in left)
+    times = ["seconds", "fields_per_s"]
+    histories = [pd.read_csv(folder / "history.csv").drop(columns=times) for folder in (found, expected)]
+    pd.testing.assert_frame_equal(*histories, check_exact=True)
+    assert (found / "oof.csv").read_bytes() == (expected / "oof.csv").read_bytes()
