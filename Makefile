@@ -4,7 +4,7 @@ CORES ?= 10
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help env run test check bench clean
+.PHONY: help env run test check bench study clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -29,6 +29,9 @@ check: env  ## Run the formatters' and linters' checks
 
 bench: env  ## Time each hot path against a plain version of the published algorithm
 	. $(BIN)/activate && for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
+
+study: env  ## Train with and without the puzzle, three seeds: results/studies/puzzle/table.md (two hours)
+	. $(BIN)/activate && python benchmarks/studies/puzzle.py benchmarks/studies/puzzle.yaml
 
 clean:  ## Remove the environment; results stay
 	rm -rf $(VENV)

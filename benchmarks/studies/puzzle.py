@@ -2,13 +2,14 @@
 
 Every training leaves a row in runs.csv; a study that was stopped goes on where it was. The table has mean and standard
 deviation over the seeds of: mean average precision over classes of the field's probabilities (image), of the same given
-to every cell (broadcast), of step 1, and of step 1 times the field's probability.
-Run: python benchmarks/studies/puzzle.py SETTINGS.yaml [--processes 2]
+to every cell (broadcast), of step 1, of step 2, and of both: their mean ^ 0.7 x the field's probability ^ 0.3.
+Run: make study, or python benchmarks/studies/puzzle.py SETTINGS.yaml [--processes 2]
 """
 
 import argparse
 import logging
 import os
+import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -16,24 +17,24 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 import yaml
 
-from puzzlecell.cam import sigmoid, step1_scores
+from puzzlecell.cam import step1_tables
 from puzzlecell.config.simulation import SimulationSettings
-from puzzlecell.config.steps import Step1Settings
+from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.training import TrainingSettings, resolved
-from puzzlecell.fields import resize_field, sized_field
+from puzzlecell.crops import step2_shard
+from puzzlecell.fields import resize_field
 from puzzlecell.files import written_whole
 from puzzlecell.metrics import image_metrics
-from puzzlecell.network import load_network
 from puzzlecell.simulate.field import simulate_field
 from puzzlecell.store import ShardReader, write_shard
+from puzzlecell.tables import class_columns
 from puzzlecell.training import TrainingRun, train
 
 NEGATIVE = 18
 CLASSES = [f"class {number}" for number in range(19)]
-METRICS = ["image", "broadcast", "step 1", "step 1 x image"]
+METRICS = ["image", "broadcast", "step 1", "step 2", "both"]
 PARTS = ("train", "held_out", "test")
 
 
@@ -97,31 +98,31 @@ def run_one(study: dict, folder: Path, place: tuple[str, int, int]) -> dict[str,
     return {"variant": variant, "seed": seed, "passes": passes, "seconds": round(seconds, 1), **scores}
 
 
-@torch.no_grad()
 def score(model: Path, test: Path) -> dict[str, float]:
-    """Mean average precision over classes: of fields, and of cells in three ways."""
-    network, reader, settings = load_network(model), ShardReader([test]), Step1Settings()
-    fields, truth = [], []
-    cells: dict[str, list[np.ndarray]] = {name: [] for name in METRICS[1:]}
-    cell_truth = []
-    for field_id in reader.ids:
-        image = sized_field(reader.read(field_id), network.field_size)
-        logits, maps = network(torch.from_numpy(image).permute(2, 0, 1)[None])
-        probabilities = sigmoid(logits[0].numpy())
-        masks = reader.read(field_id, "cells")
-        # Numbers of the cells that are in the label image, which its scores follow.
-        numbers = np.unique(masks)[1:]
-        step1 = step1_scores(maps[0].numpy(), logits[0].numpy(), masks, settings, NEGATIVE)
-        cells["broadcast"].append(np.tile(probabilities, (len(numbers), 1)))
-        cells["step 1"].append(step1)
-        cells["step 1 x image"].append(step1 * probabilities)
-        cell_truth.append(reader.read(field_id, "cell_labels")[numbers - 1])
-        fields.append(probabilities)
-        truth.append(reader.read(field_id, "labels")[0])
-    found = {"image": image_metrics(np.stack(truth), np.stack(fields))["map"]}
-    for name, rows in cells.items():
-        found[name] = image_metrics(np.concatenate(cell_truth), np.concatenate(rows))["map"]
-    return found
+    """Mean average precision over classes: of fields, and of cells in four ways."""
+    reader = ShardReader([test])
+    step1, images = step1_tables(test, test, [model], Step1Settings(), negative=NEGATIVE)
+    with tempfile.TemporaryDirectory() as folder:
+        step2_shard(test, test, [model], Path(folder) / "step2.parquet", Step2Settings())
+        step2 = pd.read_parquet(Path(folder) / "step2.parquet")
+    if not step1[["ID", "cell"]].equals(step2[["ID", "cell"]]):
+        raise ValueError(f"{model}: step 1 and step 2 found different cells in {test}")
+    columns = class_columns(step1)
+    one, two = step1[columns].to_numpy(), step2[columns].to_numpy()
+    field = images.set_index("ID").loc[step1["ID"], columns].to_numpy()
+    labels = {field_id: reader.read(field_id, "cell_labels") for field_id in reader.ids}
+    truth = np.stack(
+        [labels[field_id][cell - 1] for field_id, cell in zip(step1["ID"], step1["cell"], strict=True)]
+    )
+    cells = {
+        "broadcast": field,
+        "step 1": one,
+        "step 2": two,
+        "both": ((one + two) / 2) ** 0.7 * field**0.3,
+    }
+    of_fields = np.stack([reader.read(field_id, "labels")[0] for field_id in images["ID"]])
+    found = {"image": image_metrics(of_fields, images[columns].to_numpy())["map"]}
+    return found | {name: image_metrics(truth, values)["map"] for name, values in cells.items()}
 
 
 def write_table(path: Path, runs: pd.DataFrame) -> None:
