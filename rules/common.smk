@@ -71,6 +71,26 @@ def check_raw_data():
         raise WorkflowError(str(error))
 
 
+def check_networks():
+    """Build the networks that this run trains, and get the weights they start from, before hours are spent on the rest."""
+    jobs = [job.wildcards for job in workflow.dag.needrun_jobs() if job.rule.name == "train"]
+    stages = list(dict.fromkeys((wildcards.model, wildcards.stage) for wildcards in jobs))
+    if not stages:
+        return
+    from puzzlecell.network import NetworkError, build_network
+
+    problems = []
+    for model, stage in stages:
+        training = settings.stage_training(model, stage)
+        start = settings.models[model].stages[stage].start
+        try:
+            build_network(training.network, training.input, CLASS_NAMES, pretrained=start is None)
+        except NetworkError as error:
+            problems.append(f"models.{model}.stages.{stage}: {error}")
+    if problems:
+        raise WorkflowError("\n".join(problems))
+
+
 def with_truth(*roles):
     """Data sets of these roles whose truth per cell is known."""
     return [ds for ds in settings.datasets_of(*roles) if tables("truth", [ds])]

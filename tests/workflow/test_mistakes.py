@@ -35,6 +35,32 @@ def test_mistakes_in_the_configuration_stop_the_planning(fresh):
     assert "Traceback" not in done.stdout
 
 
+def test_networks_that_cannot_be_trained_are_told_together_before_any_job(fresh, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+
+    def change(settings):
+        stages = settings["models"]["tiny"]["stages"]
+        settings["models"]["other"] = {
+            "network": {"backbone": "resnet1B"},
+            "stages": {"stage1": stages["stage1"]},
+        }
+        settings["models"]["tiny"]["network"]["pretrained"] = True
+        settings["ensemble"]["members"].append({"model": "other", "stage": "stage1", "step": 1})
+
+    done = fresh.run("results/submission.csv", configuration=configured(fresh, "net.yaml", change))
+    assert done.returncode != 0
+    for expected in (
+        "models.tiny.stages.stage1: network.pretrained: the weights of test_resnet could not be loaded",
+        "run once on a machine with a connection",
+        "models.other.stages.stage1: network.backbone: timm",
+        "has no 'resnet1B'; near names: resnet18",
+    ):
+        assert expected in done.stdout
+    assert "stages.stage2" not in done.stdout
+    assert not (fresh.folder / "results/store").exists()
+
+
 def test_mistakes_in_raw_data_are_told_together_before_any_job(fresh):
     images = fresh.folder / "data/mine/images"
     for field_id in ("a", "b", "c"):
