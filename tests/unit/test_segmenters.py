@@ -1,5 +1,4 @@
-"""Segmenters that stand on files or packages of others; the packages are played by small ones with their "
-"interface."""
+"""Segmenters that stand on files or packages of others; small ones with their interface play the packages."""
 
 import subprocess
 import sys

@@ -77,8 +77,7 @@ def find_nuclei(blue: np.ndarray, pixel_um: float, settings: ClassicalSettings) 
 
 
 def background(image: np.ndarray, width: float) -> np.ndarray:
-    """Smooth lower envelope: what is left of an image when everything narrower than `width` pixels is "
-    "taken off."""
+    """Smooth lower envelope: what is left of an image without everything narrower than `width` pixels."""
     step = max(1.0, width / 24)
     coarse = tuple(max(1, round(side / step)) for side in image.shape)
     small = cv2.resize(image, coarse[::-1], interpolation=cv2.INTER_AREA)
@@ -140,8 +139,7 @@ def grow_cells(
 
 
 def _cost(signal: np.ndarray, pixel_um: float, settings: ClassicalSettings) -> np.ndarray:
-    """What a step through a pixel costs: little in bright cytoplasm, much in the dark, most in a narrow "
-    "dark gap."""
+    """What a step through a pixel costs: little where bright, much in the dark, most in a narrow dark gap."""
     size = 2 * max(1, round(settings.gap_um / pixel_um)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     gaps = cv2.morphologyEx(signal, cv2.MORPH_BLACKHAT, disc)
@@ -159,8 +157,7 @@ def _nearest_nucleus(nuclei: np.ndarray, cost: np.ndarray, mask: np.ndarray) -> 
 
 
 def _cytoplasm(red: np.ndarray, yellow: np.ndarray, sigma: float) -> np.ndarray:
-    """Red and yellow each on its own scale (root of the part above the darkest, 1 at the brightest), mean "
-    "of both."""
+    """Mean of red and yellow, each on its own scale: root of the part above the darkest, 1 at the brightest."""
     signal = np.zeros(red.shape, np.float32)
     for channel in (red, yellow):
         smooth = _blur(channel, sigma)

@@ -82,8 +82,7 @@ class HpaDpnSegmenter(Segmenter):
                     yield tuple(np.ascontiguousarray(entry[window]) for entry in found)
 
     def _prepare(self, field: FieldImage) -> tuple[np.ndarray, tuple[int, int]]:
-        """A padded field at the networks' pixel size, float32 in [0, 1], and its (height, width) without "
-        "padding."""
+        """A padded field at the networks' pixel size, float32 in [0, 1]; its (height, width) unpadded."""
         image = shrink(intensity(field.image), field.pixel_um / self.settings.pixel_um)
         after = [SIDES_DIVIDE_BY - side % SIDES_DIVIDE_BY for side in image.shape[:2]]
         padded = cv2.copyMakeBorder(

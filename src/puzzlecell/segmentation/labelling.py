@@ -94,8 +94,7 @@ def _border_sum(
 def label_nuclei(
     probability: np.ndarray, border: np.ndarray, pixels: _Pixels, settings: LabellingSettings
 ) -> np.ndarray:
-    """Nuclei, (H, W) uint16 labels: seeds are certain and clear of borders, and grow to the edge of the "
-    "nuclei."""
+    """Nuclei, (H, W) uint16 labels: from seeds, certain and clear of borders, grown to the nuclei's edge."""
     inverted = settings.faults.seed_border_inverted
     limit = 1 - settings.border_threshold if inverted else settings.border_threshold
     seeds = _above(probability, settings.seed_threshold) & ~_above(border, limit)

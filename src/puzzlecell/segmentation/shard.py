@@ -107,8 +107,7 @@ def _segmented(
     pixel_size_um: float,
     raw_folder: str | os.PathLike | None,
 ) -> Iterator[tuple[FieldImage, SegmentedField]]:
-    """Fields in the order of the shard, each with its label images; a few at a time, so that memory stays "
-    "small."""
+    """Fields in the order of the shard with their label images; a few at a time, for the sake of memory."""
     # Not a matter of threads: what goes through a network together must not depend on them.
     together = max(16, settings.hpa_dpn.batch)
     ids = reader.ids
