@@ -1,5 +1,6 @@
 """Does the puzzle pay? Training with and without it at equal passes, several seeds, scored per cell on true masks.
 
+From the backbone's own weights, and as the finish of a training without it, which is what a later stage does.
 Every training leaves a row in runs.csv; a study that was stopped goes on where it was. The table has mean and standard
 deviation over the seeds of: mean average precision over classes of the field's probabilities (image), of the same given
 to every cell (broadcast), of step 1, of step 2, and of both: their mean ^ 0.7 x the field's probability ^ 0.3.
@@ -14,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -60,19 +62,45 @@ def make_fields(path: Path, part: str, study: dict) -> None:
     write_shard(path, [field.id for field in fields], arrays, {})
 
 
-def settings_of(study: dict, variant: str, seed: int, passes: int) -> TrainingSettings:
-    """Settings of a training that makes `passes` passes: a puzzle step counts twice."""
-    changes = study["variants"][variant]
-    with_puzzle = resolved(study["training"], changes).puzzle.pieces > 0
-    samples = passes // (2 if with_puzzle else 1) // study["epochs"]
-    return resolved(
-        study["training"], changes, {"seed": seed, "epochs": study["epochs"], "samples_per_epoch": samples}
-    )
+class Place(NamedTuple):
+    """One training of the study."""
+
+    start: str
+    """Variant that it starts from, or nothing for the backbone's own weights."""
+    variant: str
+    seed: int
+    passes: int
+
+    def folder(self, study: Path) -> Path:
+        """Where its files lie."""
+        parts = (self.start and f"after {self.start}", self.variant, self.seed, self.passes)
+        return study / "-".join(str(part) for part in parts if part).replace(" ", "_")
 
 
-def run_one(study: dict, folder: Path, place: tuple[str, int, int]) -> dict[str, object]:
+def places(study: dict) -> list[Place]:
+    """All trainings, those first that others start from."""
+    finish = study["finish"]
+    short, *longer = study["passes"]
+    kinds = [("", short), (finish["start"], finish["passes"]), *(("", passes) for passes in longer)]
+    return [
+        Place(start, variant, seed, passes)
+        for start, passes in kinds
+        for seed in study["seeds"]
+        for variant in study["variants"]
+    ]
+
+
+def settings_of(study: dict, place: Place) -> TrainingSettings:
+    """Settings of a training that makes so many passes: a puzzle step counts twice."""
+    given = study["training"], study["finish"]["training"] if place.start else {}
+    changes = study["variants"][place.variant]
+    settings = resolved(*given, changes, {"seed": place.seed})
+    passes = place.passes // (2 if settings.puzzle.pieces > 0 else 1)
+    return settings.model_copy(update={"samples_per_epoch": passes // settings.epochs})
+
+
+def run_one(study: dict, folder: Path, place: Place) -> dict[str, object]:
     """Train one variant with one seed and score it."""
-    variant, seed, passes = place
     stores = [folder / f"{part}.h5" for part in PARTS[:2]]
     tables = []
     for fold, store in enumerate(stores, start=1):
@@ -80,9 +108,10 @@ def run_one(study: dict, folder: Path, place: tuple[str, int, int]) -> dict[str,
         table = pd.DataFrame([reader.read(field_id, "labels")[0] for field_id in reader.ids], columns=CLASSES)
         table.insert(0, "ID", reader.ids)
         tables.append(table.assign(fold=fold))
-    output = folder / f"{variant}-{seed}-{passes}".replace(" ", "_")
+    output = place.folder(folder)
     if not (output / "model.safetensors").exists():
-        settings = settings_of(study, variant, seed, passes)
+        settings = settings_of(study, place)
+        first = Place("", place.start, place.seed, study["passes"][0]).folder(folder)
         run = TrainingRun(
             settings,
             CLASSES,
@@ -91,11 +120,15 @@ def run_one(study: dict, folder: Path, place: tuple[str, int, int]) -> dict[str,
             2,
             output,
             settings.model_dump_json(),
+            first / "model.safetensors" if place.start else None,
         )
         train(run, lambda done, total, text="": None)
-    seconds = pd.read_csv(output / "history.csv")["seconds"].sum()
-    scores = score(output / "model.safetensors", folder / "test.h5")
-    return {"variant": variant, "seed": seed, "passes": passes, "seconds": round(seconds, 1), **scores}
+    seconds = float(pd.read_csv(output / "history.csv")["seconds"].sum())
+    return {
+        **place._asdict(),
+        "seconds": round(seconds, 1),
+        **score(output / "model.safetensors", folder / "test.h5"),
+    }
 
 
 def score(model: Path, test: Path) -> dict[str, float]:
@@ -128,13 +161,14 @@ def score(model: Path, test: Path) -> dict[str, float]:
 def write_table(path: Path, runs: pd.DataFrame) -> None:
     """Mean and standard deviation over the seeds of every variant and number of passes, as Markdown."""
     lines = [
-        f"| passes | variant | seeds | s a run | {' | '.join(METRICS)} |",
-        "|" + "---|" * (4 + len(METRICS)),
+        f"| start | passes | variant | seeds | s a run | {' | '.join(METRICS)} |",
+        "|" + "---|" * (5 + len(METRICS)),
     ]
-    for (passes, variant), rows in runs.groupby(["passes", "variant"], sort=False):
+    for (start, passes, variant), rows in runs.groupby(["start", "passes", "variant"], sort=False):
         values = [f"{rows[name].mean():.3f} ± {rows[name].std():.3f}" for name in METRICS]
         lines.append(
-            f"| {passes} | {variant} | {len(rows)} | {rows['seconds'].mean():.0f} | {' | '.join(values)} |"
+            f"| {start or 'ImageNet'} | {passes} | {variant} | {len(rows)} | {rows['seconds'].mean():.0f} | "
+            f"{' | '.join(values)} |"
         )
     with written_whole(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n")
@@ -155,18 +189,22 @@ def main() -> None:
         if not (folder / f"{part}.h5").exists():
             make_fields(folder / f"{part}.h5", part, study)
     table = folder / "runs.csv"
-    runs = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=["variant", "seed", "passes"])
-    done = set(zip(runs["variant"], runs["seed"], runs["passes"], strict=True))
-    places = [(v, s, p) for p in study["passes"] for s in study["seeds"] for v in study["variants"]]
-    left = [place for place in places if place not in done]
+    runs = (
+        pd.read_csv(table, keep_default_na=False) if table.exists() else pd.DataFrame(columns=Place._fields)
+    )
+    done = {Place(*row) for row in runs[list(Place._fields)].itertuples(index=False)}
+    wanted = places(study)
     rows = runs.to_dict("records")
+    # One kind after the other: a finish starts from a training that must be there.
     with ProcessPoolExecutor(given.processes, get_context("spawn")) as pool:
-        for row in pool.map(partial(run_one, study, folder), left):
-            rows.append(row)
-            logging.info("%d of %d: %s", len(rows), len(places), row)
-            with written_whole(table) as temporary:
-                pd.DataFrame(rows).to_csv(temporary, index=False)
-            write_table(folder / "table.md", pd.DataFrame(rows))
+        for kind in dict.fromkeys((place.start, place.passes) for place in wanted):
+            left = [place for place in wanted if (place.start, place.passes) == kind and place not in done]
+            for row in pool.map(partial(run_one, study, folder), left):
+                rows.append(row)
+                logging.info("%d of %d: %s", len(rows), len(wanted), row)
+                with written_whole(table) as temporary:
+                    pd.DataFrame(rows).to_csv(temporary, index=False)
+                write_table(folder / "table.md", pd.DataFrame(rows))
     print((folder / "table.md").read_text())
 
 
