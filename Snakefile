@@ -24,6 +24,7 @@ include: "rules/score.smk"
 
 onstart:
     check_raw_data()
+    check_segmenter()
     check_networks()
 
 

@@ -8,6 +8,7 @@ from puzzlecell.imports import library_files
 from puzzlecell.labels import read_classes
 from puzzlecell.rawfiles import folder_digest, shard_digest
 from puzzlecell.scheduling import machine_cores
+from puzzlecell.segmenter_files import missing_files, weights_state
 
 try:
     settings = load_configuration(config)
@@ -91,6 +92,14 @@ def check_networks():
         raise WorkflowError("\n".join(problems))
 
 
+def check_segmenter():
+    """Look for the files that the segmenter reads beside the fields, if this run segments any."""
+    segmented = {job.wildcards.ds for job in workflow.dag.needrun_jobs() if job.rule.name == "segment"}
+    problems = missing_files(settings.segmentation, [own_masks(ds) for ds in sorted(segmented)])
+    if segmented and problems:
+        raise WorkflowError("\n".join(problems))
+
+
 def with_truth(*roles):
     """Data sets of these roles whose truth per cell is known."""
     return [ds for ds in settings.datasets_of(*roles) if tables("truth", [ds])]
@@ -108,11 +117,19 @@ def segmentation_gpu():
     return settings.gpu if settings.segmentation.method in ("hpa_dpn", "hpacellseg", "cellpose") else "cpu"
 
 
+def segmentation_threads():
+    """Threads of a segmentation: networks use several, the other methods gain more from several shards at once."""
+    return 1 if settings.segmentation.method in ("classical", "masks") else machine_cores(4)
+
+
+def own_masks(dataset):
+    """Folder of the user's own label images."""
+    return f"{os.path.dirname(raw(dataset, 'images'))}/{settings.segmentation.masks.folder}"
+
+
 def masks_state(dataset):
     """Digest of the user's own label images, where they are what the cells are taken from."""
-    if settings.segmentation.method != "masks":
-        return None
-    return folder_digest(f"{os.path.dirname(raw(dataset, 'images'))}/{settings.segmentation.masks.folder}")
+    return folder_digest(own_masks(dataset)) if settings.segmentation.method == "masks" else None
 
 
 def code(script):

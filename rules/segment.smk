@@ -16,7 +16,7 @@ rule segment:
         "results/benchmarks/segment/{ds}/{sh}.tsv"
     conda:
         "../envs/pipeline.yaml"
-    threads: 1
+    threads: segmentation_threads()
     resources:
         mem_mb=8000,
         runtime=240,
@@ -26,6 +26,8 @@ rule segment:
         pixel_size_um=lambda wildcards: settings.datasets[wildcards.ds].pixel_size_um,
         images=lambda wildcards: raw(wildcards.ds, "images"),
         user_masks=lambda wildcards: masks_state(wildcards.ds),
+        # Not an input: a plan can be made before the weights are there.
+        weights=weights_state(settings.segmentation),
         gpu=segmentation_gpu(),
     message:
         "Segment data set {wildcards.ds}, shard {wildcards.sh}"

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from puzzlecell.labels import LabelError, read_ids
@@ -56,8 +57,17 @@ def shard_digest(
 def folder_digest(folder: str | os.PathLike) -> str:
     """Digest of the names, sizes and times of the files in a folder; a missing folder is an empty one."""
     folder = Path(folder)
+    return files_digest(sorted(folder.iterdir()) if folder.is_dir() else [])
+
+
+def files_digest(paths: Iterable[str | os.PathLike]) -> str:
+    """Digest of the names, sizes and times of files, in the order given; a file may be missing."""
     digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        status = path.stat()
+    for path in map(Path, paths):
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            digest.update(f"{path.name} missing\n".encode())
+            continue
         digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]

@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 from scipy import ndimage
+from segmentation_data import in_order
 from skimage.measure import label
 from skimage.segmentation import watershed
 
@@ -46,15 +47,6 @@ def two_cells(border=200, gap=6):
 def field(index, size, cells=16):
     (truth,) = plain.truths(None, index + 1, cells)[index:]
     return plain.probabilities(*truth, size, index)
-
-
-def in_order(cells, nuclei):
-    """Consecutive numbers, each cell in one piece, nuclei inside their cells."""
-    assert cells.dtype == nuclei.dtype == np.uint16
-    assert np.array_equal(np.unique(cells[cells > 0]), np.arange(1, cells.max() + 1))
-    pieces = label(cells, connectivity=2)
-    assert pieces.max() == cells.max()
-    assert (cells[nuclei > 0] == nuclei[nuclei > 0]).all()
 
 
 @pytest.mark.parametrize("faults", [PublishedFaults(), ALL_FAULTS], ids=["mended", "published"])

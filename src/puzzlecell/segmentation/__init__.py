@@ -28,7 +28,7 @@ def make_segmenter(
     if settings.method == "hpacellseg":
         from puzzlecell.segmentation.hpacellseg import HpaCellSegSegmenter
 
-        return HpaCellSegSegmenter(settings.hpacellseg, settings.labelling, device)
+        return HpaCellSegSegmenter(settings.hpacellseg, settings.labelling, threads, device)
     if settings.method == "cellpose":
         from puzzlecell.segmentation.cellpose import CellposeSegmenter
 

@@ -1,6 +1,7 @@
 """Cellpose as a segmenter: cells from red, yellow and blue, nuclei from blue. An optional extra."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,13 +13,22 @@ from puzzlecell.segmentation.label_images import number_by_cell, resize_label_im
 
 # Cellpose scales every picture so that objects are 30 pixels wide; more pixels than that are not looked at.
 _OBJECT_PX = 30
+# Its normalisation and its tiles fail on pictures of a pixel or two.
+_LEAST_PX = 16
+
+
+class CellposeError(ValueError):
+    """A model that Cellpose does not know; the message names those that it does."""
 
 
 class CellposeSegmenter(Segmenter):
     """Both runs use one model; a nucleus belongs to the cell that covers most of it."""
 
     def __init__(self, settings: CellposeSettings, threads: int = 1, device: str = "cpu"):
-        """Raises ImportError, saying what to install, where Cellpose is not installed."""
+        """Raises ImportError, saying what to install, where Cellpose is not installed.
+
+        Raises CellposeError for a model that is neither a file nor known: Cellpose itself would take its default.
+        """
         try:
             from cellpose import models
         except ImportError as error:
@@ -27,6 +37,12 @@ class CellposeSegmenter(Segmenter):
             ) from error
         import torch
 
+        known = [*models.MODEL_NAMES, *models.get_user_models()]
+        if settings.model not in known and not Path(settings.model).is_file():
+            raise CellposeError(
+                f"segmentation.cellpose.model: {settings.model} is neither a file nor a model of Cellpose; known are "
+                + ", ".join(known)
+            )
         self.settings, self.threads = settings, threads
         self.model = models.CellposeModel(
             gpu=device != "cpu", device=torch.device(device), pretrained_model=settings.model
@@ -56,6 +72,9 @@ class CellposeSegmenter(Segmenter):
             small = tuple(max(1, round(side * scale)) for side in shape)
             image = cv2.resize(image, small[::-1], interpolation=cv2.INTER_AREA)
             diameter = 2 * _OBJECT_PX
+        height, width = image.shape[:2]
+        below, beside = max(0, _LEAST_PX - height), max(0, _LEAST_PX - width)
+        image = cv2.copyMakeBorder(image, 0, below, 0, beside, cv2.BORDER_REPLICATE)
         masks, *_ = self.model.eval(
             image,
             diameter=diameter,
@@ -63,4 +82,4 @@ class CellposeSegmenter(Segmenter):
             flow_threshold=self.settings.flow_threshold,
             cellprob_threshold=self.settings.cellprob_threshold,
         )
-        return resize_label_image(np.asarray(masks), shape)
+        return resize_label_image(np.asarray(masks)[:height, :width], shape)

@@ -20,9 +20,7 @@ from puzzlecell.segmentation.hpa_network import SIDES_DIVIDE_BY, HpaUnet
 from puzzlecell.segmentation.label_images import resize_label_image, tidy
 from puzzlecell.segmentation.labelling import label_cells
 from puzzlecell.segmentation.published_weights import WeightsError, check_sum
-
-PUBLISHED = "https://zenodo.org/record/4665863"
-FILES = {"nuclei": "dpn_unet_nuclei_v1.pth", "cell": "dpn_unet_cell_3ch_v1.pth"}
+from puzzlecell.segmenter_files import missing_converted
 
 
 class HpaDpnSegmenter(Segmenter):
@@ -143,11 +141,7 @@ def shrink(image: np.ndarray, scale: float) -> np.ndarray:
 def load_hpa_network(path: str | Path, kind: str) -> HpaUnet:
     """The network for `nuclei` or `cell` with converted weights; WeightsError says where to get them."""
     if not Path(path).is_file():
-        published = FILES[kind]
-        raise WeightsError(
-            f"there are no weights {path}: fetch {published} from {PUBLISHED} into weights/ and run "
-            f"`puzzlecell convert-segmenter weights/{published} {path}`"
-        )
+        raise WeightsError(missing_converted(path, kind))
     check_sum(path)
     with torch.device("meta"):
         network = HpaUnet()

@@ -1,8 +1,10 @@
 """The published package hpacellseg as a segmenter, run in an environment of its own beside this one."""
 
 import json
+import os
 import subprocess
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,9 +13,9 @@ import numpy as np
 from puzzlecell.config.segmentation import HpaCellSegSettings, LabellingSettings
 from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter, reason_if_empty
 from puzzlecell.segmentation.label_images import number_by_cell, tidy
-from puzzlecell.segmentation.labelling import FULL_SIZE_PIXEL_UM, label_cells
+from puzzlecell.segmentation.labelling import FULL_SIZE_PIXEL_UM, finished, label_cells
+from puzzlecell.segmenter_files import missing_published
 
-PUBLISHED = "https://zenodo.org/record/4665863"
 WORKER = Path(__file__).with_name("hpacellseg_worker.py")
 
 
@@ -24,14 +26,18 @@ class HpaCellSegError(ValueError):
 class HpaCellSegSegmenter(Segmenter):
     """Hands fields to a process of the package's environment and takes predictions or labels back."""
 
-    def __init__(self, settings: HpaCellSegSettings, labelling: LabellingSettings, device: str = "cpu"):
+    def __init__(
+        self,
+        settings: HpaCellSegSettings,
+        labelling: LabellingSettings,
+        threads: int = 1,
+        device: str = "cpu",
+    ):
         """Raises HpaCellSegError where the environment or the weights are missing."""
-        for weights in (settings.nuclei_weights, settings.cell_weights):
+        for kind, weights in (("nuclei", settings.nuclei_weights), ("cell", settings.cell_weights)):
             if not Path(weights).is_file():
-                raise HpaCellSegError(
-                    f"there are no weights {weights}: fetch {Path(weights).name} from {PUBLISHED} and put it there"
-                )
-        self.settings, self.labelling = settings, labelling
+                raise HpaCellSegError(missing_published(weights, kind))
+        self.settings, self.labelling, self.threads = settings, labelling, threads
         command = [
             settings.python,
             str(WORKER),
@@ -39,11 +45,19 @@ class HpaCellSegSegmenter(Segmenter):
             settings.cell_weights,
             "--device",
             device,
+            "--threads",
+            str(threads),
         ]
         if settings.padding:
             command.append("--padding")
         try:
-            self._worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self._worker = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            )
         except OSError as error:
             raise HpaCellSegError(
                 f"segmentation.hpacellseg.python: {settings.python} cannot be run ({error.strerror}); make the "
@@ -52,7 +66,10 @@ class HpaCellSegSegmenter(Segmenter):
 
     def segment(self, fields: Sequence[FieldImage]) -> list[SegmentedField]:
         """Label images of each field, in the order given."""
-        return [self._segment(field) for field in fields]
+        with ThreadPoolExecutor(self.threads) as pool:
+            # The package predicts the next field while the labels of the last one are made.
+            waiting = [pool.submit(self._label, field, self._predicted(field)) for field in fields]
+            return [job.result() for job in waiting]
 
     def close(self) -> None:
         """End the package's process."""
@@ -60,18 +77,21 @@ class HpaCellSegSegmenter(Segmenter):
         self._worker.stdout.close()
         self._worker.wait()
 
-    def _segment(self, field: FieldImage) -> SegmentedField:
+    def _predicted(self, field: FieldImage) -> dict[str, np.ndarray]:
         package_labels = self.settings.label_with == "package"
         if package_labels and abs(field.pixel_um / FULL_SIZE_PIXEL_UM - 1) > 0.05:
             raise HpaCellSegError(
                 f"{field.field_id}: hpacellseg labels fields of {FULL_SIZE_PIXEL_UM} micrometres a pixel, this one "
-                f"has "
-                f"{field.pixel_um:g}; set segmentation.source: raw, or segmentation.hpacellseg.label_with: puzzlecell"
+                f"has {field.pixel_um:g}; set segmentation.source: raw, or segmentation.hpacellseg.label_with: "
+                "puzzlecell"
             )
-        found = self._ask(field, package_labels)
-        if package_labels:
+        return self._ask(field, package_labels)
+
+    def _label(self, field: FieldImage, found: dict[str, np.ndarray]) -> SegmentedField:
+        if "cell_labels" in found:
             cells, nuclei = found["cell_labels"], found["nucleus_labels"]
-            labels = tidy(cells.astype(np.uint16), number_by_cell(nuclei.astype(np.uint16), cells)[0])
+            cells, nuclei = tidy(cells.astype(np.uint16), number_by_cell(nuclei.astype(np.uint16), cells)[0])
+            labels = finished(cells, nuclei, self.labelling)
         else:
             labels = label_cells(found["nuclei"], found["cells"], field.pixel_um, self.labelling)
         return SegmentedField(*labels, reason_if_empty(found["nuclei"], labels[0], self.labelling))

@@ -22,6 +22,7 @@ def main():
     parser.add_argument("nuclei_weights")
     parser.add_argument("cell_weights")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1, help="of OpenCV; PyTorch reads OMP_NUM_THREADS")
     parser.add_argument("--padding", action="store_true")
     arguments = parser.parse_args()
     # The package prints to standard output, which belongs to the answers.
@@ -32,7 +33,8 @@ def main():
     sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != here]
     from hpacellseg.cellsegmentator import CellSegmentator
 
-    segmentator = CellSegmentator(
+    cv2.setNumThreads(arguments.threads)
+    segmentator = upright(CellSegmentator)(
         arguments.nuclei_weights,
         arguments.cell_weights,
         scale_factor=1,
@@ -50,26 +52,34 @@ def main():
         print(json.dumps(answer), file=answers, flush=True)
 
 
+def upright(package_class):
+    """The package's class, which brings predictions to (width, height); told them swapped, it does it right."""
+
+    class Upright(package_class):
+        @property
+        def target_shape(self):
+            return self.__dict__["target_shape"]
+
+        @target_shape.setter
+        def target_shape(self, shape):
+            self.__dict__["target_shape"] = (shape[1], shape[0])
+
+    return Upright
+
+
 def segment(segmentator, request):
     """Predictions (H, W, 3) uint8 of one field and, if asked for, the package's own labels."""
     image = np.load(request["image"])
     red, _, blue, yellow = (np.ascontiguousarray(image[..., channel]) for channel in range(4))
     segmentator.scale_factor = request["scale"]
-    nuclei = at_size(segmentator.pred_nuclei([blue])[0], image.shape)
-    cells = at_size(segmentator.pred_cells([[red], [yellow], [blue]])[0], image.shape)
+    nuclei = segmentator.pred_nuclei([blue])[0]
+    cells = segmentator.pred_cells([[red], [yellow], [blue]])[0]
     found = {"nuclei": nuclei, "cells": cells}
     if request["label"]:
         from hpacellseg.utils import label_cell
 
         found["nucleus_labels"], found["cell_labels"] = label_cell(nuclei.copy(), cells.copy())
     return found
-
-
-def at_size(prediction, shape):
-    """The package gives fields that are not square with width and height exchanged; brought back to the field."""
-    if prediction.shape[:2] == shape[:2]:
-        return prediction
-    return cv2.resize(prediction, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
 
 
 if __name__ == "__main__":

@@ -44,14 +44,23 @@ def label_cells(
     cell_labels = drop_small(
         components(_parted(cell_labels, settings), 8), pixels.area(settings.cell_minimum)
     )
-    nucleus_labels = _nuclei_of_cells(nucleus_labels, cell_labels, pixels, settings)
+    return finished(cell_labels, _nuclei_of_cells(nucleus_labels, cell_labels, pixels, settings), settings)
+
+
+def finished(
+    cells: np.ndarray, nuclei: np.ndarray, settings: LabellingSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the settings ask for at the end: cells without nucleus dropped, all opened; numbered 1...n.
+
+    cells, nuclei: (H, W) unsigned label images with the same numbers. Returns both as uint16.
+    """
     if not settings.keep_without_nucleus:
-        has_nucleus = np.zeros(int(cell_labels.max(initial=0)) + 1, np.uint16)
-        has_nucleus[np.unique(nucleus_labels)] = 1
-        cell_labels = cell_labels * has_nucleus[cell_labels]
+        has_nucleus = np.zeros(int(cells.max(initial=0)) + 1, cells.dtype)
+        has_nucleus[np.unique(nuclei)] = 1
+        cells = cells * has_nucleus[cells]
     if settings.finish_opening:
-        return tidy(reshape_each(cell_labels, cv2.MORPH_OPEN, 1), nucleus_labels)
-    return _renumbered(cell_labels, nucleus_labels)
+        return tidy(reshape_each(cells, cv2.MORPH_OPEN, 1), nuclei)
+    return _renumbered(cells, nuclei)
 
 
 def _renumbered(cells: np.ndarray, nuclei: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

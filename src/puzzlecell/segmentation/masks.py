@@ -12,6 +12,7 @@ from puzzlecell.config.segmentation import ClassicalSettings
 from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter, intensity
 from puzzlecell.segmentation.classical import find_nuclei
 from puzzlecell.segmentation.label_images import number_by_cell, resize_label_image, tidy
+from puzzlecell.segmenter_files import missing_masks
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +31,7 @@ class MasksSegmenter(Segmenter):
 
     def __init__(self, folder: Path, classical: ClassicalSettings, threads: int = 1):
         if not folder.is_dir():
-            raise MasksError(
-                f"there is no folder {folder}; segmentation.method masks reads <ID>_cells.png from it "
-                "(segmentation.masks.folder)"
-            )
+            raise MasksError(missing_masks(folder))
         self.folder, self.classical, self.threads = folder, classical, threads
 
     def segment(self, fields: Sequence[FieldImage]) -> list[SegmentedField]:

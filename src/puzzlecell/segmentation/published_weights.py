@@ -20,6 +20,7 @@ from torch import Tensor
 
 from puzzlecell.files import written_whole
 from puzzlecell.segmentation.hpa_network import HpaUnet, published_names
+from puzzlecell.segmenter_files import checksum_file, missing_checksum
 
 _DAMAGED = (
     pickle.UnpicklingError,
@@ -104,6 +105,8 @@ class _TensorsOnly(pickle.Unpickler):
             ("torch._utils", "_rebuild_tensor_v2"): _StoredTensor,
             ("torch._utils", "_rebuild_parameter"): _parameter,
             ("torch", "device"): _plain_text,
+            # Modules pickled by early versions of PyTorch 1 name a table of functions, which nothing calls here.
+            ("torch.nn.backends.thnn", "_get_thnn_function_backend"): _Shell,
         }
         if (module, name) in known:
             return known[module, name]
@@ -251,18 +254,16 @@ def convert_segmenter(
     with written_whole(target) as temporary:
         save_file(converted, temporary, {"source_sha256": _sha256(source)})
     checksum = _sha256(target)
-    with written_whole(f"{target}.sha256") as temporary:
+    with written_whole(checksum_file(target)) as temporary:
         temporary.write_text(f"{checksum}  {Path(target).name}\n", encoding="ascii")
     return checksum
 
 
 def check_sum(path: str | os.PathLike) -> None:
     """Compare a converted file with the checksum written beside it. Raises WeightsError where they differ."""
-    beside = Path(f"{path}.sha256")
+    beside = checksum_file(path)
     if not beside.is_file():
-        raise WeightsError(
-            f"{beside} is missing; it is written with {path}, copy it as well or convert again"
-        )
+        raise WeightsError(missing_checksum(path))
     expected = beside.read_text(encoding="ascii").split()[0]
     if _sha256(path) != expected:
         raise WeightsError(f"{path} differs from its checksum in {beside}; copy it again or convert again")

@@ -15,6 +15,7 @@ from puzzlecell import __version__
 from puzzlecell.cells import COLUMNS, cell_table
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.files import written_whole
+from puzzlecell.scheduling import opencv_threads
 from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter
 from puzzlecell.segmentation.label_images import resize_label_image, tidy
 from puzzlecell.store import COMPRESSION, ShardReader
@@ -50,6 +51,7 @@ def segment_shard(
     data_folder = None if raw_folder is None else Path(raw_folder).parent
     tables, reasons = [], {}
     with (
+        opencv_threads(threads),
         closing(make_segmenter(settings, threads, device, data_folder)) as segmenter,
         written_whole(masks_path) as temporary,
         h5py.File(temporary, "w", libver="v110") as file,
