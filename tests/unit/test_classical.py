@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from skimage.measure import label
+from segmentation_data import in_order
 
 from puzzlecell.config.segmentation import ClassicalSettings, SegmentationSettings
 from puzzlecell.config.simulation import SimulationSettings
@@ -15,6 +15,7 @@ from puzzlecell.simulate import simulate_field
 from puzzlecell.store import ShardReader, write_shard
 
 TRUTH = Path(__file__).parents[3] / "shared/data/nuclei_truth"
+REAL = Path(__file__).parents[3] / "shared/data/hpa_fields"
 PIXEL_UM = 0.64
 
 
@@ -53,13 +54,8 @@ def test_eight_and_sixteen_bits_give_the_same_labels(simulated):
 def test_label_images_are_consecutive_connected_and_nuclei_lie_in_their_cells(simulated, shape):
     for field in simulated[:4]:
         found = segmented(field.image[: shape[0], : shape[1]])
-        assert found.cells.dtype == found.nuclei.dtype == np.uint16
         assert found.cells.shape == shape
-        numbers = np.unique(found.cells)
-        assert numbers.tolist() == list(range(found.cells.max() + 1))
-        assert (found.cells[found.nuclei > 0] == found.nuclei[found.nuclei > 0]).all()
-        for number in numbers[1:]:
-            assert label(found.cells == number, connectivity=2).max() == 1
+        in_order(found.cells, found.nuclei)
 
 
 def test_an_empty_field_has_no_cells_and_a_reason():
@@ -84,6 +80,34 @@ def test_hand_drawn_nuclei():
         found = find_nuclei(blue.astype(np.float32) / np.iinfo(blue.dtype).max, 0.32, ClassicalSettings())
         scores.append(f1(found.astype(int), truth, 0.5))
     assert np.mean(scores) >= 0.90
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the shared data is not beside this checkout")
+@pytest.mark.parametrize("side", [2048, 512, 256])
+def test_every_complete_nucleus_of_a_real_field_has_one_cell(side):
+    channels = [
+        cv2.imread(str(REAL / f"800_A6_1_{name}.png"), cv2.IMREAD_UNCHANGED)
+        for name in ("red", "green", "blue", "yellow")
+    ]
+    image = cv2.resize(np.stack(channels, -1), (side, side), interpolation=cv2.INTER_AREA)
+    found = segmented(image, 0.08 * 2048 / side)
+    in_order(found.cells, found.nuclei)
+    # (y, x) of the nuclei that lie wholly inside the field, in pixels of the original, read off the picture.
+    complete = [
+        (380, 290), (600, 1080), (410, 1610), (870, 1660), (1080, 450),
+        (1285, 1170), (1190, 1790), (1660, 1550), (1770, 750),
+    ]  # fmt: skip
+    numbers = [int(found.nuclei[y * side // 2048, x * side // 2048]) for y, x in complete]
+    assert 0 not in numbers
+    assert len(set(numbers)) == len(complete)
+    # Each nucleus in one piece, filled, and well inside a cell of its own.
+    area = {number: int((found.cells == number).sum()) * (2048 / side) ** 2 for number in numbers}
+    assert all(80_000 < pixels < 600_000 for pixels in area.values()), area
+    assert found.cells.max() <= 18
+    if side >= 512:
+        # Left of the first cell and above it lie cells whose nuclei are outside the field.
+        assert not (found.cells[:, 0] == numbers[0]).any()
+        assert not (found.cells[0] == numbers[0]).any()
 
 
 def test_a_shard_is_the_same_for_any_number_of_threads(simulated, tmp_path):

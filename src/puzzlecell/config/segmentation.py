@@ -80,6 +80,15 @@ class ClassicalSettings(Section):
         ge=0,
         description="What it costs to cross a dark gap, times how much darker than its banks it is.",
     )
+    outside_gap: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="A part of a cell at the field's border that a dark gap cuts off from the nucleus is of a cell "
+        "whose nucleus lies outside, and is left out; so much darker than its banks is the gap, brightness in 0-1. "
+        "1 leaves nothing out.",
+    )
+    outside_minimum_um2: float = Field(200.0, ge=0, description="Smaller parts of that kind stay.")
 
 
 class PublishedFaults(Section):

@@ -132,18 +132,47 @@ def grow_cells(
     mask = (signal > threshold) & (outside <= settings.cell_reach_um)
     mask |= outside <= settings.ring_um
     mask = fill_holes(mask)
-    cells = _nearest_nucleus(nuclei, _cost(signal, pixel_um, settings), mask)
+    gaps = _gaps(signal, settings.gap_um / pixel_um)
+    cost = np.exp(-settings.signal_weight * signal) * (1 + settings.gap_weight * gaps)
+    cells = _nearest_nucleus(nuclei, cost, mask)
+    _cut_outside(cells, nuclei, gaps, settings.outside_gap, settings.outside_minimum_um2 / pixel_um**2)
     cells = reshape_each(cells, cv2.MORPH_OPEN, settings.border_smoothing_um / pixel_um)
     cells[nuclei > 0] = nuclei[nuclei > 0]
     return _connected(cells, nuclei)
 
 
-def _cost(signal: np.ndarray, pixel_um: float, settings: ClassicalSettings) -> np.ndarray:
-    """What a step through a pixel costs: little where bright, much in the dark, most in a narrow dark gap."""
-    size = 2 * max(1, round(settings.gap_um / pixel_um)) + 1
+def _gaps(signal: np.ndarray, radius: float) -> np.ndarray:
+    """How much darker than its banks each pixel of a gap is; gaps are up to twice `radius` pixels wide."""
+    size = 2 * max(1, round(radius)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    gaps = cv2.morphologyEx(signal, cv2.MORPH_BLACKHAT, disc)
-    return np.exp(-settings.signal_weight * signal) * (1 + settings.gap_weight * gaps)
+    return cv2.morphologyEx(signal, cv2.MORPH_BLACKHAT, disc)
+
+
+def _cut_outside(
+    cells: np.ndarray, nuclei: np.ndarray, gaps: np.ndarray, depth: float, minimum: float
+) -> None:
+    """Take off cells, in place, what belongs to cells of which the field shows no nucleus.
+
+    A cell that reaches the field's border, but not with its nucleus, is parted along the darkest way between the
+    two. Is that way a gap, `depth` darker than its banks on average, the part at the border is another cell's,
+    unless it is smaller than `minimum` pixels.
+    """
+    for region in regionprops(cells):
+        window, inside = region.slice, region.image
+        frame = np.zeros(inside.shape, bool)
+        y0, x0, y1, x1 = region.bbox
+        frame[0] |= y0 == 0
+        frame[-1] |= y1 == cells.shape[0]
+        frame[:, 0] |= x0 == 0
+        frame[:, -1] |= x1 == cells.shape[1]
+        nucleus, frame = nuclei[window] == region.label, frame & inside
+        if not frame.any() or (frame & nucleus).any():
+            continue
+        parts = watershed(gaps[window], nucleus + 2 * frame, mask=inside)
+        outside = parts == 2
+        line = (parts == 1) & (cv2.dilate(outside.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+        if outside.sum() >= minimum and gaps[window][line].mean() > depth:
+            cells[window][outside] = 0
 
 
 def _nearest_nucleus(nuclei: np.ndarray, cost: np.ndarray, mask: np.ndarray) -> np.ndarray:
