@@ -4,7 +4,7 @@ at a time.
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -124,7 +124,8 @@ def ablation_table(
     """`prediction, change, tta, mean_ap, low, high, present`, a row a variant; `present` is the other
     reading.
 
-    The first rows are the configured run and the same with all eight views; then each change by itself.
+    The first rows are the configured run and the same with all eight views; then each change by itself, those of
+    a step as the step shows them and as the ensemble does.
     progress: called with the number of passes over the data done and of all.
     """
     plain = step1.model_copy(update={"tta": TtaSettings()}), step2.model_copy(update={"tta": TtaSettings()})
@@ -146,12 +147,15 @@ def ablation_table(
     for predictions, tta in ((configured, False), (predicted(*turned), True)):
         for name, table in compared(cells, predictions, ensemble, data.negative).items():
             tables[name, "", tta] = table
+    changes: dict[tuple[str, str], Predictions] = {}
     for name, settings in ones.items():
-        changed = Predictions(predicted(settings, None).step1, configured.step2, configured.images)
-        tables["step1", name, False] = compared(cells, changed, ensemble, data.negative)["step1"]
+        changes["step1", name] = replace(configured, step1=predicted(settings, None).step1)
     for name, settings in twos.items():
-        changed = Predictions(configured.step1, predicted(None, settings).step2, configured.images)
-        tables["step2", name, False] = compared(cells, changed, ensemble, data.negative)["step2"]
+        changes["step2", name] = replace(configured, step2=predicted(None, settings).step2)
+    for (step, name), changed in changes.items():
+        found = compared(cells, changed, ensemble, data.negative)
+        tables[step, name, False] = found[step]
+        tables["ensemble", f"{step} {name}", False] = found["ensemble"]
     for name, settings in ensemble_changes(ensemble, data.negative).items():
         tables["ensemble", name, False] = joined(cells, configured, settings, data.negative)
     return scored(tables, data, score)

@@ -14,7 +14,8 @@ from puzzlecell.cam import step1_tables
 from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
-from puzzlecell.ensemble import ensemble_cells
+from puzzlecell.crops import step2_shard
+from puzzlecell.ensemble import ensemble_cells, mean_table
 from puzzlecell.masks import encode_cells
 from puzzlecell.scoring import score_cells
 from puzzlecell.store import ShardReader
@@ -48,6 +49,15 @@ def data(tmp_path_factory):
     return AblationData(store, masks, [folder / "cells.parquet"], folder / "truth.csv", models, 3)
 
 
+@pytest.fixture(scope="module")
+def made(data):
+    seen = []
+    table = ablation_table(
+        data, Step1Settings(), Step2Settings(), ENSEMBLE, SCORE, progress=lambda *n: seen.append(n)
+    )
+    return table, seen
+
+
 def test_changes_differ_from_the_settings_and_from_each_other():
     for found, settings in (
         (step1_changes(Step1Settings()), Step1Settings()),
@@ -63,11 +73,8 @@ def test_changes_differ_from_the_settings_and_from_each_other():
     assert not any("negative" in name for name in ensemble_changes(ENSEMBLE, None))
 
 
-def test_rows_equal_scores_made_by_hand(data):
-    seen = []
-    table = ablation_table(
-        data, Step1Settings(), Step2Settings(), ENSEMBLE, SCORE, progress=lambda *n: seen.append(n)
-    )
+def test_rows_equal_scores_made_by_hand(data, made):
+    table, seen = made
     assert seen[-1][0] == seen[-1][1] == len(seen)
     assert not table.duplicated(["prediction", "change", "tta"]).any()
     plain = table[(table["change"] == "")]
@@ -91,3 +98,21 @@ def test_rows_equal_scores_made_by_hand(data):
         row = table[(table["prediction"] == "step1") & (table["change"] == change) & (table["tta"] == tta)]
         assert row["mean_ap"].tolist() == [pytest.approx(expected.mean, abs=1e-9)]
         assert row["low"].tolist() == [pytest.approx(expected.low, abs=1e-9)]
+
+
+def test_a_change_of_a_step_is_seen_in_the_ensemble(data, made, tmp_path):
+    table, _ = made
+    cells, reader = pd.read_parquet(data.cells[0]), ShardReader([data.masks])
+    steps, images = {}, []
+    for key, models in data.models.items():
+        steps[key, 1], image = step1_tables(data.store, data.masks, models, Step1Settings(), negative=3)
+        images.append((image, 1))
+        step2_shard(data.store, data.masks, models, tmp_path / "cells.parquet", Step2Settings(margin=0.0))
+        steps[key, 2] = pd.read_parquet(tmp_path / "cells.parquet")
+    members = [(steps[(m.model, m.stage), m.step], m.weight) for m in ENSEMBLE.members]
+    answer = ensemble_cells(cells, members, mean_table(images), ENSEMBLE, negative=3)
+    expected = score_cells(answer, lambda i: reader.read(i, "cells"), read_submission(data.truth), SCORE)
+    row = table[(table["prediction"] == "ensemble") & (table["change"] == "step2 margin 0.0")]
+    assert row["mean_ap"].tolist() == [pytest.approx(expected.mean, abs=1e-9)]
+    unchanged = table[(table["prediction"] == "ensemble") & (table["change"] == "") & ~table["tta"]]
+    assert row["mean_ap"].item() != unchanged["mean_ap"].item()
