@@ -38,6 +38,9 @@ def test_the_files_of_a_shard(tmp_path, caplog):
     seen = []
     masks, table = run(tmp_path, pixel_um=0.32, progress=lambda done, fields: seen.append((done, fields)))
     assert seen == [(1, 2), (2, 2)]
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert set(file) == {"cells", "nuclei", "id", "height", "width"}
+        assert {file[name].shape for name in ("cells", "nuclei")} == {(2, 128, 128)}
     assert masks.ids == ["a b", "empty"]
     assert [masks.size(field) for field in masks.ids] == [(256, 256), (128, 128)]
     cells = masks.read("a b", "cells")
