@@ -11,6 +11,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/checks.smk"
 include: "rules/ingest.smk"
 include: "rules/folds.smk"
 include: "rules/train.smk"
@@ -23,9 +24,7 @@ include: "rules/score.smk"
 
 
 onstart:
-    check_raw_data()
-    check_segmenter()
-    check_networks()
+    check_run()
 
 
 rule all:

@@ -8,7 +8,7 @@ from puzzlecell.imports import library_files
 from puzzlecell.labels import read_classes
 from puzzlecell.rawfiles import folder_digest, shard_digest
 from puzzlecell.scheduling import machine_cores
-from puzzlecell.segmenter_files import missing_files, weights_state
+from puzzlecell.segmenter_files import weights_state
 
 try:
     settings = load_configuration(config)
@@ -55,49 +55,6 @@ def tables(name, datasets):
     """Label or truth tables. A missing one of the user's is left to the check at the start, which tells all problems."""
     paths = {ds: raw(ds, name) for ds in datasets}
     return [path for ds, path in paths.items() if settings.datasets[ds].simulate or os.path.exists(path)]
-
-
-def check_raw_data():
-    """Look at all label tables and raw files that the user provides; every problem in one message, before any work."""
-    from puzzlecell.ingest import DataError, RawDataset, check_datasets
-
-    given = {
-        ds: RawDataset(raw(ds, "images"), raw(ds, "labels"), given.role != "test")
-        for ds, given in settings.datasets.items()
-        if not given.simulate
-    }
-    try:
-        check_datasets(given, CLASS_NAMES, settings.ingest.max_rejected, threads=machine_cores(16))
-    except DataError as error:
-        raise WorkflowError(str(error))
-
-
-def check_networks():
-    """Build the networks that this run trains, and get the weights they start from, before hours are spent on the rest."""
-    jobs = [job.wildcards for job in workflow.dag.needrun_jobs() if job.rule.name == "train"]
-    stages = list(dict.fromkeys((wildcards.model, wildcards.stage) for wildcards in jobs))
-    if not stages:
-        return
-    from puzzlecell.network import NetworkError, build_network
-
-    problems = []
-    for model, stage in stages:
-        training = settings.stage_training(model, stage)
-        start = settings.models[model].stages[stage].start
-        try:
-            build_network(training.network, training.input, CLASS_NAMES, pretrained=start is None)
-        except NetworkError as error:
-            problems.append(f"models.{model}.stages.{stage}: {error}")
-    if problems:
-        raise WorkflowError("\n".join(problems))
-
-
-def check_segmenter():
-    """Look for the files that the segmenter reads beside the fields, if this run segments any."""
-    segmented = {job.wildcards.ds for job in workflow.dag.needrun_jobs() if job.rule.name == "segment"}
-    problems = missing_files(settings.segmentation, [own_masks(ds) for ds in sorted(segmented)])
-    if segmented and problems:
-        raise WorkflowError("\n".join(problems))
 
 
 def with_truth(*roles):
