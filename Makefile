@@ -30,7 +30,7 @@ check: env  ## Run the formatters' and linters' checks
 bench: env  ## Time each hot path against a plain version of the published algorithm
 	. $(BIN)/activate && for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
 
-study: env  ## Train with and without the puzzle, three seeds: results/studies/puzzle/table.md (two hours)
+study: env  ## Train with and without the puzzle, three seeds: results/studies/puzzle/table.md (an hour or two)
 	. $(BIN)/activate && python benchmarks/studies/puzzle.py benchmarks/studies/puzzle.yaml
 
 clean:  ## Remove the environment; results stay

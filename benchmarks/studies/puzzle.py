@@ -161,15 +161,12 @@ def score(model: Path, test: Path) -> dict[str, float]:
 def write_table(path: Path, runs: pd.DataFrame) -> None:
     """Mean and standard deviation over the seeds of every variant and number of passes, as Markdown."""
     lines = [
-        f"| start | passes | variant | seeds | s a run | {' | '.join(METRICS)} |",
-        "|" + "---|" * (5 + len(METRICS)),
+        f"| start | passes | variant | seeds | {' | '.join(METRICS)} |",
+        "|" + "---|" * (4 + len(METRICS)),
     ]
     for (start, passes, variant), rows in runs.groupby(["start", "passes", "variant"], sort=False):
         values = [f"{rows[name].mean():.3f} ± {rows[name].std():.3f}" for name in METRICS]
-        lines.append(
-            f"| {start or 'ImageNet'} | {passes} | {variant} | {len(rows)} | {rows['seconds'].mean():.0f} | "
-            f"{' | '.join(values)} |"
-        )
+        lines.append(f"| {start or 'ImageNet'} | {passes} | {variant} | {len(rows)} | {' | '.join(values)} |")
     with written_whole(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n")
 
