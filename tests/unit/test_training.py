@@ -2,27 +2,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from training_data import CLASSES, STATEFUL, assert_equal, make_run, silent, weights, write_fields
+from training_data import CLASSES, STATEFUL, assert_equal, make_run, silent, weights
 
 from puzzlecell.network import load_network, read_metadata
 from puzzlecell.store import ShardReader
 from puzzlecell.training import TrainingError, train
 
 
-@pytest.fixture(scope="module")
-def fields(tmp_path_factory):
-    return write_fields(tmp_path_factory.mktemp("fields"))
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(fields, tmp_path_factory):
-    output = tmp_path_factory.mktemp("uninterrupted")
-    train(make_run(*fields, output, STATEFUL), silent)
-    return output
-
-
-def test_outputs_of_a_training(fields, uninterrupted):
-    _, table = fields
+def test_outputs_of_a_training(training_fields, uninterrupted):
+    _, table = training_fields
     assert sorted(path.name for path in uninterrupted.iterdir()) == [
         "curves.png",
         "history.csv",
@@ -43,8 +31,8 @@ def test_outputs_of_a_training(fields, uninterrupted):
     assert predictions["Label"].tolist() == expected
 
 
-def test_saved_network_gives_the_held_out_predictions_and_says_its_epoch(fields, uninterrupted):
-    store, _ = fields
+def test_saved_network_gives_the_held_out_predictions_and_says_its_epoch(training_fields, uninterrupted):
+    store, _ = training_fields
     path = uninterrupted / "model.safetensors"
     history = pd.read_csv(uninterrupted / "history.csv")
     assert read_metadata(path)["epoch"] == history.loc[history["loss"].idxmin(), "epoch"]
@@ -58,20 +46,24 @@ def test_saved_network_gives_the_held_out_predictions_and_says_its_epoch(fields,
         np.testing.assert_allclose(predictions.loc[field_id, ["p00", "p01", "p02"]], found, atol=2e-6)
 
 
-def test_the_same_seed_gives_the_same_weights_with_any_number_of_workers(fields, uninterrupted, tmp_path):
-    train(make_run(*fields, tmp_path, {**STATEFUL, "compute": {"workers": 2}}), silent)
+def test_the_same_seed_gives_the_same_weights_with_any_number_of_workers(
+    training_fields, uninterrupted, tmp_path
+):
+    train(make_run(*training_fields, tmp_path, {**STATEFUL, "compute": {"workers": 2}}), silent)
     assert_equal(tmp_path, uninterrupted)
 
 
-def test_another_seed_gives_other_weights(fields, uninterrupted, tmp_path):
-    train(make_run(*fields, tmp_path, {**STATEFUL, "seed": 1}), silent)
+def test_another_seed_gives_other_weights(training_fields, uninterrupted, tmp_path):
+    train(make_run(*training_fields, tmp_path, {**STATEFUL, "seed": 1}), silent)
     assert not torch.equal(
         weights(tmp_path)["classifier.weight"], weights(uninterrupted)["classifier.weight"]
     )
 
 
-def test_a_loss_that_is_no_number_stops_with_the_fields_and_keeps_the_last_good_state(fields, tmp_path):
-    store, table = fields
+def test_a_loss_that_is_no_number_stops_with_the_fields_and_keeps_the_last_good_state(
+    training_fields, tmp_path
+):
+    store, table = training_fields
     run = make_run(store, table, tmp_path, {"optimiser": {"learning_rate": 1e18, "name": "sgd"}, "epochs": 9})
     with pytest.raises(TrainingError) as error:
         train(run, silent)
@@ -83,7 +75,7 @@ def test_a_loss_that_is_no_number_stops_with_the_fields_and_keeps_the_last_good_
         assert all(torch.isfinite(weight).all() for weight in state["network"].values())
 
 
-def test_a_field_that_spoils_the_loss_is_named(fields, tmp_path, monkeypatch):
+def test_a_field_that_spoils_the_loss_is_named(training_fields, tmp_path, monkeypatch):
     from puzzlecell.dataset import TrainingFields
 
     read = TrainingFields.__getitem__
@@ -94,17 +86,17 @@ def test_a_field_that_spoils_the_loss_is_named(fields, tmp_path, monkeypatch):
 
     monkeypatch.setattr(TrainingFields, "__getitem__", spoilt)
     with pytest.raises(TrainingError, match=r"epoch 2, step 2: .* Fields of the batch: f\d\d") as error:
-        train(make_run(*fields, tmp_path), silent)
+        train(make_run(*training_fields, tmp_path), silent)
     named = str(error.value).split("Fields of the batch: ")[1].split(". ")[0].split(", ")
     assert len(named) == 4
-    assert set(named) <= set(fields[1].loc[fields[1]["fold"] == 2, "ID"])
+    assert set(named) <= set(training_fields[1].loc[training_fields[1]["fold"] == 2, "ID"])
     assert (tmp_path / "last.ckpt").is_file()
 
 
-def test_a_stage_starts_from_its_parent(fields, uninterrupted, tmp_path):
+def test_a_stage_starts_from_its_parent(training_fields, uninterrupted, tmp_path):
     parent = uninterrupted / "model.safetensors"
     changes = {"optimiser": {"learning_rate": 1e-12}, "epochs": 1}
-    train(make_run(*fields, tmp_path, changes, init_from=parent), silent)
+    train(make_run(*training_fields, tmp_path, changes, init_from=parent), silent)
     for name, tensor in weights(tmp_path).items():
         if name.endswith("weight"):
             torch.testing.assert_close(tensor, weights(uninterrupted)[name], atol=1e-6, rtol=0)
@@ -114,15 +106,15 @@ def test_a_stage_starts_from_its_parent(fields, uninterrupted, tmp_path):
     ("changes", "message"),
     [({"network": {"output_stride": 32}}, "does not fit test_resnet at 32")],
 )
-def test_a_parent_of_another_network_is_an_error(fields, uninterrupted, tmp_path, changes, message):
+def test_a_parent_of_another_network_is_an_error(training_fields, uninterrupted, tmp_path, changes, message):
     changes = {**changes, "input": {"crop_size": 64}}
-    run = make_run(*fields, tmp_path, changes, init_from=uninterrupted / "model.safetensors")
+    run = make_run(*training_fields, tmp_path, changes, init_from=uninterrupted / "model.safetensors")
     with pytest.raises(ValueError, match=message):
         train(run, silent)
 
 
-def test_faults_of_the_table_are_named_together(fields, tmp_path):
-    store, table = fields
+def test_faults_of_the_table_are_named_together(training_fields, tmp_path):
+    store, table = training_fields
     doubled = pd.concat([table, table.iloc[:1]])
     doubled.loc[:, "fold"] = 2
     with pytest.raises(TrainingError, match="given twice: f00; fold 1 holds 0 of 25 fields; folds are 2"):
@@ -131,21 +123,21 @@ def test_faults_of_the_table_are_named_together(fields, tmp_path):
         train(make_run(store, table.assign(ID=["absent", *table["ID"][1:]]), tmp_path), silent)
 
 
-def test_fields_that_are_stored_too_small_are_an_error_at_once(fields, tmp_path):
+def test_fields_that_are_stored_too_small_are_an_error_at_once(training_fields, tmp_path):
     done = []
-    run = make_run(*fields, tmp_path, {"input": {"field_size": 128}})
+    run = make_run(*training_fields, tmp_path, {"input": {"field_size": 128}})
     with pytest.raises(ValueError, match="128"):
         train(run, lambda now, total, text="": done.append(now))
     assert not done
 
 
-def test_training_learns(fields, tmp_path):
+def test_training_learns(training_fields, tmp_path):
     changes = {
         "epochs": 16,
         "optimiser": {"learning_rate": 3e-3},
         "schedule": {"kind": "one-cycle", "warmup_epochs": 2},
     }
-    train(make_run(*fields, tmp_path, changes), silent)
+    train(make_run(*training_fields, tmp_path, changes), silent)
     history = pd.read_csv(tmp_path / "history.csv")
     assert history["train_full"].iloc[-2:].mean() < 0.8 * history["train_full"].iloc[0]
     assert history["map"].iloc[-1] > history["map"].iloc[0]

@@ -7,23 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from training_data import STATEFUL, assert_equal, make_run, silent, write_fields
+from training_data import STATEFUL, assert_equal, make_run, silent
 
 from puzzlecell.training import train
 
 STEPS = 3
-
-
-@pytest.fixture(scope="module")
-def fields(tmp_path_factory):
-    return write_fields(tmp_path_factory.mktemp("fields"))
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(fields, tmp_path_factory):
-    output = tmp_path_factory.mktemp("uninterrupted")
-    train(make_run(*fields, output, STATEFUL), silent)
-    return output
 
 
 @pytest.mark.parametrize(
@@ -35,7 +23,9 @@ def uninterrupted(fields, tmp_path_factory):
         (signal.SIGTERM, 3 * STEPS),
     ],
 )
-def test_a_stopped_training_resumes_as_if_it_never_stopped(fields, uninterrupted, tmp_path, step, number):
+def test_a_stopped_training_resumes_as_if_it_never_stopped(
+    training_fields, uninterrupted, tmp_path, step, number
+):
     """In the first epoch, at its end, in the second, and after the last step of all."""
     sent = []
 
@@ -44,7 +34,7 @@ def test_a_stopped_training_resumes_as_if_it_never_stopped(fields, uninterrupted
             sent.append(done)
             os.kill(os.getpid(), number)
 
-    run = make_run(*fields, tmp_path, STATEFUL)
+    run = make_run(*training_fields, tmp_path, STATEFUL)
     with pytest.raises(SystemExit) as stopped:
         train(run, stop)
     assert stopped.value.code == 128 + number
@@ -74,9 +64,9 @@ train(make_run(Path({store!r}), pd.read_csv({table!r}), Path({output!r}), change
 
 
 @pytest.mark.parametrize(("number", "minutes"), [(signal.SIGKILL, 1e-9), (signal.SIGTERM, None)])
-def test_a_signal_to_all_processes_of_a_training(fields, uninterrupted, tmp_path, number, minutes):
+def test_a_signal_to_all_processes_of_a_training(training_fields, uninterrupted, tmp_path, number, minutes):
     """Killed, it goes on from the step saved last; terminated, worker processes too, from where it was."""
-    store, table = fields
+    store, table = training_fields
     step = STEPS + 2
     table.to_csv(tmp_path / "table.csv", index=False)
     output = tmp_path / "out"
@@ -105,17 +95,17 @@ def stop_after(step):
     return stop
 
 
-def test_a_changed_fingerprint_starts_afresh_and_says_so(fields, uninterrupted, tmp_path, caplog):
+def test_a_changed_fingerprint_starts_afresh_and_says_so(training_fields, uninterrupted, tmp_path, caplog):
     with pytest.raises(SystemExit):
-        train(make_run(*fields, tmp_path, {**STATEFUL, "seed": 1}, fingerprint="old"), stop_after(4))
+        train(make_run(*training_fields, tmp_path, {**STATEFUL, "seed": 1}, fingerprint="old"), stop_after(4))
     caplog.set_level("INFO")
-    train(make_run(*fields, tmp_path, STATEFUL, fingerprint="new"), silent)
+    train(make_run(*training_fields, tmp_path, STATEFUL, fingerprint="new"), silent)
     assert "starting afresh: configuration, inputs or code changed" in caplog.text
     assert_equal(tmp_path, uninterrupted)
 
 
-def test_the_state_may_lie_elsewhere(fields, tmp_path):
-    run = make_run(*fields, tmp_path / "out", state_folder=tmp_path / "state")
+def test_the_state_may_lie_elsewhere(training_fields, tmp_path):
+    run = make_run(*training_fields, tmp_path / "out", state_folder=tmp_path / "state")
     with pytest.raises(SystemExit):
         train(run, stop_after(4))
     assert {path.name for path in (tmp_path / "state").iterdir()} == {"last.ckpt", "best-1.safetensors"}

@@ -1,0 +1,20 @@
+"""What several tests of training share: made once, never changed."""
+
+import pytest
+from training_data import STATEFUL, make_run, silent, write_fields
+
+from puzzlecell.training import train
+
+
+@pytest.fixture(scope="session")
+def training_fields(tmp_path_factory):
+    """A shard of small fields and its table."""
+    return write_fields(tmp_path_factory.mktemp("fields"))
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(training_fields, tmp_path_factory):
+    """Outputs of a training with everything that has a state, which was never stopped."""
+    output = tmp_path_factory.mktemp("uninterrupted")
+    train(make_run(*training_fields, output, STATEFUL), silent)
+    return output
