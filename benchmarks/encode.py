@@ -15,7 +15,7 @@ import numpy as np
 from pycocotools import mask as coco
 from step1 import example
 
-from puzzlecell.masks import encode_cells
+from puzzlecell.data.rle import encode_cells
 
 
 def plain_encoding(labels: np.ndarray, number: int, height: int, width: int) -> str:

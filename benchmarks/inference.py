@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from step1 import example
 
-from puzzlecell.cam import step1_scores, step1_shard
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
-from puzzlecell.crops import step2_shard
-from puzzlecell.masks import encode_cells
-from puzzlecell.network import CamNetwork, save_network
-from puzzlecell.store import write_shard
+from puzzlecell.data.rle import encode_cells
+from puzzlecell.data.store import write_shard
+from puzzlecell.inference.step1 import step1_scores, step1_shard
+from puzzlecell.inference.step2 import step2_shard
+from puzzlecell.network.cam_network import CamNetwork, save_network
 
 
 def peak_mb() -> float:

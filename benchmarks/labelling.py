@@ -20,14 +20,14 @@ from skimage.segmentation import find_boundaries, watershed
 
 from puzzlecell.config.segmentation import LabellingSettings, PublishedFaults
 from puzzlecell.config.simulation import SimulationSettings
-from puzzlecell.segmentation.labelling import label_cells
+from puzzlecell.segmentation.hpa_labelling import label_cells
 from puzzlecell.simulate import simulate_field
 
 
 def plain_label_cells(
     nuclei: np.ndarray, cells: np.ndarray, pixel_um: float, settings: LabellingSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(cells, nuclei) labels; arguments as `puzzlecell.segmentation.labelling.label_cells`."""
+    """(cells, nuclei) labels; arguments as `puzzlecell.segmentation.hpa_labelling.label_cells`."""
     scale = (0.08 / pixel_um) ** 2
     faults = settings.faults
 

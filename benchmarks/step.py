@@ -30,18 +30,18 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
-from puzzlecell.augment import Augmenter
 from puzzlecell.config.augmentation import REFERENCE
 from puzzlecell.config.network import InputSettings, NetworkSettings
 from puzzlecell.config.training import LossSettings
-from puzzlecell.dataset import TrainingFields, collate
-from puzzlecell.loading import start_worker
-from puzzlecell.losses import ComboLoss
-from puzzlecell.memory import keep_freed_memory
-from puzzlecell.network import MEAN, STD, CamNetwork, build_network
-from puzzlecell.puzzle import PuzzleNetwork
-from puzzlecell.sampling import EpochBatches
-from puzzlecell.store import ShardReader, write_shard
+from puzzlecell.data.store import ShardReader, write_shard
+from puzzlecell.network.cam_network import MEAN, STD, CamNetwork, build_network
+from puzzlecell.network.puzzle import PuzzleNetwork
+from puzzlecell.runtime.malloc import keep_freed_memory
+from puzzlecell.training.augment import Augmenter
+from puzzlecell.training.dataloaders import start_worker
+from puzzlecell.training.dataset import TrainingFields, collate
+from puzzlecell.training.losses import ComboLoss
+from puzzlecell.training.sampler import EpochBatches
 
 CLASSES = [f"class {number}" for number in range(19)]
 FIELDS = 96

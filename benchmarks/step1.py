@@ -13,8 +13,8 @@ import numpy as np
 from skimage.transform import resize
 from threadpoolctl import threadpool_limits
 
-from puzzlecell.cam import step1_scores
 from puzzlecell.config.steps import Step1Settings
+from puzzlecell.inference.step1 import step1_scores
 
 
 def plain_step1(

@@ -1,5 +1,5 @@
 # What is looked at before the first job: every problem of a run in one message, before hours are spent.
-from puzzlecell.segmenter_files import missing_files
+from puzzlecell.segmentation.requirements import missing_files
 
 
 def check_run():
@@ -16,7 +16,7 @@ def jobs_of(rule):
 
 def raw_data_problems():
     """What is wrong with label tables and raw files that the user provides."""
-    from puzzlecell.ingest import DataError, RawDataset, check_datasets
+    from puzzlecell.data.ingest import DataError, RawDataset, check_datasets
 
     given = {
         ds: RawDataset(raw(ds, "images"), raw(ds, "labels"), given.role != "test")
@@ -43,7 +43,7 @@ def network_problems():
     stages = dict.fromkeys((wildcards.model, wildcards.stage) for wildcards in jobs_of("train"))
     if not stages:
         return []
-    from puzzlecell.network import NetworkError, build_network
+    from puzzlecell.network.cam_network import NetworkError, build_network
 
     problems = []
     for model, stage in stages:

@@ -4,11 +4,11 @@ import os
 from snakemake.exceptions import WorkflowError
 
 from puzzlecell.config.workflow import ConfigError, load_configuration
-from puzzlecell.imports import library_files
-from puzzlecell.labels import read_classes
-from puzzlecell.rawfiles import folder_digest, shard_digest
-from puzzlecell.scheduling import machine_cores
-from puzzlecell.segmenter_files import weights_state
+from puzzlecell.runtime.script_imports import library_files
+from puzzlecell.data.labels import read_classes
+from puzzlecell.data.raw_files import folder_digest, shard_digest
+from puzzlecell.runtime.threads import machine_cores
+from puzzlecell.segmentation.requirements import weights_state
 
 try:
     settings = load_configuration(config)

@@ -21,18 +21,18 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from puzzlecell.cam import step1_tables
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.training import TrainingSettings, resolved
-from puzzlecell.crops import step2_shard
-from puzzlecell.fields import resize_field
-from puzzlecell.files import written_whole
-from puzzlecell.metrics import image_metrics
+from puzzlecell.data.fields import resize_field
+from puzzlecell.data.store import ShardReader, write_shard
+from puzzlecell.data.tables import class_columns
+from puzzlecell.inference.step1 import step1_tables
+from puzzlecell.inference.step2 import step2_shard
+from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.simulate.field import simulate_field
-from puzzlecell.store import ShardReader, write_shard
-from puzzlecell.tables import class_columns
-from puzzlecell.training import TrainingRun, train
+from puzzlecell.training.metrics import image_metrics
+from puzzlecell.training.train import TrainingRun, train
 
 NEGATIVE = 18
 CLASSES = [f"class {number}" for number in range(19)]

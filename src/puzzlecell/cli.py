@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from puzzlecell.labels import read_classes
+from puzzlecell.data.labels import read_classes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _score(options: argparse.Namespace) -> None:
     from puzzlecell.config.score import ScoreSettings
-    from puzzlecell.scoring import score_submission
+    from puzzlecell.scoring.average_precision import score_submission
 
     names = read_classes(options.classes)
     settings = ScoreSettings(
@@ -99,7 +99,7 @@ def _score(options: argparse.Namespace) -> None:
 
 def _merge(options: argparse.Namespace) -> None:
     from puzzlecell.config.submission import MergeSettings
-    from puzzlecell.merge import merge_submissions
+    from puzzlecell.ensemble.merge import merge_submissions
 
     settings = MergeSettings(method=options.method, weights=options.weights, iou=options.iou, yes=options.yes)
     merge_submissions(options.submissions, options.output, settings)
@@ -107,7 +107,7 @@ def _merge(options: argparse.Namespace) -> None:
 
 def _convert(options: argparse.Namespace) -> None:
     from puzzlecell.config.network import InputSettings, NetworkSettings
-    from puzzlecell.convert import convert_checkpoint
+    from puzzlecell.network.convert import convert_checkpoint
 
     convert_checkpoint(
         options.checkpoint,
@@ -120,7 +120,7 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 def _convert_segmenter(options: argparse.Namespace) -> None:
-    from puzzlecell.segmentation.published_weights import convert_segmenter
+    from puzzlecell.segmentation.hpa_weights import convert_segmenter
 
     checksum = convert_segmenter(options.weights, options.output)
     print(f"wrote {options.output}, SHA-256 {checksum}")

@@ -1,24 +1,23 @@
 """A real field of the Human Protein Atlas through the models of a run on simulated fields."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import yaml
+from helpers.paths import SHARED
 from skimage.filters import threshold_otsu
 from skimage.measure import label, regionprops
 
-from puzzlecell.fields import read_field
-from puzzlecell.masks import decode_mask
-from puzzlecell.store import ShardReader
-from puzzlecell.submission import read_submission
+from puzzlecell.data.fields import read_field
+from puzzlecell.data.rle import decode_mask
+from puzzlecell.data.store import ShardReader
+from puzzlecell.ensemble.submission import read_submission
 
 FIELD = "800_A6_1"
-SHARED = Path(__file__).parents[3] / "shared/data/hpa_fields"
+FIELDS = SHARED / "hpa_fields"
 
 pytestmark = [
     pytest.mark.shared,
-    pytest.mark.skipif(not SHARED.is_dir(), reason=f"no folder {SHARED}: the real field is not there"),
+    pytest.mark.skipif(not FIELDS.is_dir(), reason=f"no folder {FIELDS}: the real field is not there"),
 ]
 
 
@@ -28,7 +27,7 @@ def real(finished, tmp_path_factory):
     project = finished.copy(tmp_path_factory.mktemp("real") / "project")
     images = project.folder / "data/real/images"
     images.mkdir(parents=True)
-    for path in SHARED.glob(f"{FIELD}_*.png"):
+    for path in FIELDS.glob(f"{FIELD}_*.png"):
         (images / path.name).symlink_to(path.resolve())
     (project.folder / "data/real/labels.csv").write_text(f"ID\n{FIELD}\n")
     settings = yaml.safe_load((project.folder / "config/tiny.yaml").read_text())
@@ -54,7 +53,7 @@ def masks(real):
 
 
 def test_a_cell_for_every_whole_nucleus(masks):
-    blue = read_field(SHARED, FIELD)[..., 2]
+    blue = read_field(FIELDS, FIELD)[..., 2]
     nuclei = label(blue > threshold_otsu(blue))
     whole = [
         region
@@ -70,7 +69,7 @@ def test_a_cell_for_every_whole_nucleus(masks):
 def test_cells_do_not_overlap_and_lie_on_stained_ground(masks):
     together = np.sum(masks, axis=0)
     assert together.max() == 1
-    field = read_field(SHARED, FIELD).astype(float)
+    field = read_field(FIELDS, FIELD).astype(float)
     stain = field[..., 0] + field[..., 3]
     assert stain[together == 1].mean() > 2 * stain[together == 0].mean()
 

@@ -1,9 +1,9 @@
 """What several tests of training share: made once, never changed."""
 
 import pytest
-from training_data import STATEFUL, make_run, silent, write_fields
+from helpers.training_data import STATEFUL, make_run, silent, write_fields
 
-from puzzlecell.training import train
+from puzzlecell.training.train import train
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from puzzlecell.cli import main
-from puzzlecell.masks import encode_mask
+from puzzlecell.data.rle import encode_mask
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import yaml
 
-from puzzlecell.rawfiles import CHANNELS, channel_path
+from puzzlecell.data.raw_files import CHANNELS, channel_path
 
 
 def write_field(folder, field_id, shape=(32, 32)):

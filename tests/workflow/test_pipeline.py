@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from puzzlecell.masks import decode_mask
-from puzzlecell.submission import read_submission
+from puzzlecell.data.rle import decode_mask
+from puzzlecell.ensemble.submission import read_submission
 
 SUBMISSION = "results/submission.csv"
 AFTER_STEPS = {"ensemble": 1, "score_cells": 1, "submission": 1}
@@ -51,7 +51,7 @@ def test_a_row_for_every_test_field_in_the_order_of_the_table(finished):
 
 
 def test_masks_of_the_submission_are_the_segmented_cells(finished):
-    from puzzlecell.store import ShardReader
+    from puzzlecell.data.store import ShardReader
 
     masks = ShardReader(sorted((finished.folder / "results/masks/test").glob("*.h5")))
     for _, row in read_submission(finished.folder / SUBMISSION).iterrows():
@@ -121,19 +121,19 @@ CHANGES = {
         {"score_cells": 1, "submission": 1},
     ),
     "a library module of step 2": (
-        lambda project: append(project, "crops.py"),
+        lambda project: append(project, "inference/step2.py"),
         {"step2": 2} | AFTER_STEPS,
     ),
     "a library module of training": (
-        lambda project: append(project, "losses.py"),
+        lambda project: append(project, "training/losses.py"),
         {"train": 6, "step1": 4, "step2": 2} | AFTER_STEPS,
     ),
     "a library module of the score": (
-        lambda project: append(project, "scoring.py"),
+        lambda project: append(project, "scoring/average_precision.py"),
         {"score_cells": 1, "submission": 1},
     ),
     "a library module touched but not changed": (
-        lambda project: (project.folder / "src/puzzlecell/losses.py").touch(),
+        lambda project: (project.folder / "src/puzzlecell/training/losses.py").touch(),
         {},
     ),
     "the README": (lambda project: (project.folder / "README.md").write_text("new"), {}),

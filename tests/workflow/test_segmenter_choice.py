@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from puzzlecell.store import ShardReader
-from puzzlecell.submission import read_submission
+from puzzlecell.data.store import ShardReader
+from puzzlecell.ensemble.submission import read_submission
 
 # A package with the interface of hpacellseg that sees bright objects, and nothing in the first field of each shard.
 PACKAGE = """

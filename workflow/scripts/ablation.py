@@ -1,12 +1,12 @@
 """Score the trained models with one choice after training changed at a time."""
 
-from puzzlecell.ablation import AblationData, ablation_table
 from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
-from puzzlecell.devices import one_device
-from puzzlecell.files import written_whole
-from puzzlecell.job import job
+from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.devices import one_device
+from puzzlecell.runtime.job import job
+from puzzlecell.scoring.ablation import AblationData, ablation_table
 
 
 def main(output, data, settings, gpu, threads, progress):

@@ -1,10 +1,10 @@
 """Join the tables of all ensemble members with the cell table: the answer of the pipeline."""
 
-from puzzlecell.comparison import read_parts
 from puzzlecell.config.ensemble import EnsembleSettings
-from puzzlecell.ensemble import ensemble_cells, mean_table
-from puzzlecell.files import written_whole
-from puzzlecell.job import job
+from puzzlecell.ensemble.combine import ensemble_cells, mean_table
+from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.job import job
+from puzzlecell.scoring.baselines import read_parts
 
 
 def main(output, cells, members, images, settings, negative):

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from puzzlecell.job import job
-from puzzlecell.oof import write_csv
-from puzzlecell.tables import class_columns
+from puzzlecell.data.tables import class_columns
+from puzzlecell.inference.out_of_fold import write_csv
+from puzzlecell.runtime.job import job
 
 
 def main(output, tables):

@@ -1,8 +1,8 @@
 """Read the raw fields of a shard, resize them and store them."""
 
-from puzzlecell.ingest import ingest_shard
-from puzzlecell.job import job
-from puzzlecell.rawfiles import shard_ids
+from puzzlecell.data.ingest import ingest_shard
+from puzzlecell.data.raw_files import shard_ids
+from puzzlecell.runtime.job import job
 
 
 def main(store, rejected, images, labels, shard, shards, settings, threads, progress):

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from puzzlecell.config.steps import Step1Settings
-from puzzlecell.devices import one_device
-from puzzlecell.job import job
-from puzzlecell.oof import write_oof
-from puzzlecell.store import ShardReader
+from puzzlecell.data.store import ShardReader
+from puzzlecell.inference.out_of_fold import write_oof
+from puzzlecell.runtime.devices import one_device
+from puzzlecell.runtime.job import job
 
 
 def main(

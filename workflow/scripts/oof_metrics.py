@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from puzzlecell.files import written_whole
-from puzzlecell.job import job
-from puzzlecell.labels import read_classes, read_labels
-from puzzlecell.oof import image_metrics, labelled
-from puzzlecell.thresholds import search_thresholds
+from puzzlecell.data.labels import read_classes, read_labels
+from puzzlecell.inference.out_of_fold import image_metrics, labelled
+from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.job import job
+from puzzlecell.scoring.thresholds import search_thresholds
 
 
 def main(metrics, thresholds, images, labels, classes):

@@ -2,17 +2,17 @@
 
 import pandas as pd
 
-from puzzlecell.comparison import compared_tables, read_parts
 from puzzlecell.config.ensemble import EnsembleMember
 from puzzlecell.config.score import ScoreSettings
-from puzzlecell.ensemble import mean_table
-from puzzlecell.files import written_whole
-from puzzlecell.job import job
-from puzzlecell.labels import read_classes
-from puzzlecell.plots import write_score_picture
-from puzzlecell.scoring import score_tables
-from puzzlecell.store import ShardReader
-from puzzlecell.submission import read_submission
+from puzzlecell.data.labels import read_classes
+from puzzlecell.data.store import ShardReader
+from puzzlecell.ensemble.combine import mean_table
+from puzzlecell.ensemble.submission import read_submission
+from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.job import job
+from puzzlecell.scoring.average_precision import score_tables
+from puzzlecell.scoring.baselines import compared_tables, read_parts
+from puzzlecell.scoring.plot import write_score_picture
 
 
 def main(summary, by_class, picture, truth, masks, answer, members, images, classes, settings, described):

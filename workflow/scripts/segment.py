@@ -1,9 +1,9 @@
 """Segment the cells and nuclei of a shard and describe each cell."""
 
 from puzzlecell.config.segmentation import SegmentationSettings
-from puzzlecell.devices import one_device
-from puzzlecell.job import job
-from puzzlecell.plots import write_overlays
+from puzzlecell.runtime.devices import one_device
+from puzzlecell.runtime.job import job
+from puzzlecell.scoring.plot import write_overlays
 from puzzlecell.segmentation import segment_shard
 
 

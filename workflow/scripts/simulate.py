@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from puzzlecell.config.simulation import SimulationSettings
-from puzzlecell.job import job
+from puzzlecell.runtime.job import job
 from puzzlecell.simulate import simulate_dataset
 
 

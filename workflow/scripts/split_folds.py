@@ -1,9 +1,9 @@
 """Split the training fields into folds, stratified over all classes at once."""
 
-from puzzlecell.files import written_whole
-from puzzlecell.folds import assign_folds
-from puzzlecell.job import job
-from puzzlecell.labels import read_classes, read_labels
+from puzzlecell.data.folds import assign_folds
+from puzzlecell.data.labels import read_classes, read_labels
+from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.job import job
 
 
 def main(output, train, additional, classes, settings):

@@ -1,9 +1,9 @@
 """Step 1 of a shard: class activation maps of whole fields, read under each cell."""
 
-from puzzlecell.cam import step1_shard
 from puzzlecell.config.steps import Step1Settings
-from puzzlecell.devices import one_device
-from puzzlecell.job import job
+from puzzlecell.inference.step1 import step1_shard
+from puzzlecell.runtime.devices import one_device
+from puzzlecell.runtime.job import job
 
 
 def main(cells, images, store, masks, models, settings, negative, gpu, threads, progress):

@@ -1,9 +1,9 @@
 """Step 2 of a shard: every cell cut out and classified by itself."""
 
 from puzzlecell.config.steps import Step2Settings
-from puzzlecell.crops import step2_shard
-from puzzlecell.devices import one_device
-from puzzlecell.job import job
+from puzzlecell.inference.step2 import step2_shard
+from puzzlecell.runtime.devices import one_device
+from puzzlecell.runtime.job import job
 
 
 def main(cells, store, masks, models, settings, images, gpu, threads, progress):

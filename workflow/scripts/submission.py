@@ -3,10 +3,10 @@
 import pandas as pd
 
 from puzzlecell.config.submission import SubmissionSettings
-from puzzlecell.job import job
-from puzzlecell.store import ShardReader
-from puzzlecell.submission import write_submission
-from puzzlecell.testset import submission_fields
+from puzzlecell.data.store import ShardReader
+from puzzlecell.ensemble.field_sizes import submission_fields
+from puzzlecell.ensemble.submission import write_submission
+from puzzlecell.runtime.job import job
 
 
 def main(output, cells, masks, store, datasets, settings, progress):

@@ -5,13 +5,13 @@ from pathlib import Path
 import pandas as pd
 
 from puzzlecell.config.training import TrainingSettings
-from puzzlecell.devices import one_device
-from puzzlecell.fingerprint import fingerprint
-from puzzlecell.job import job
-from puzzlecell.labels import read_classes, read_labels
-from puzzlecell.run import TrainingRun
-from puzzlecell.store import ShardReader
-from puzzlecell.training import train
+from puzzlecell.data.labels import read_classes, read_labels
+from puzzlecell.data.store import ShardReader
+from puzzlecell.runtime.devices import one_device
+from puzzlecell.runtime.fingerprint import fingerprint
+from puzzlecell.runtime.job import job
+from puzzlecell.training.run import TrainingRun
+from puzzlecell.training.train import train
 
 
 def main(model, stores, labels, folds, start, classes, code, settings, fold, gpu, threads, progress):

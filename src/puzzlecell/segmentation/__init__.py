@@ -34,7 +34,7 @@ def make_segmenter(
 
         return CellposeSegmenter(settings.cellpose, threads, device)
     if settings.method == "masks":
-        from puzzlecell.segmentation.masks import MasksSegmenter
+        from puzzlecell.segmentation.user_masks import MasksSegmenter
 
         if data_folder is None:
             raise ValueError("segmentation.method is masks, but no data folder was given to look for them in")

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from puzzlecell.config.segmentation import LabellingSettings
-from puzzlecell.fields import intensity_range
+from puzzlecell.data.fields import intensity_range
 
 
 @dataclass(frozen=True)

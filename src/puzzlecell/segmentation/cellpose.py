@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 
 from puzzlecell.config.segmentation import CellposeSettings
-from puzzlecell.inference import limited_threads
+from puzzlecell.data.label_images import number_by_cell, resize_label_image, tidy
+from puzzlecell.inference.predict import limited_threads
 from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter, intensity
-from puzzlecell.segmentation.label_images import number_by_cell, resize_label_image, tidy
 
 # Cellpose scales every picture so that objects are 30 pixels wide; more pixels than that are not looked at.
 _OBJECT_PX = 30

@@ -17,14 +17,14 @@ from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
 from puzzlecell.config.segmentation import ClassicalSettings
-from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter, intensity
-from puzzlecell.segmentation.label_images import (
+from puzzlecell.data.label_images import (
     fill_holes,
     largest_piece,
     reshape_each,
     resize_label_image,
     tidy,
 )
+from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter, intensity
 
 # One grey level of an 8 bit image: what no 8 bit field can tell from its background.
 GREY_LEVEL = 1 / 255

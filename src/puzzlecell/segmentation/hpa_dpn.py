@@ -14,13 +14,13 @@ import torch
 from safetensors.torch import load_file
 
 from puzzlecell.config.segmentation import HpaDpnSettings, LabellingSettings
-from puzzlecell.inference import limited_threads
+from puzzlecell.data.label_images import resize_label_image, tidy
+from puzzlecell.inference.predict import limited_threads
 from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter, intensity, reason_if_empty
-from puzzlecell.segmentation.hpa_network import SIDES_DIVIDE_BY, HpaUnet
-from puzzlecell.segmentation.label_images import resize_label_image, tidy
-from puzzlecell.segmentation.labelling import label_cells
-from puzzlecell.segmentation.published_weights import WeightsError, check_sum
-from puzzlecell.segmenter_files import missing_converted
+from puzzlecell.segmentation.hpa_labelling import label_cells
+from puzzlecell.segmentation.hpa_unet import SIDES_DIVIDE_BY, HpaUnet
+from puzzlecell.segmentation.hpa_weights import WeightsError, check_sum
+from puzzlecell.segmentation.requirements import missing_converted
 
 
 class HpaDpnSegmenter(Segmenter):

@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from puzzlecell.config.segmentation import HpaCellSegSettings, LabellingSettings
+from puzzlecell.data.label_images import number_by_cell, tidy
 from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter, reason_if_empty
-from puzzlecell.segmentation.label_images import number_by_cell, tidy
-from puzzlecell.segmentation.labelling import FULL_SIZE_PIXEL_UM, finished, label_cells
-from puzzlecell.segmenter_files import missing_published
+from puzzlecell.segmentation.hpa_labelling import FULL_SIZE_PIXEL_UM, finished, label_cells
+from puzzlecell.segmentation.requirements import missing_published
 
 WORKER = Path(__file__).with_name("hpacellseg_worker.py")
 

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from puzzlecell import __version__
-from puzzlecell.cells import COLUMNS, cell_table
 from puzzlecell.config.segmentation import SegmentationSettings
-from puzzlecell.files import written_whole
-from puzzlecell.scheduling import opencv_threads
+from puzzlecell.data.label_images import resize_label_image, tidy
+from puzzlecell.data.store import COMPRESSION, ShardReader
+from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.threads import opencv_threads
 from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter
-from puzzlecell.segmentation.label_images import resize_label_image, tidy
-from puzzlecell.store import COMPRESSION, ShardReader
+from puzzlecell.segmentation.cell_table import COLUMNS, cell_table
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ def _read(
     raw_folder: str | os.PathLike | None,
 ) -> FieldImage:
     if settings.source == "raw":
-        from puzzlecell.fields import read_field
+        from puzzlecell.data.fields import read_field
 
         return FieldImage(field_id, read_field(Path(raw_folder), field_id), pixel_size_um)
     height, width = reader.size(field_id)

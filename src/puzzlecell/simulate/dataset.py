@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from puzzlecell.config.simulation import SimulationSettings
-from puzzlecell.files import written_whole
-from puzzlecell.masks import encode_mask
+from puzzlecell.data.rle import encode_mask
+from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.simulate.field import SimulatedField, simulate_field
 
 CHANNELS = ("red", "green", "blue", "yellow")

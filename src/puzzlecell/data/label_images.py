@@ -1,0 +1,128 @@
+"""Label images at another size, and in order: connected, numbered without gaps, nuclei inside their cells."""
+
+import cv2
+import numpy as np
+from skimage.measure import regionprops
+
+from puzzlecell.data.rle import resize_labels
+
+
+def resize_label_image(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """(H, W) uint16 label image of another size, with smooth borders where it grows.
+
+    labels: (h, w) integer labels up to 65535 (ValueError above). A pixel of a grown image belongs to the
+    label, or background, with most weight among its four neighbours, so that borders are straight where
+    nearest neighbour would leave steps. A shrunk image is sampled at the pixel centres.
+    """
+    if labels.max(initial=0) > 65535:
+        raise ValueError(f"{labels.max()} labels do not fit the 16 bits of a stored label image")
+    labels = labels.astype(np.uint16)
+    if labels.shape == tuple(shape):
+        return labels
+    if shape[0] < labels.shape[0] or shape[1] < labels.shape[1]:
+        return resize_labels(labels, *shape)
+    scale = shape[0] / labels.shape[0], shape[1] / labels.shape[1]
+    grown = np.zeros(shape, np.uint16)
+    most = np.zeros(shape, np.float32)
+    taken = np.zeros(shape, np.float32)
+    for region in regionprops(labels):
+        y0, x0, y1, x1 = region.bbox
+        top, left = max(y0 - 1, 0), max(x0 - 1, 0)
+        bottom, right = min(y1 + 1, labels.shape[0]), min(x1 + 1, labels.shape[1])
+        window = np.s_[
+            int(np.floor(top * scale[0])) : int(np.ceil(bottom * scale[0])),
+            int(np.floor(left * scale[1])) : int(np.ceil(right * scale[1])),
+        ]
+        crop = (labels[top:bottom, left:right] == region.label).astype(np.float32)
+        weight = _stretch(crop, (top, left), scale, window)
+        wins = weight > most[window]
+        grown[window][wins] = region.label
+        most[window][wins] = weight[wins]
+        taken[window] += weight
+    grown[1 - taken > most] = 0
+    return grown
+
+
+def _stretch(
+    crop: np.ndarray, corner: tuple[int, int], scale: tuple[float, float], window: tuple[slice, slice]
+) -> np.ndarray:
+    """Linear interpolation of a crop of the small image at the pixel centres of a window of the large one."""
+    rows = (np.arange(window[0].start, window[0].stop) + 0.5) / scale[0] - 0.5 - corner[0]
+    columns = (np.arange(window[1].start, window[1].stop) + 0.5) / scale[1] - 0.5 - corner[1]
+    across, down = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
+    return cv2.remap(crop, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def tidy(cells: np.ndarray, nuclei: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cells and nuclei, (H, W) uint16, fit to be stored.
+
+    Of a cell in several pieces the largest stays; numbers become 1...n in the order they had; a nucleus keeps
+    what lies inside its cell, with the cell's number.
+    """
+    whole = np.zeros(cells.shape, np.uint16)
+    for number, region in enumerate(regionprops(cells), start=1):
+        whole[region.slice][largest_piece(region.image)] = number
+    belongs = (nuclei > 0) & (nuclei == cells)
+    return whole, np.where(belongs, whole, np.uint16(0))
+
+
+def reshape_each(labels: np.ndarray, operation: int, radius: float) -> np.ndarray:
+    """Each label opened or closed by itself with a disc of `radius` pixels; (H, W) integer labels in and out.
+
+    operation: cv2.MORPH_OPEN cuts parts narrower than the disc off, cv2.MORPH_CLOSE fills inlets narrower
+    than it. What grows takes background only. At the border of the image a label is taken to go on as it is
+    there.
+    """
+    reach = round(radius)
+    if reach < 1:
+        return labels
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    margin = 2 * reach + 1
+    reshaped = np.zeros_like(labels)
+    for region in regionprops(labels):
+        y0, x0, y1, x1 = region.bbox
+        window = np.s_[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
+        mask = (labels[window] == region.label).astype(np.uint8)
+        mask = np.pad(mask, margin, mode="edge")
+        mask = cv2.morphologyEx(mask, operation, disc)[margin:-margin, margin:-margin] > 0
+        reshaped[window][mask & np.isin(labels[window], (0, region.label)) & (reshaped[window] == 0)] = (
+            region.label
+        )
+    return reshaped
+
+
+def largest_piece(mask: np.ndarray, connectivity: int = 8) -> np.ndarray:
+    """(H, W) bool: the connected piece with most pixels, the first of equals."""
+    count, pieces, statistics, _ = cv2.connectedComponentsWithStats(
+        mask.astype(np.uint8), connectivity=connectivity
+    )
+    if count <= 2:
+        return mask
+    return pieces == 1 + int(np.argmax(statistics[1:, cv2.CC_STAT_AREA]))
+
+
+def fill_holes(mask: np.ndarray) -> np.ndarray:
+    """(H, W) bool with everything filled that is not joined (side by side) to the outside of the image."""
+    padded = np.pad(mask, 1).astype(np.uint8)
+    cv2.floodFill(padded, None, (0, 0), 2, flags=4)
+    return padded[1:-1, 1:-1] != 2
+
+
+def number_by_cell(nuclei: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Nuclei with the number of the cell that covers most of each, cut to it: (H, W) uint16.
+
+    nuclei, cells: (H, W) integer label images numbered independently. Also returns the numbers of the nuclei of
+    which less than half lies in any one cell; they are left out.
+    """
+    count = int(nuclei.max(initial=0)) + 1
+    pairs = nuclei.astype(np.int64) * (int(cells.max(initial=0)) + 1) + cells
+    shared = np.bincount(pairs.ravel(), minlength=count * (int(cells.max(initial=0)) + 1)).reshape(count, -1)
+    area = shared.sum(axis=1)
+    shared[:, 0] = 0
+    cell = shared.argmax(axis=1)
+    apart = 2 * shared.max(axis=1) < area
+    apart[0] = False
+    cell[apart] = 0
+    cell[0] = 0
+    owner = cell.astype(np.uint16)[nuclei]
+    return np.where(owner == cells, owner, np.uint16(0)), np.flatnonzero(apart).tolist()

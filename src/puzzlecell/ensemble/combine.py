@@ -1,0 +1,187 @@
+"""The answer: cell probabilities of several models and steps joined, then adjusted by their field and
+quality.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from puzzlecell.config.ensemble import EnsembleSettings, ImageFusion
+from puzzlecell.data.tables import class_columns
+
+FLOOR = 1e-7
+"""Smallest factor of a product, so that what one member rules out still has a rank by the others."""
+
+
+def ensemble_cells(
+    cell_table: pd.DataFrame,
+    members: Sequence[tuple[pd.DataFrame, float]],
+    image_probabilities: pd.DataFrame | None,
+    settings: EnsembleSettings,
+    *,
+    negative: int | None,
+) -> pd.DataFrame:
+    """The cell table with columns `p00 ...` float32 of the members joined, adjusted in the order of the
+    settings.
+
+    cell_table: a row a cell with `ID, cell`, and `border_quality, outlier_quality` where the settings use
+    them. members: tables `ID, cell, p00 ...` of exactly these cells in any order, with weights that need
+    not sum to 1. image_probabilities: `ID, p00 ...` of the fields, needed for image fusion with `source:
+    image`. negative: index of the class Negative, None where there is none. Raises ValueError for members
+    of other cells or classes, and for settings that need what is not given.
+    """
+    if not members:
+        raise ValueError("an ensemble needs at least one member")
+    columns = class_columns(members[0][0])
+    values = np.stack(
+        [_aligned(table, cell_table, columns, ["ID", "cell"], "member") for table, _ in members]
+    )
+    weights = np.array([weight for _, weight in members], np.float64)
+    if not (weights > 0).all():
+        raise ValueError(f"weights of members must be above 0, found {weights.tolist()}")
+    _check_classes(settings, len(columns), negative)
+    joined = join(values, weights / weights.sum(), settings.combine)
+    fields, field_of_cell = np.unique(cell_table["ID"].to_numpy(dtype=object), return_inverse=True)
+    if settings.image_fusion is not None:
+        of_field = _field_values(
+            joined, cell_table, field_of_cell, image_probabilities, columns, settings.image_fusion
+        )
+        joined = fuse(joined, of_field, settings.image_fusion)
+    if negative is not None and settings.negative != "own":
+        others = np.delete(np.arange(len(columns)), negative)
+        source = joined[None] if settings.negative == "one_minus_max" else values
+        joined[:, negative] = (1 - source[:, :, others]).min(axis=(0, 2))
+    joined *= _quality(cell_table, settings.border_quality, settings.outlier_quality)[:, None]
+    if settings.max_classes is not None:
+        joined = keep_classes(joined, field_of_cell, len(fields), settings.max_classes)
+    thresholds = np.full(len(columns), settings.threshold)
+    for index, threshold in settings.class_thresholds.items():
+        thresholds[index] = threshold
+    joined[joined < thresholds] = 0
+    probabilities = pd.DataFrame(joined.astype(np.float32), columns=columns, index=cell_table.index)
+    return pd.concat([cell_table, probabilities], axis=1)
+
+
+def join(values: np.ndarray, weights: np.ndarray, how: str) -> np.ndarray:
+    """Weighted arithmetic (`mean`) or geometric (`product`) mean (n, C) of members' values (members, n,
+    C).
+    """
+    if how == "mean":
+        return np.einsum("m,mnc->nc", weights, values)
+    return np.exp(np.einsum("m,mnc->nc", weights, np.log(np.maximum(values, FLOOR))))
+
+
+def fuse(cells: np.ndarray, of_field: np.ndarray, settings: ImageFusion) -> np.ndarray:
+    """Values (n, C) of cells joined with those of their field (n, C)."""
+    values = join(np.stack([cells, of_field]), np.array([settings.weight, 1 - settings.weight]), settings.how)
+    excepted = list(settings.except_classes)
+    values[:, excepted] = cells[:, excepted]
+    return values
+
+
+def keep_classes(values: np.ndarray, field_of_cell: np.ndarray, fields: int, most: int) -> np.ndarray:
+    """Values (n, C) with all but the `most` classes of each field set to 0: those with the highest cell
+    stay.
+    """
+    if most >= values.shape[1]:
+        return values
+    highest = np.zeros((fields, values.shape[1]))
+    np.maximum.at(highest, field_of_cell, values)
+    dropped = np.argsort(-highest, axis=1, kind="stable")[:, most:]
+    keep = np.ones(highest.shape, bool)
+    np.put_along_axis(keep, dropped, False, axis=1)
+    return np.where(keep[field_of_cell], values, 0)
+
+
+def mean_table(members: Sequence[tuple[pd.DataFrame, float]], key: Sequence[str] = ("ID",)) -> pd.DataFrame:
+    """Weighted mean of tables with the same keys and classes, such as the fields' probabilities of several
+    models.
+
+    Rows as in the first table. Raises ValueError where the keys or classes of the tables differ.
+    """
+    first = members[0][0]
+    columns, keys = class_columns(first), list(key)
+    weights = np.array([weight for _, weight in members], np.float64)
+    values = np.stack([_aligned(table, first, columns, keys, "table") for table, _ in members])
+    mean = np.einsum("m,mnc->nc", weights / weights.sum(), values).astype(np.float32)
+    return pd.concat([first[keys], pd.DataFrame(mean, columns=columns, index=first.index)], axis=1)
+
+
+def _aligned(
+    table: pd.DataFrame, wanted: pd.DataFrame, columns: Sequence[str], keys: list[str], what: str
+) -> np.ndarray:
+    """Class values (n, C) float64 of a table, its rows in the order of the wanted keys."""
+    if class_columns(table) != list(columns):
+        raise ValueError(f"one {what} has {len(class_columns(table))} classes, another one {len(columns)}")
+    index, target = pd.MultiIndex.from_frame(table[keys]), pd.MultiIndex.from_frame(wanted[keys])
+    if not index.is_unique:
+        raise ValueError(f"a {what} has {_shown(index[index.duplicated()][0])} twice")
+    place = index.get_indexer(target)
+    if (place < 0).any() or len(index) != len(target):
+        raise ValueError(
+            f"a {what} has {len(index)} rows for {len(target)}, {(place < 0).sum()} are missing"
+            + (f", such as {_shown(target[place < 0][0])}" if (place < 0).any() else "")
+            + ": was it made from other masks?"
+        )
+    return table[list(columns)].to_numpy(np.float64)[place]
+
+
+def _shown(key: tuple) -> str:
+    return " cell ".join(map(str, key))
+
+
+def _field_values(
+    joined: np.ndarray,
+    cell_table: pd.DataFrame,
+    field_of_cell: np.ndarray,
+    image_probabilities: pd.DataFrame | None,
+    columns: list[str],
+    settings: ImageFusion,
+) -> np.ndarray:
+    """(n, C) value of each cell's field: the mean of its valid cells (of all, if none is), or the
+    network's.
+    """
+    if settings.source == "image":
+        if image_probabilities is None:
+            raise ValueError("ensemble.image_fusion.source is image: give the fields' own probabilities")
+        if class_columns(image_probabilities) != columns:
+            raise ValueError("the fields' probabilities have other classes than the members of the ensemble")
+        by_field = image_probabilities.set_index("ID")[columns]
+        absent = sorted(set(cell_table["ID"]) - set(by_field.index))
+        if absent:
+            raise ValueError(f"no image probabilities of {len(absent)} fields, such as {absent[0]}")
+        return by_field.loc[cell_table["ID"]].to_numpy(np.float64)
+    valid = (_quality(cell_table, True, True) >= settings.valid_quality).astype(np.float64)
+    count = np.bincount(field_of_cell, valid)
+    weights = np.where(count[field_of_cell] > 0, valid, 1.0)
+    count = np.bincount(field_of_cell, weights)
+    sums = np.stack([np.bincount(field_of_cell, weights * column) for column in joined.T], axis=1)
+    return (sums / count[:, None])[field_of_cell]
+
+
+def _quality(cell_table: pd.DataFrame, border: bool, outlier: bool) -> np.ndarray:
+    quality = np.ones(len(cell_table))
+    for name, wanted in (("border_quality", border), ("outlier_quality", outlier)):
+        if wanted:
+            if name not in cell_table:
+                raise ValueError(f"the ensemble uses {name}, but the cell table has no such column")
+            quality = quality * cell_table[name].to_numpy(np.float64)
+    return quality
+
+
+def _check_classes(settings: EnsembleSettings, classes: int, negative: int | None) -> None:
+    """Raise ValueError for class indices in the settings that the classes do not have."""
+    problems = []
+    excepted = settings.image_fusion.except_classes if settings.image_fusion else ()
+    for key, indices in (
+        ("image_fusion.except_classes", excepted),
+        ("class_thresholds", settings.class_thresholds),
+    ):
+        unknown = [index for index in indices if not 0 <= index < classes]
+        if unknown:
+            problems.append(f"ensemble.{key} names {unknown}, but the classes are 0 to {classes - 1}")
+    if negative is None and settings.negative != "own":
+        problems.append(f"ensemble.negative is {settings.negative}, but no class is the negative one")
+    if problems:
+        raise ValueError("; ".join(problems))

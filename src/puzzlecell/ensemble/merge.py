@@ -1,0 +1,200 @@
+"""Finished submissions, whose masks differ, merged into one.
+
+- `nms`: of detections of a class that overlap, the most confident stays. - `fusion`: cells that overlap
+become one, its mask by majority of pixels, its confidence the weighted mean over all submissions, 0 where
+one has no such detection. - `vote`: cells become one as in `fusion`; a class stays where more than half of
+the weight says so, with the mean confidence of those who do.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from puzzlecell.config.submission import MergeSettings
+from puzzlecell.data.rle import encode_runs
+from puzzlecell.ensemble.submission import COLUMNS, no_cells, read_submission, triplets
+from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.scoring.matching import Runs, mask_iou, mask_runs
+
+Detection = tuple[int, float, str]
+
+
+@dataclass
+class Cluster:
+    """Masks of one cell in several submissions: by number of the submission, its runs and its classes."""
+
+    runs: dict[int, Runs] = field(default_factory=dict)
+    classes: dict[int, dict[int, float]] = field(default_factory=dict)
+
+
+def merge_submissions(
+    paths: Sequence[str | os.PathLike],
+    out_csv: str | os.PathLike,
+    settings: MergeSettings,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Merge submissions of the same fields into `out_csv`, rows in the order of the first one.
+
+    progress: called with the number of fields done and of all. Raises ValueError where there are fewer than
+    two submissions, not a weight for each, other fields or sizes, or a mask that cannot be read, naming the
+    field.
+    """
+    if len(paths) < 2:
+        raise ValueError(f"merging needs at least two submissions, {len(paths)} given")
+    weights = np.array(settings.weights or [1.0] * len(paths), float)
+    if len(weights) != len(paths):
+        raise ValueError(f"{len(weights)} weights for {len(paths)} submissions: give one each, or none")
+    weights /= weights.sum()
+    tables = [read_submission(path).set_index("ID") for path in paths]
+    for path, table in zip(paths[1:], tables[1:], strict=True):
+        _check_same_fields(paths[0], tables[0], path, table)
+    with written_whole(out_csv) as temporary, temporary.open("w", newline="") as file:
+        file.write(",".join(COLUMNS) + "\n")
+        for done, (field_id, row) in enumerate(tables[0].iterrows(), start=1):
+            height, width = int(row["ImageHeight"]), int(row["ImageWidth"])
+            texts = [table.at[field_id, "PredictionString"] for table in tables]
+            try:
+                merged = merge_field(texts, weights, height, width, settings)
+            except ValueError as error:
+                raise ValueError(f"{field_id}: {error}") from error
+            string = " ".join(f"{index} {confidence:.6f} {mask}" for index, confidence, mask in merged)
+            file.write(f"{field_id},{width},{height},{string or no_cells(height, width)}\n")
+            if progress:
+                progress(done, len(tables[0]))
+
+
+def merge_field(
+    texts: Sequence[str], weights: np.ndarray, height: int, width: int, settings: MergeSettings
+) -> list[Detection]:
+    """Detections of a field from its strings in several submissions; weights sum to 1."""
+    cells = [cells_of(text, height, width) for text in texts]
+    if settings.method == "nms":
+        return suppress(cells, weights, settings.iou)
+    merged = []
+    for cluster in cluster_cells(cells, weights, settings.iou):
+        mask = encode_runs(*majority(cluster, weights), height, width)
+        confidences = (
+            fused(cluster, weights) if settings.method == "fusion" else voted(cluster, weights, settings.yes)
+        )
+        merged += [(index, confidence, mask) for index, confidence in sorted(confidences.items())]
+    return merged
+
+
+def cells_of(text: str, height: int, width: int) -> dict[str, tuple[Runs, dict[int, float]]]:
+    """Mask text -> its runs and the highest confidence of each class; empty masks are left out."""
+    classes: dict[str, dict[int, float]] = {}
+    for index, confidence, mask in triplets(text):
+        known = classes.setdefault(mask, {})
+        known[index] = max(confidence, known.get(index, 0.0))
+    runs = {mask: mask_runs(mask, height, width) for mask in classes}
+    return {mask: (runs[mask], classes[mask]) for mask in classes if len(runs[mask][0])}
+
+
+def suppress(
+    cells: Sequence[dict[str, tuple[Runs, dict[int, float]]]], weights: np.ndarray, iou: float
+) -> list[Detection]:
+    """Non-maximum suppression within each class; confidences count times their weight over the largest
+    weight.
+    """
+    masks = {mask: runs for submission in cells for mask, (runs, _) in submission.items()}
+    place = {mask: row for row, mask in enumerate(masks)}
+    overlap = mask_iou(list(masks.values()), list(masks.values()))
+    detections = [
+        (index, confidence * weight / weights.max(), mask)
+        for submission, weight in zip(cells, weights.tolist(), strict=True)
+        for mask, (_, classes) in submission.items()
+        for index, confidence in classes.items()
+    ]
+    kept: dict[int, list[Detection]] = {}
+    for detection in sorted(detections, key=lambda entry: -entry[1]):
+        same = kept.setdefault(detection[0], [])
+        if all(overlap[place[detection[2]], place[other[2]]] < iou for other in same):
+            same.append(detection)
+    return [detection for index in sorted(kept) for detection in kept[index]]
+
+
+def cluster_cells(
+    cells: Sequence[dict[str, tuple[Runs, dict[int, float]]]], weights: np.ndarray, iou: float
+) -> list[Cluster]:
+    """Cells that overlap by `iou` or more with the first cell of their cluster, at most one of each
+    submission.
+
+    Submissions are taken by falling weight; within one, the pairs of highest overlap first.
+    """
+    clusters: list[Cluster] = []
+    for number in np.argsort(-weights, kind="stable").tolist():
+        found = list(cells[number].values())
+        overlap = mask_iou([runs for runs, _ in found], [next(iter(c.runs.values())) for c in clusters])
+        free, open_clusters = set(range(len(found))), set(range(len(clusters)))
+        for row, column in zip(
+            *np.unravel_index(np.argsort(-overlap, axis=None, kind="stable"), overlap.shape), strict=True
+        ):
+            if overlap[row, column] < iou:
+                break
+            if row in free and column in open_clusters:
+                free.remove(row)
+                open_clusters.remove(column)
+                clusters[column].runs[number], clusters[column].classes[number] = found[row]
+        clusters += [Cluster({number: found[row][0]}, {number: found[row][1]}) for row in sorted(free)]
+    return clusters
+
+
+def majority(cluster: Cluster, weights: np.ndarray) -> Runs:
+    """Runs of the pixels that more than half of the members' weight covers; a tie goes to the first
+    member.
+    """
+    members = list(cluster.runs)
+    shares = weights[members] / weights[members].sum()
+    shares[0] += 1e-9
+    starts, ends = (np.concatenate([cluster.runs[member][side] for member in members]) for side in (0, 1))
+    steps = np.repeat(shares, [len(cluster.runs[member][0]) for member in members])
+    places, at = np.unique(np.concatenate([starts, ends]), return_inverse=True)
+    covered = np.cumsum(np.bincount(at, np.concatenate([steps, -steps]), minlength=len(places)))
+    inside = np.concatenate([[False], covered > 0.5 + 1e-10, [False]])
+    edges = np.flatnonzero(inside[1:] != inside[:-1])
+    return places[edges[::2]], places[edges[1::2]]
+
+
+def fused(cluster: Cluster, weights: np.ndarray) -> dict[int, float]:
+    """Class -> weighted mean confidence over all submissions."""
+    confidences: dict[int, float] = {}
+    for member, classes in cluster.classes.items():
+        for index, confidence in classes.items():
+            confidences[index] = confidences.get(index, 0.0) + float(weights[member]) * confidence
+    return confidences
+
+
+def voted(cluster: Cluster, weights: np.ndarray, yes: float) -> dict[int, float]:
+    """Class -> mean confidence of those who give it `yes` or more, where they are more than half of the
+    weight.
+    """
+    votes: dict[int, list[tuple[float, float]]] = {}
+    for member, classes in cluster.classes.items():
+        for index, confidence in classes.items():
+            if confidence >= yes:
+                votes.setdefault(index, []).append((float(weights[member]), confidence))
+    totals = {index: sum(weight for weight, _ in said) for index, said in votes.items()}
+    return {
+        index: sum(weight * confidence for weight, confidence in said) / totals[index]
+        for index, said in votes.items()
+        if totals[index] > 0.5 + 1e-9
+    }
+
+
+def _check_same_fields(
+    first: str | os.PathLike, one: pd.DataFrame, second: str | os.PathLike, other: pd.DataFrame
+) -> None:
+    odd = one.index.symmetric_difference(other.index)
+    if len(odd):
+        raise ValueError(
+            f"{first} and {second} must have the same fields; {len(odd)} differ, such as {odd[0]}"
+        )
+    sizes = ["ImageWidth", "ImageHeight"]
+    wrong = (one[sizes] != other.loc[one.index, sizes]).any(axis=1)
+    if wrong.any():
+        raise ValueError(
+            f"{first} and {second} have other sizes for {wrong.sum()} fields, such as {wrong.idxmax()}"
+        )

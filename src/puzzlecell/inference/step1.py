@@ -1,0 +1,247 @@
+"""Step 1: class activation maps of a whole field, read under each cell.
+
+After the published description of the MPWARE pipeline: a class of the field goes to those cells in which
+its map is about as strong as anywhere in the field.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from puzzlecell.config.steps import Step1Settings
+from puzzlecell.data.fields import sized_field
+from puzzlecell.data.tables import probability_table, write_table
+from puzzlecell.inference.predict import (
+    Paths,
+    batches,
+    limited_threads,
+    load_networks,
+    open_shards,
+    predict,
+    shared_fields,
+    sigmoid,
+)
+
+EPSILON = 1e-5
+
+
+def step1_shard(
+    store_path: Paths,
+    masks_path: Paths,
+    model_paths: Sequence[str | os.PathLike],
+    out_parquet: str | os.PathLike,
+    settings: Step1Settings,
+    *,
+    negative: int | None,
+    image_path: str | os.PathLike | None = None,
+    field_ids: Sequence[str] | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write the table of cells of `step1_tables` as parquet, and at `image_path` that of the fields."""
+    cells, images = step1_tables(
+        store_path,
+        masks_path,
+        model_paths,
+        settings,
+        negative=negative,
+        field_ids=field_ids,
+        device=device,
+        threads=threads,
+        progress=progress,
+    )
+    write_table(out_parquet, cells)
+    if image_path is not None:
+        write_table(image_path, images)
+
+
+def step1_tables(
+    store_path: Paths,
+    masks_path: Paths,
+    model_paths: Sequence[str | os.PathLike],
+    settings: Step1Settings,
+    *,
+    negative: int | None,
+    field_ids: Sequence[str] | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Step 1 by the fold models of a stage together: `ID, cell, p00 ...`, a row a cell, and `ID, p00 ...`
+    of fields.
+
+    store_path, masks_path: one shard of stored fields and label images, or several. field_ids: None for all
+    fields. negative: index of the class Negative. progress: called with the number of fields done and of
+    all fields. Raises ValueError naming the field whose maps are not finite, fields without label image, or
+    unlike models.
+    """
+    store, masks = open_shards(store_path), open_shards(masks_path)
+    wanted = shared_fields(store, masks, field_ids)
+    networks = load_networks(model_paths, device)
+    classes, size = len(networks[0].classes), networks[0].field_size
+    ids, cells, scores, image_scores = [], [], [np.empty((0, classes))], [np.empty((0, classes))]
+    with limited_threads(threads):
+        for batch in batches(wanted, settings.batch_size):
+            images = np.stack([sized_field(store.read(field_id), size) for field_id in batch])
+            outputs = [predict(network, images, settings.tta, device) for network in networks]
+            for (logits, maps), path in zip(outputs, model_paths, strict=True):
+                check_finite(logits, maps, batch, path)
+            if settings.average == "maps":
+                outputs = [tuple(np.mean(arrays, axis=0) for arrays in zip(*outputs, strict=True))]
+            image_scores.append(np.mean([sigmoid(logits) for logits, _ in outputs], axis=0))
+            for row, field_id in enumerate(batch):
+                labels = masks.read(field_id, "cells")
+                read = [
+                    step1_scores(maps[row], logits[row], labels, settings, negative)
+                    for logits, maps in outputs
+                ]
+                scores.append(np.mean(read, axis=0))
+                ids += [field_id] * len(scores[-1])
+                cells += cell_numbers(labels).tolist()
+            if progress:
+                progress(sum(map(len, image_scores)), len(wanted))
+    return (
+        probability_table({"ID": ids, "cell": np.array(cells, np.int32)}, np.concatenate(scores)),
+        probability_table({"ID": wanted}, np.concatenate(image_scores)),
+    )
+
+
+def check_finite(
+    logits: np.ndarray, maps: np.ndarray, field_ids: Sequence[str], model: str | os.PathLike
+) -> None:
+    """Raise ValueError naming the fields of a batch for which a model's logits or maps are not finite."""
+    good = np.isfinite(logits).all(axis=1) & np.isfinite(maps).all(axis=(1, 2, 3))
+    if not good.all():
+        bad = dict.fromkeys(field_id for field_id, fine in zip(field_ids, good, strict=True) if not fine)
+        raise ValueError(
+            f"field {', '.join(bad)}: the maps or logits of {model} are not finite; "
+            "its training went wrong: see its history.csv, then train it again with a lower learning rate"
+        )
+
+
+def step1_scores(
+    maps: np.ndarray,
+    logits: np.ndarray,
+    labels: np.ndarray,
+    settings: Step1Settings,
+    negative: int | None,
+) -> np.ndarray:
+    """Probabilities (n, C) float32 of the n cells of a field, in increasing order of their numbers.
+
+    maps: (C, h, w) float32 class activation maps before any activation; logits: (C,); labels: (H, W)
+    unsigned label image, 0 = background. negative: index of the class that says "nothing here", None where
+    there is no such class.
+
+    With A the map after ReLU, scaled to [0, 1] and resized to the label image, p the field's probability, Q
+    and q the quantiles of A over the field and over a cell, the confidence is clip(q p / Q, 0, p), 0 where
+    q = 0. A cell without a class gets the field's Negative; where no cell has any, all get max(p) as
+    Negative if a pair of class and cell was looked at and rejected, else 1 - max(p). Raises ValueError for
+    a map or logit that is not finite.
+    """
+    if not (np.isfinite(maps).all() and np.isfinite(logits).all()):
+        raise ValueError("the network's maps or logits are not finite")
+    order, bounds = pixels_by_cell(labels)
+    probabilities = sigmoid(logits)
+    candidates = np.flatnonzero(probabilities > settings.probability_floor)
+    down, across = (interpolation(n, size) for n, size in zip(maps.shape[1:], labels.shape, strict=True))
+    scores = np.zeros((len(bounds) - 1, len(logits)))
+    for index in candidates:
+        resized = enlarged(scaled_map(maps[index]), down, across).ravel()
+        over_field = upper_quantile(resized, settings.quantile)
+        in_cells = resized.take(order)
+        over_cells = np.array([upper_quantile(in_cells[a:b], settings.quantile) for a, b in pairwise(bounds)])
+        p = probabilities[index]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            confidence = np.where(over_cells > 0, np.clip(over_cells * p / over_field, 0, p), 0)
+        scores[:, index] = np.where(confidence > settings.keep_ratio * p, confidence, 0)
+    rejected = len(candidates) * len(scores) > np.count_nonzero(scores)
+    if np.count_nonzero(scores.any(axis=0)) > settings.max_classes:
+        scores[:, np.argsort(-scores.max(axis=0), kind="stable")[settings.max_classes :]] = 0
+    if negative is not None:
+        kept = scores.any(axis=1)
+        if kept.any():
+            scores[~kept, negative] = probabilities[negative]
+        else:
+            scores[:, negative] = probabilities.max() if rejected else 1 - probabilities.max()
+    return scores.astype(np.float32)
+
+
+def scaled_map(activation: np.ndarray) -> np.ndarray:
+    """relu(relu(x) - 1e-5) / (max(relu(x)) + 1e-5) of one map, in [0, 1)."""
+    positive = np.maximum(activation, 0)
+    return np.maximum(positive - np.float32(EPSILON), 0) / (positive.max() + np.float32(EPSILON))
+
+
+def cell_numbers(labels: np.ndarray) -> np.ndarray:
+    """Numbers of the cells of a label image, increasing, without the background 0."""
+    return np.flatnonzero(np.bincount(labels.ravel()))[(labels == 0).any().astype(int) :]
+
+
+def pixels_by_cell(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Flat indices of all cell pixels sorted by cell, and the bounds (n + 1,) of the n cells in them."""
+    counts = np.bincount(labels.ravel(), minlength=1)
+    background = counts[0]
+    order = np.argsort(labels.ravel(), kind="stable")[background:]
+    sizes = counts[1:][counts[1:] > 0]
+    return order, np.append(0, np.cumsum(sizes))
+
+
+def enlarged(image: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """down @ image @ across.T for weights of `interpolation`, (H, W) float32.
+
+    OpenCV does the same several times faster, but repeats the outermost pixels instead of mirroring, so the
+    margins are computed from the weights.
+    """
+    (height, h), (width, w) = down.shape, across.shape
+    result = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    rows, columns = -(-height // (2 * h)), -(-width // (2 * w))
+    wide, tall = image @ across.T, down @ image
+    for side in (slice(rows), slice(height - rows, None)):
+        result[side] = down[side] @ wide
+    for side in (slice(columns), slice(width - columns, None)):
+        result[:, side] = tall @ across[side].T
+    return result
+
+
+def interpolation(size: int, target: int) -> np.ndarray:
+    """(target, size) float32 weights of linear interpolation between pixel centres, mirrored at both ends.
+
+    As `skimage.transform.resize` of order 1 does it when enlarging.
+    """
+    if size == 1:
+        return np.ones((target, 1), np.float32)
+    centre = np.abs((np.arange(target) + 0.5) * size / target - 0.5)
+    centre = np.where(centre > size - 1, 2 * (size - 1) - centre, centre)
+    before = np.minimum(centre.astype(int), size - 2)
+    weights = np.zeros((target, size), np.float32)
+    weights[np.arange(target), before] = before + 1 - centre
+    weights[np.arange(target), before + 1] = centre - before
+    return weights
+
+
+def upper_quantile(values: np.ndarray, quantile: float) -> float:
+    """Linear quantile of values >= 0, as numpy defines it, made for high quantiles of many values.
+
+    Few values lie above a high quantile. Every 16th one gives a bound that leaves these and some more to be
+    sorted; where too few are left, all are.
+    """
+    place = quantile * (len(values) - 1)
+    rank = int(place)
+    needed, share = len(values) - rank, place - rank
+    if needed * 16 < len(values):
+        sample = values[::16]
+        at = len(sample) - 1 - needed // 8
+        bound = np.partition(sample, at)[at]
+        top = values[values >= max(bound, np.finfo(values.dtype).tiny)]
+        if len(top) >= needed:
+            values, rank = top, len(top) - needed
+        elif bound == 0:
+            return share * float(top.min()) if len(top) == needed - 1 and needed > 1 else 0.0
+    parted = np.partition(values, rank)
+    low = float(parted[rank])
+    return low + share * (float(parted[rank + 1 :].min()) - low) if share and needed > 1 else low

@@ -1,0 +1,201 @@
+"""Step 2: each cell cut out of its field and classified by itself."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.ndimage import find_objects
+
+from puzzlecell.config.steps import Step2Settings
+from puzzlecell.data.fields import intensity_range, read_field, sized_field
+from puzzlecell.data.rle import nearest_index
+from puzzlecell.data.tables import probability_table, write_table
+from puzzlecell.inference.predict import (
+    Paths,
+    batches,
+    limited_threads,
+    load_networks,
+    open_shards,
+    predict,
+    shared_fields,
+    sigmoid,
+)
+from puzzlecell.inference.step1 import check_finite
+
+
+@dataclass(frozen=True)
+class CropGeometry:
+    """How cells are cut: sides of the canvas and of the field as the network knows it, and the settings."""
+
+    canvas: int
+    field_size: int
+    fixed: bool
+    margin: float
+    mask: str
+    padding: str
+
+
+def crop_geometry(settings: Step2Settings, field_size: int, crop_size: int) -> CropGeometry:
+    """Geometry for a network that sees fields of `field_size` pixels and learnt from crops of `crop_size`."""
+    fixed = settings.scale == "fixed"
+    canvas = crop_size
+    if fixed:
+        canvas = settings.crop or -(-field_size // 64) * 32
+    return CropGeometry(canvas, field_size, fixed, settings.margin, settings.mask, settings.padding)
+
+
+def cut_cells(image: np.ndarray, labels: np.ndarray, geometry: CropGeometry) -> tuple[np.ndarray, np.ndarray]:
+    """Crops (n, canvas, canvas, 4) uint8 of all cells of a field, in increasing order of their numbers, and
+    the share (n, canvas, canvas) uint8 of each crop's pixels that belongs to the cell, 255 for all of it.
+
+    image: (H, W, 4) uint8 RGBY, of any size; labels: (M, M) unsigned label image of the same field, of any
+    size. A crop shows the cell's box with its margin, on a square. At a fixed scale a pixel of the crop is
+    a pixel of the field at `field_size`, unless the box is larger than the canvas; else the longer side
+    fills the canvas.
+    """
+    crops = [
+        _cut(image, labels, number, box, geometry)
+        for number, box in enumerate(find_objects(labels), start=1)
+        if box is not None
+    ]
+    stacked = np.stack(crops) if crops else np.empty((0, geometry.canvas, geometry.canvas, 5), np.uint8)
+    return stacked[..., :4], stacked[..., 4]
+
+
+def _cut(
+    image: np.ndarray, labels: np.ndarray, number: int, box: tuple[slice, slice], geometry: CropGeometry
+) -> np.ndarray:
+    """One crop with the cell's share as fifth channel. Corners are (y, x) in pixels of the field at
+    `field_size`, unless they are of the image.
+    """
+    low, high, origin, scale = _square(labels.shape, box, geometry)
+    per_pixel = np.array(image.shape[:2]) / geometry.field_size
+    first = np.round(np.maximum(low, 0) * per_pixel).astype(int)
+    last = np.round(np.minimum(high, geometry.field_size) * per_pixel).astype(int)
+    last = np.maximum(last, first + 1)
+    pixels = image[first[0] : last[0], first[1] : last[1]]
+    rows, columns = (nearest_index(n, size) for n, size in zip(labels.shape, image.shape[:2], strict=True))
+    owners = labels[rows[first[0] : last[0], None], columns[None, first[1] : last[1]]]
+    shown = owners == number
+    if geometry.mask != "none":
+        visible = shown | (owners == 0) if geometry.mask == "others" else shown
+        pixels = np.where(visible[..., None], pixels, 0)
+    share = np.where(shown, 255, 0).astype(np.uint8)
+    height, width = np.clip(np.round((last - first) / per_pixel * scale), 1, geometry.canvas).astype(int)
+    if (height, width) != share.shape:
+        shrinks = height < share.shape[0] or width < share.shape[1]
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        pixels, share = (cv2.resize(a, (width, height), interpolation=how) for a in (pixels, share))
+    room = geometry.canvas - np.array([height, width])
+    top, left = np.clip(np.round((first / per_pixel - origin) * scale), 0, room).astype(int)
+    crop = np.zeros((geometry.canvas, geometry.canvas, 5), np.uint8)
+    crop[top : top + height, left : left + width] = np.dstack([pixels, share])
+    return crop
+
+
+def _square(
+    shape: tuple[int, ...], box: tuple[slice, slice], geometry: CropGeometry
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """The corners between which a crop shows the field, the corner of its canvas, and its scale.
+
+    shape: of the label image, in whose pixels the box is.
+    """
+    per_label = geometry.field_size / np.array(shape[:2])
+    low = np.array([side.start for side in box]) * per_label
+    high = np.array([side.stop for side in box]) * per_label
+    margin = geometry.margin * (high - low).max()
+    low, high = low - margin, high + margin
+    if geometry.fixed:
+        # Whole pixels: the crop is then cut from the field without a new sampling.
+        low, high = np.floor(low + 1e-6), np.ceil(high - 1e-6)
+    scale = geometry.canvas / (high - low).max()
+    if geometry.fixed:
+        scale = min(1.0, scale)
+    origin = (low + high - geometry.canvas / scale) / 2
+    if scale == 1:
+        origin = np.floor(origin)
+    if geometry.padding == "field":
+        return origin, origin + geometry.canvas / scale, origin, scale
+    return low, high, origin, scale
+
+
+def step2_shard(
+    store_path: Paths,
+    masks_path: Paths,
+    model_paths: Sequence[str | os.PathLike],
+    out_parquet: str | os.PathLike,
+    settings: Step2Settings,
+    *,
+    raw_folder: str | os.PathLike | None = None,
+    field_ids: Sequence[str] | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write `ID, cell, p00 ...` (parquet), a row a cell: mean over the fold models of a stage.
+
+    Arguments as in `step1_shard`; raw_folder: where `<ID>_<channel>.png` lie, needed for `source: raw`.
+    Raises ValueError for a field whose logits are not finite, for one without label image, for unlike models.
+    """
+    if settings.source == "raw" and raw_folder is None:
+        raise ValueError("step2.source is raw: give the folder of the raw fields")
+    store, masks = open_shards(store_path), open_shards(masks_path)
+    wanted = shared_fields(store, masks, field_ids)
+    networks = load_networks(model_paths, device)
+    geometry = crop_geometry(settings, networks[0].field_size, networks[0].crop_size)
+
+    def crops_of_fields() -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
+        for done, field_id in enumerate(wanted, start=1):
+            labels = masks.read(field_id, "cells")
+            if settings.source == "raw":
+                image = as_bytes(read_field(raw_folder, field_id))
+            else:
+                image = store.read(field_id)
+                if settings.scale == "fixed":
+                    image = sized_field(image, geometry.field_size)
+            numbers = [number for number, box in enumerate(find_objects(labels), start=1) if box is not None]
+            for number, *cut in zip(numbers, *cut_cells(image, labels, geometry), strict=True):
+                yield field_id, number, *cut
+            if progress:
+                progress(done, len(wanted))
+
+    ids, cells, scores = [], [], [np.empty((0, len(networks[0].classes)))]
+    with limited_threads(threads):
+        for batch in batches(crops_of_fields(), settings.batch_size):
+            batch_ids, numbers, crops, shares = zip(*batch, strict=True)
+            outputs = [predict(network, np.stack(crops), settings.tta, device) for network in networks]
+            for (logits, maps), path in zip(outputs, model_paths, strict=True):
+                check_finite(logits, maps, batch_ids, path)
+            if settings.pool == "cell":
+                outputs = [(pool_under(maps, np.stack(shares)), maps) for _, maps in outputs]
+            scores.append(np.mean([sigmoid(logits) for logits, _ in outputs], axis=0))
+            ids += batch_ids
+            cells += numbers
+    keys = {"ID": ids, "cell": np.array(cells, np.int32)}
+    write_table(out_parquet, probability_table(keys, np.concatenate(scores)))
+
+
+def pool_under(maps: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Logits (n, C): means of maps (n, C, h, w) weighted by the cells' shares (n, canvas, canvas).
+
+    The network's own logits are plain means of its maps, in which the black around a small cell counts as
+    much.
+    """
+    weights = np.stack(
+        [
+            cv2.resize(share.astype(np.float32), maps.shape[:1:-1], interpolation=cv2.INTER_AREA)
+            for share in shares
+        ]
+    )
+    # A cell of a pixel or two may fall between the pixels of a smaller image.
+    weights[~weights.any(axis=(1, 2))] = 1
+    return np.einsum("nchw,nhw->nc", maps, weights) / weights.sum(axis=(1, 2))[:, None]
+
+
+def as_bytes(field: np.ndarray) -> np.ndarray:
+    """A raw field as uint8, its intensities as in the store: floor(255 x intensity in [0, 1])."""
+    if field.dtype == np.uint8:
+        return field
+    return (field.astype(np.uint32) * 255 // intensity_range(field)).astype(np.uint8)

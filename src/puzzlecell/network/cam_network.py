@@ -1,0 +1,120 @@
+"""The network: a timm backbone and a 1 x 1 classifier whose output is the class activation maps.
+
+The pooled maps are the logits, so a map shows by construction where a class was found (CAM as in Puzzle-CAM).
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from puzzlecell.config.network import InputSettings, NetworkSettings
+from puzzlecell.network.backbone import CHANNELS, NetworkError, feature_layout, make_backbone
+from puzzlecell.network.pretrained import pretrained_state
+from puzzlecell.runtime.atomic import written_whole
+
+MEAN = (0.485, 0.456, 0.406, 0.485)
+METADATA = "puzzlecell"
+STD = (0.229, 0.224, 0.225, 0.229)
+
+
+class CamNetwork(nn.Module):
+    """A backbone and a bias-free 1 x 1 convolution: class activation maps, and their means as logits.
+
+    Attributes: `classes` (names, in the order of the logits), `field_size` (stored fields are reduced to this
+    side before the network sees them), `crop_size` (side of the training crop), `settings` (of the network).
+    """
+
+    def __init__(self, settings: NetworkSettings, classes: Sequence[str], field_size: int, crop_size: int):
+        super().__init__()
+        self.settings = settings
+        self.classes = list(classes)
+        self.field_size = field_size
+        self.crop_size = crop_size
+        self.backbone = make_backbone(settings)
+        self.dropout = nn.Dropout2d(settings.drop_rate)
+        features, self.features_last = feature_layout(self.backbone, settings)
+        self.classifier = nn.Conv2d(features, len(self.classes), 1, bias=False)
+        nn.init.kaiming_normal_(self.classifier.weight)
+        scale = 1 / (255 * torch.tensor(STD)).view(1, CHANNELS, 1, 1)
+        shift = -(torch.tensor(MEAN) / torch.tensor(STD)).view(1, CHANNELS, 1, 1)
+        self.register_buffer("scale", scale, persistent=False)
+        self.register_buffer("shift", shift, persistent=False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (B, C) and raw class activation maps (B, C, h, w), both float32.
+
+        images: (B, 4, H, W) RGBY in [0, 255], uint8 or float. They are normalised here, on the device.
+        """
+        features = self.backbone.forward_features(images * self.scale + self.shift)
+        if self.features_last:
+            features = features.permute(0, 3, 1, 2)
+        maps = self.classifier(self.dropout(features)).float()
+        return maps.mean((2, 3)), maps
+
+
+def build_network(
+    settings: NetworkSettings, inputs: InputSettings, classes: Sequence[str], pretrained: bool = True
+) -> CamNetwork:
+    """A network as configured; `pretrained=False` skips loading the backbone's starting weights."""
+    network = CamNetwork(settings, classes, inputs.field_size, inputs.crop_size)
+    if pretrained and settings.pretrained is not False:
+        network.backbone.load_state_dict(pretrained_state(settings, network.backbone))
+    return network
+
+
+def save_network(
+    path: str | os.PathLike, network: CamNetwork, extra_metadata: Mapping[str, object] | None = None
+) -> None:
+    """Write the network's tensors as safetensors, with all that `load_network` needs as metadata.
+
+    extra_metadata: values that json can write, kept under their names.
+    """
+    metadata = {
+        "network": network.settings.model_dump(mode="json"),
+        "classes": network.classes,
+        "field_size": network.field_size,
+        "crop_size": network.crop_size,
+        "versions": {name: version(name) for name in ("puzzlecell", "torch", "timm")},
+        **(extra_metadata or {}),
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with written_whole(path) as temporary:
+        # One entry, since safetensors writes several in an order that changes from run to run.
+        save_file(tensors, temporary, {METADATA: json.dumps(metadata)})
+
+
+def read_metadata(path: str | os.PathLike) -> dict:
+    """What `save_network` wrote beside the tensors. Raises NetworkError for a file that it did not write."""
+    if not Path(path).is_file():
+        raise NetworkError(f"there is no network file {path}")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = json.loads((file.metadata() or {}).get(METADATA, "null"))
+    except SafetensorError as error:
+        raise NetworkError(f"{path}: no safetensors file, or cut off: {error}") from error
+    if metadata is None:
+        raise NetworkError(
+            f"{path}: tensors alone, no network of puzzlecell; published checkpoints are converted with "
+            "`puzzlecell convert`"
+        )
+    return metadata
+
+
+def load_network(path: str | os.PathLike, device: str | torch.device = "cpu") -> CamNetwork:
+    """The network in a file that `save_network` wrote, on `device`, in evaluation mode."""
+    metadata = read_metadata(path)
+    network = CamNetwork(
+        NetworkSettings(**metadata["network"]),
+        metadata["classes"],
+        metadata["field_size"],
+        metadata["crop_size"],
+    )
+    network.load_state_dict(load_file(path))
+    return network.to(device).eval()

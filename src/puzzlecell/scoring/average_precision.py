@@ -1,0 +1,292 @@
+"""The score of the competition: mean over classes of the average precision of detected cells.
+
+In each field and class, detections are looked at by falling confidence; each is compared with the one true
+cell that it overlaps most; it is true where the overlap reaches the threshold and that cell is not taken
+yet. Detections of all fields are pooled; the average precision is the area under the monotone envelope of
+the precision.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from puzzlecell.config.score import ScoreSettings
+from puzzlecell.data.tables import class_columns
+from puzzlecell.ensemble.submission import read_submission, triplets
+from puzzlecell.scoring.error_analysis import split_misses, working_points
+from puzzlecell.scoring.matching import FieldOverlaps, field_overlaps, mask_runs, overlaps_of_cells
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """Score of one table of detections.
+
+    mean: the score; low, high: its bootstrap interval over fields (NaN without bootstrap). classes: `class,
+    cells, detections, true, ap, low, high`, a row a class. misses: counts a class and their sum, see
+    `puzzlecell.scoring.error_analysis`.
+    """
+
+    mean: float
+    low: float
+    high: float
+    classes: pd.DataFrame
+    misses: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Detections of all fields with what became of them.
+
+    field: (n,) index of the field; index: (n,) class; confidence: (n,) float64; truth: (n,) number of the
+    true cell that the mask overlaps most among those of the class, -1 without one; hit: (n,) bool. cells:
+    (fields, C) true cells. Sorted by falling confidence; equals stay in the order of fields and detections.
+    """
+
+    field: np.ndarray
+    index: np.ndarray
+    confidence: np.ndarray
+    truth: np.ndarray
+    hit: np.ndarray
+    cells: np.ndarray
+
+
+def match(
+    overlaps: Mapping[str, FieldOverlaps],
+    detections: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+    settings: ScoreSettings,
+    classes: int,
+) -> Matches:
+    """Decide which detections are true.
+
+    detections: ID -> (rows of the field's overlaps (n,), classes (n,), confidences (n,)).
+    """
+    parts, cells, first_truth = [], np.zeros((len(overlaps), classes), int), 0
+    for number, (field_id, field) in enumerate(overlaps.items()):
+        cells[number] = field.classes.sum(axis=0)
+        rows, index, confidence = detections.get(field_id, (np.empty(0, int),) * 3)
+        if len(rows):
+            best, iou = best_truth(field, classes)
+            present = cells[number][index] > 0
+            truth = np.where(present, best[rows, index] + first_truth, -1)
+            good = present & (iou[rows, index] >= settings.iou_threshold)
+            chosen = present if settings.detections == "present" else np.ones(len(rows), bool)
+            parts.append([a[chosen] for a in (np.full(len(rows), number), index, confidence, truth, good)])
+        first_truth += len(field.classes)
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    columns = columns or [np.empty(0, int)] * 3 + [np.empty(0, int), np.empty(0, bool)]
+    order = np.argsort(-columns[2], kind="stable")
+    field, index, confidence, truth, good = (column[order] for column in columns)
+    hit = np.zeros(len(order), bool)
+    candidates = np.flatnonzero(good)
+    # The first candidate of a true cell and class, in the order of confidence, takes it.
+    _, first = np.unique(truth[candidates] * classes + index[candidates], return_index=True)
+    hit[candidates[first]] = True
+    return Matches(field, index, confidence, truth, hit, cells)
+
+
+def best_truth(field: FieldOverlaps, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each detected mask and class: the true cell of the class that overlaps it most (n, C), and how
+    much.
+    """
+    if not len(field.classes):
+        shape = (len(field.keys), classes)
+        return np.zeros(shape, int), np.zeros(shape)
+    iou = np.where(field.classes[None], field.iou[:, :, None], -1.0)
+    best = iou.argmax(axis=1)
+    return best, np.take_along_axis(iou, best[:, None], axis=1)[:, 0]
+
+
+def average_precision(hit: np.ndarray, cells: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(draws,) average precision, all points, of one class.
+
+    hit: (n,) bool by falling confidence; counts: (draws, n) how often each detection's field is drawn;
+    cells: (draws,) true cells drawn. NaN where none is.
+    """
+    at = np.flatnonzero(hit)
+    if not len(at):
+        return np.where(cells > 0, 0.0, np.nan)
+    # Between two hits the precision only falls, so the envelope is known from the hits alone.
+    between = np.add.reduceat(counts[:, : at[-1] + 1], np.append(0, at[:-1] + 1), axis=1)
+    seen = np.cumsum(between, axis=1, dtype=np.float64)
+    gained = counts[:, at]
+    true = np.cumsum(gained, axis=1, dtype=np.float64)
+    precision = np.divide(true, seen, out=np.zeros_like(true), where=seen > 0)
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    area = (gained * envelope).sum(axis=1)
+    return np.divide(area, cells, out=np.full(len(cells), np.nan), where=cells > 0)
+
+
+def class_precisions(matches: Matches, draws: np.ndarray) -> np.ndarray:
+    """(draws, C) average precision of every class. draws: (draws, fields) how often each field counts."""
+    classes = matches.cells.shape[1]
+    result = np.empty((len(draws), classes))
+    for index in range(classes):
+        chosen = matches.index == index
+        result[:, index] = average_precision(
+            matches.hit[chosen], draws @ matches.cells[:, index], draws[:, matches.field[chosen]]
+        )
+    return result
+
+
+def score_matches(matches: Matches, settings: ScoreSettings) -> tuple[float, float, float, pd.DataFrame]:
+    """Mean, lower and upper end of its interval, and the table of classes."""
+    fields, classes = matches.cells.shape
+    precision = class_precisions(matches, np.ones((1, fields)))
+    low = high = np.nan
+    class_low = class_high = np.full(classes, np.nan)
+    if settings.bootstrap and fields:
+        random = np.random.default_rng(settings.seed)
+        draws = random.multinomial(fields, np.full(fields, 1 / fields), settings.bootstrap)
+        drawn = class_precisions(matches, draws)
+        tails = (0.5 - settings.interval / 2, 0.5 + settings.interval / 2)
+        low, high = np.quantile(mean_precision(drawn, settings), tails)
+        known = ~np.isnan(drawn).all(axis=0)
+        class_low, class_high = np.full((2, classes), np.nan)
+        class_low[known], class_high[known] = np.nanquantile(drawn[:, known], tails, axis=0)
+    table = pd.DataFrame(
+        {
+            "class": np.arange(classes),
+            "cells": matches.cells.sum(axis=0),
+            "detections": np.bincount(matches.index, minlength=classes),
+            "true": np.bincount(matches.index[matches.hit], minlength=classes),
+            "ap": precision[0],
+            "low": class_low,
+            "high": class_high,
+        }
+    )
+    return float(mean_precision(precision, settings)[0]), float(low), float(high), table
+
+
+def mean_precision(precisions: np.ndarray, settings: ScoreSettings) -> np.ndarray:
+    """(draws,) mean over classes of (draws, C): a class without truth counts as 0 or not at all."""
+    known = ~np.isnan(precisions)
+    sums = np.where(known, precisions, 0).sum(axis=1)
+    count = np.full(len(precisions), precisions.shape[1]) if settings.missing == "zero" else known.sum(axis=1)
+    return np.divide(sums, count, out=np.full(len(sums), np.nan), where=count > 0)
+
+
+def score_detections(
+    overlaps: Mapping[str, FieldOverlaps],
+    detections: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+    settings: ScoreSettings,
+    classes: int,
+) -> ScoreResult:
+    """Score of detections as `match` takes them."""
+    matches = match(overlaps, detections, settings, classes)
+    points = working_points(matches.index, matches.confidence, matches.hit, matches.cells.sum(axis=0))
+    misses = split_misses(overlaps, detections, points, settings)
+    return ScoreResult(*score_matches(matches, settings), misses)
+
+
+def score_tables(
+    tables: Mapping[str, pd.DataFrame],
+    labels_of: Callable[[str], np.ndarray | None],
+    truth: pd.DataFrame,
+    settings: ScoreSettings,
+) -> dict[str, ScoreResult]:
+    """Scores of several tables `ID, cell, p00 ...` over the same masks, whose overlaps are computed once.
+
+    labels_of: label image (M, M) of a field, None for one without. truth: `ID, ImageWidth, ImageHeight,
+    PredictionString`. Raises ValueError for cells of fields without truth or not in their label image.
+    """
+    classes = len(class_columns(next(iter(tables.values()))))
+    overlaps = overlaps_of_cells(labels_of, truth, classes, settings.overlap)
+    return {
+        name: score_detections(overlaps, detections_of_cells(table, overlaps), settings, classes)
+        for name, table in tables.items()
+    }
+
+
+def score_cells(
+    cells: pd.DataFrame,
+    labels_of: Callable[[str], np.ndarray | None],
+    truth: pd.DataFrame,
+    settings: ScoreSettings,
+) -> ScoreResult:
+    """Score of one table `ID, cell, p00 ...`; arguments as `score_tables`."""
+    return score_tables({"cells": cells}, labels_of, truth, settings)["cells"]
+
+
+def detections_of_cells(
+    cells: pd.DataFrame, overlaps: Mapping[str, FieldOverlaps]
+) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Every class of every cell as a detection, as in a submission: ID -> (rows of overlaps, classes,
+    confidences).
+
+    Raises ValueError for fields without truth and cells that are not in the overlaps.
+    """
+    columns = class_columns(cells)
+    unknown = sorted(set(cells["ID"]) - set(overlaps))
+    if unknown:
+        raise ValueError(f"no truth for {len(unknown)} fields with cells, such as {unknown[0]}")
+    values, numbers = cells[columns].to_numpy(np.float64), cells["cell"].to_numpy()
+    if np.isnan(values).any():
+        raise ValueError(f"{cells['ID'].iloc[np.isnan(values).any(axis=1).argmax()]}: a probability is NaN")
+    detections = {}
+    for field_id, rows in cells.groupby("ID", sort=False).indices.items():
+        place = {key: row for row, key in enumerate(overlaps[field_id].keys)}
+        absent = [number for number in numbers[rows].tolist() if number not in place]
+        if absent:
+            raise ValueError(f"field {field_id}: cells {absent[:5]} are not in its label image")
+        mask = np.array([place[number] for number in numbers[rows].tolist()])
+        detections[field_id] = (
+            np.repeat(mask, len(columns)),
+            np.tile(np.arange(len(columns)), len(rows)),
+            values[rows].ravel(),
+        )
+    return detections
+
+
+def score_submission(
+    submission_csv: str | os.PathLike,
+    truth_csv: str | os.PathLike,
+    settings: ScoreSettings,
+    classes: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> ScoreResult:
+    """Score of a submission, its masks of any making, against a truth table in the same format.
+
+    Raises ValueError where fields or sizes of the two differ, or a mask cannot be read, naming the field.
+    """
+    submission, truth = read_submission(submission_csv), read_submission(truth_csv)
+    both = submission.merge(truth, on="ID", how="outer", suffixes=("", "_true"), indicator=True, sort=False)
+    odd = both.loc[both["_merge"] != "both", "ID"].tolist()
+    if odd:
+        raise ValueError(
+            f"{submission_csv} and {truth_csv} must have the same fields; "
+            f"{len(odd)} are in one alone, such as {odd[0]}"
+        )
+    both = both.set_index("ID").loc[submission["ID"]].reset_index()
+    overlaps, detections = {}, {}
+    for done, row in enumerate(both.itertuples(index=False), start=1):
+        size = (row.ImageHeight, row.ImageWidth)
+        if size != (row.ImageHeight_true, row.ImageWidth_true):
+            raise ValueError(f"{row.ID}: {size} pixels in {submission_csv}, other in {truth_csv}")
+        overlaps[row.ID], detections[row.ID] = read_detections(
+            row.ID, row.PredictionString, row.PredictionString_true, *size, classes, settings.overlap
+        )
+        if progress:
+            progress(done, len(both))
+    return score_detections(overlaps, detections, settings, classes)
+
+
+def read_detections(
+    field_id: str, text: str, truth: str, height: int, width: int, classes: int, overlap: str
+) -> tuple[FieldOverlaps, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Overlaps and detections of a field from the strings of a submission and of the truth."""
+    rows, found = {}, []
+    for index, confidence, mask in triplets(text):
+        if not 0 <= index < classes or not np.isfinite(confidence):
+            raise ValueError(f"{field_id}: class {index} with confidence {confidence} in the submission")
+        found.append((rows.setdefault(mask, len(rows)), index, confidence))
+    try:
+        runs = {mask: mask_runs(mask, height, width) for mask in rows}
+    except ValueError as error:
+        raise ValueError(f"{field_id}: {error}") from error
+    overlaps = field_overlaps(runs, truth, field_id, height, width, classes, overlap)
+    columns = zip(*found, strict=True) if found else ((), (), ())
+    row, index, confidence = columns
+    return overlaps, (np.array(row, int), np.array(index, int), np.array(confidence, float))

@@ -1,0 +1,45 @@
+"""Tables of cell probabilities that are scored side by side."""
+
+import os
+from collections.abc import Sequence
+
+import pandas as pd
+
+from puzzlecell.config.ensemble import EnsembleMember, EnsembleSettings
+from puzzlecell.data.tables import class_columns
+from puzzlecell.ensemble.combine import ensemble_cells
+
+
+def read_parts(paths: Sequence[str | os.PathLike], tables: int) -> list[pd.DataFrame]:
+    """Tables stored as parquet in several parts each; `paths` holds all parts of the first one, then of the second."""
+    parts = len(paths) // tables
+    return [
+        pd.concat([pd.read_parquet(path) for path in paths[start : start + parts]], ignore_index=True)
+        for start in range(0, tables * parts, parts)
+    ]
+
+
+def compared_tables(
+    answer: pd.DataFrame,
+    members: Sequence[tuple[EnsembleMember, pd.DataFrame]],
+    images: pd.DataFrame,
+) -> dict[str, pd.DataFrame]:
+    """What the ensemble is measured against, as tables `ID, cell, p00 ...` of the same cells.
+
+    answer: the ensembled cell table. images: `ID, p00 ...` of whole fields. The entries: `broadcast` gives each cell
+    the probabilities of its field; `step1` and `step2` are the weighted means of that step's members alone;
+    `ensemble` is the answer itself.
+    """
+    columns = class_columns(images)
+    cells = answer[["ID", "cell"]]
+    tables = {"broadcast": cells.merge(images, on="ID", how="left", validate="many_to_one")}
+    for step in (1, 2):
+        of_step = [(member, table) for member, table in members if member.step == step]
+        if of_step:
+            plain = EnsembleSettings(
+                preset="mpware", members=[member for member, _ in of_step], max_classes=None
+            )
+            weighted = [(table, member.weight) for member, table in of_step]
+            tables[f"step{step}"] = ensemble_cells(cells, weighted, None, plain, negative=None)
+    tables["ensemble"] = answer[["ID", "cell", *columns]]
+    return tables

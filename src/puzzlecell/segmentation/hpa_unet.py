@@ -1,0 +1,107 @@
+"""The network of the HPA segmenter: a U-Net with a DPN-92 encoder, on timm's `dpn92`.
+
+Layout and names of the published weights: package hpacellseg (CellProfiling/HPA-Cell-Segmentation), class
+DPNUnet.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from puzzlecell.network._timm import timm
+
+SIDES_DIVIDE_BY = 32
+CLASSES = 3
+MEAN = (124 / 255, 117 / 255, 104 / 255)
+STD = 1 / (0.0167 * 255)
+
+# Blocks of timm's encoder in each stage; the picture is halved at the head of each.
+_STAGES = (("conv1_1",), ("conv1_pool", "conv2_"), ("conv3_",), ("conv4_",), ("conv5_",))
+
+
+class HpaUnet(nn.Module):
+    """Logits of background, border and object: (B, 3, H, W) float in [0, 1] -> (B, 3, H, W); sides divide by 32.
+
+    encoder: a timm DPN; `dpn92` unless given.
+    """
+
+    def __init__(self, encoder: nn.Module | None = None):
+        super().__init__()
+        if encoder is None:
+            encoder = timm.create_model("dpn92", pretrained=False, num_classes=0)
+        blocks = dict(encoder.features.named_children())
+        self.stages = nn.ModuleList(
+            nn.Sequential(*(block for name, block in blocks.items() if name.startswith(names)))
+            for names in _STAGES
+        )
+        widths = _widths(self.stages)
+        self.upward = nn.ModuleList(_Up(deep, shallow) for shallow, deep in pairwise(widths))
+        self.last = nn.Conv2d(widths[0], widths[0], 3, padding=1)
+        self.final = nn.Conv2d(widths[0], CLASSES, 3, padding=1)
+        self.register_buffer("mean", self.channel_means(), persistent=False)
+
+    @staticmethod
+    def channel_means() -> Tensor:
+        """(1, 3, 1, 1) float32: what is taken off the input before it is divided by `STD`."""
+        return torch.tensor(MEAN, device="cpu").view(1, 3, 1, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor | tuple[Tensor, ...] = (images - self.mean) / STD
+        skips = []
+        for stage in self.stages:
+            features = stage(features)
+            skips.append(torch.cat(features, 1) if isinstance(features, tuple) else features)
+        decoded = skips.pop()
+        for up in reversed(self.upward):
+            decoded = up(decoded, skips.pop())
+        return self.final(torch.relu(self.last(_twice(decoded))))
+
+
+class _Up(nn.Module):
+    """One step up: doubled, brought to the skip's channels, joined with the skip."""
+
+    def __init__(self, deep: int, shallow: int):
+        super().__init__()
+        self.narrow = nn.Conv2d(deep, shallow, 3, padding=1)
+        self.join = nn.Conv2d(2 * shallow, shallow, 3, padding=1)
+
+    def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
+        narrowed = torch.relu(self.narrow(_twice(deep)))
+        return torch.relu(self.join(torch.cat([narrowed, skip], 1)))
+
+
+def _twice(features: Tensor) -> Tensor:
+    return nn.functional.interpolate(features, scale_factor=2, mode="nearest")
+
+
+def _widths(stages: nn.ModuleList) -> list[int]:
+    """Channels that each stage gives: a dual path is as wide as its next batch normalisation expects."""
+    widths = [stages[0][0].conv.out_channels]
+    for stage, following in zip(stages[1:], [*stages[2:], None], strict=True):
+        if following is None:
+            widths.append(stage[-1].bn.num_features)
+        else:
+            widths.append(following[0].c1x1_a.bn.num_features)
+    return widths
+
+
+def published_names(network: HpaUnet) -> dict[str, str]:
+    """Name of each tensor of the network -> its name in the published weights."""
+    return {name: _published_name(name) for name in network.state_dict()}
+
+
+def _published_name(name: str) -> str:
+    part, _, rest = name.partition(".")
+    if part == "stages":
+        stage, block, rest = rest.split(".", 2)
+        if stage == "0":
+            layer, rest = rest.split(".", 1)
+            return f"encoder_stages.0.{('conv', 'bn').index(layer)}.{rest}"
+        return f"encoder_stages.{stage}.{block}.{rest}"
+    if part == "upward":
+        level, layer, rest = rest.split(".", 2)
+        if layer == "narrow":
+            return f"decoder_stages.{level}.layer.1.{rest}"
+        return f"bottlenecks.{3 - int(level)}.seq.0.{rest}"
+    return {"last": "last_upsample.layer.1", "final": "final.0"}[part] + f".{rest}"

@@ -1,0 +1,87 @@
+"""Label images of the user's own, checked."""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from puzzlecell.config.segmentation import ClassicalSettings
+from puzzlecell.data.label_images import number_by_cell, resize_label_image, tidy
+from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter, intensity
+from puzzlecell.segmentation.classical import find_nuclei
+from puzzlecell.segmentation.requirements import missing_masks
+
+log = logging.getLogger(__name__)
+
+
+class MasksError(ValueError):
+    """A label image that cannot be used; the message names the file, what was found and what was expected."""
+
+
+class MasksSegmenter(Segmenter):
+    """Reads `<ID>_cells.png` and, where there is one, `<ID>_nuclei.png`.
+
+    Label images are greyscale, 8 or 16 bit, 0 = background, of the field's proportions. Nuclei need not have their
+    cells' numbers: each belongs to the cell that covers most of it. Where a field has no file of nuclei, they are
+    found in blue as the classical segmenter does.
+    """
+
+    def __init__(self, folder: Path, classical: ClassicalSettings, threads: int = 1):
+        if not folder.is_dir():
+            raise MasksError(missing_masks(folder))
+        self.folder, self.classical, self.threads = folder, classical, threads
+
+    def segment(self, fields: Sequence[FieldImage]) -> list[SegmentedField]:
+        """Label images of each field, in the order given. Raises MasksError for the first file that is wrong."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            return list(pool.map(self._segment, fields))
+
+    def _segment(self, field: FieldImage) -> SegmentedField:
+        path = self.folder / f"{field.field_id}_cells.png"
+        shape = field.image.shape[:2]
+        cells = self._read(path, shape)
+        if cells is None:
+            raise MasksError(f"{path} is missing: segmentation.method masks needs one for every field")
+        nuclei_path = self.folder / f"{field.field_id}_nuclei.png"
+        nuclei = self._read(nuclei_path, shape)
+        if nuclei is None:
+            nuclei = find_nuclei(intensity(field.image)[..., 2], field.pixel_um, self.classical)
+            nuclei = np.where(cells > 0, nuclei, 0)
+        nuclei, outside = number_by_cell(nuclei, cells)
+        if outside and nuclei_path.is_file():
+            raise MasksError(
+                f"{nuclei_path}: nuclei {', '.join(map(str, outside[:5]))} lie outside the cells of {path.name}"
+            )
+        whole, nuclei = tidy(cells, nuclei)
+        lost = int((cells > 0).sum() - (whole > 0).sum())
+        if lost:
+            log.warning("%s: %d pixels left out, apart from the main part of their cells", path, lost)
+        return SegmentedField(whole, nuclei, None if whole.any() else f"{path} has no cells")
+
+    def _read(self, path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+        """A label image at the size of the field, None where there is no file."""
+        if not path.is_file():
+            return None
+        labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if labels is None:
+            raise MasksError(f"{path}: damaged, the picture cannot be decoded")
+        if labels.ndim != 2 or labels.dtype not in (np.uint8, np.uint16):
+            raise MasksError(
+                f"{path}: shape {labels.shape}, {labels.dtype}; expected a greyscale label image of 8 or 16 bits"
+            )
+        if not _same_proportions(labels.shape, shape):
+            raise MasksError(
+                f"{path}: {labels.shape[1]} x {labels.shape[0]} pixels do not have the proportions of the field "
+                f"({shape[1]} x {shape[0]} where it is segmented)"
+            )
+        return resize_label_image(labels, shape)
+
+
+def _same_proportions(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two sizes are one field at two scales, give or take the rounding of a pixel."""
+    longer, shorter = (one, other) if max(one) >= max(other) else (other, one)
+    scale = max(shorter) / max(longer)
+    return all(abs(a * scale - b) <= 1 for a, b in zip(longer, shorter, strict=True))

@@ -1,0 +1,149 @@
+"""Augmentation of training fields: the transforms of albumentations, drawn anew for each field shown."""
+
+import math
+import random
+
+import cv2
+import numpy as np
+
+from puzzlecell.config.augmentation import (
+    AugmentationSettings,
+    BlurSettings,
+    GeometrySettings,
+    NoiseSettings,
+    ToneSettings,
+)
+from puzzlecell.training._albumentations import albumentations as A  # noqa: N812  (the name everybody knows)
+from puzzlecell.training.transforms import PixelNoise, QuarterTurn, SmoothElastic
+
+BORDER = cv2.BORDER_REFLECT_101
+
+
+class Augmenter:
+    """A random crop and the configured transforms, from (H, W, 4) uint8 to (crop_size, crop_size, 4) uint8.
+
+    All draws of a field come from generators seeded with (seed, epoch, position in the epoch), so that they
+    do not depend on which process makes them or what was made before.
+    """
+
+    def __init__(self, settings: AugmentationSettings, crop_size: int, seed: int):
+        self.seed = seed
+        self.crop_size = crop_size
+        self.transforms = A.Compose(
+            [
+                *noise(settings.noise),
+                A.HorizontalFlip(p=settings.horizontal_flip),
+                A.VerticalFlip(p=settings.vertical_flip),
+                QuarterTurn(p=settings.rotate90),
+                *geometry(settings.geometry),
+                *blur(settings.blur),
+                *tone(settings.tone),
+            ]
+        )
+
+    def __call__(self, image: np.ndarray, epoch: int, position: int) -> np.ndarray:
+        """image: (H, W, 4) uint8, at least crop_size in both directions."""
+        generator = np.random.default_rng((self.seed, epoch, position))
+        # One pair of generators for all transforms: albumentations would seed each with the same number, and
+        # a field that is mirrored would always be blurred as well.
+        self.transforms.set_random_state(generator, random.Random(int(generator.integers(2**63))))
+        return self.transforms(image=random_crop(image, self.crop_size, generator))["image"]
+
+
+def random_crop(image: np.ndarray, size: int, generator: np.random.Generator) -> np.ndarray:
+    """A square of `size` pixels at a random place of an image (H, W, channels)."""
+    height, width = image.shape[:2]
+    if min(height, width) < size:
+        raise ValueError(f"a crop of {size} pixels does not fit into a field of {height} x {width}")
+    y, x = generator.integers(height - size + 1), generator.integers(width - size + 1)
+    return np.ascontiguousarray(image[y : y + size, x : x + size])
+
+
+def one_of(p: float, weighted: list[tuple[float, A.BasicTransform]]) -> list[A.OneOf]:
+    """One transform with probability `p`, chosen by weight; nothing where that never happens."""
+    chosen = []
+    for weight, transform in weighted:
+        if weight > 0:
+            transform.p = weight
+            chosen.append(transform)
+    return [A.OneOf(chosen, p=p)] if p > 0 and chosen else []
+
+
+def noise(settings: NoiseSettings) -> list[A.OneOf]:
+    """Noise and dropped squares."""
+    grain = tuple(math.sqrt(variance) for variance in settings.gauss_variance)
+    shared = tuple(255 * share for share in settings.additive_std)
+    side = (settings.dropout_size, settings.dropout_size)
+    holes = (settings.dropout_holes, settings.dropout_holes)
+    return one_of(
+        settings.p,
+        [
+            (settings.gauss_weight, PixelNoise(grain, shared=False)),
+            (settings.dropout_weight, A.CoarseDropout(holes, side, side)),
+            (settings.additive_weight, PixelNoise(shared, shared=True)),
+        ],
+    )
+
+
+def geometry(settings: GeometrySettings) -> list[A.OneOf]:
+    """Distortions; pixels from outside are reflected."""
+    shift, scale = settings.shift, settings.scale
+    return one_of(
+        settings.p,
+        [
+            (
+                settings.grid_weight,
+                A.GridDistortion(
+                    settings.grid_steps, settings.grid_limit, normalized=False, border_mode=BORDER
+                ),
+            ),
+            (
+                settings.shift_scale_rotate_weight,
+                A.Affine(
+                    translate_percent=(-shift, shift),
+                    scale=(1 - scale, 1 + scale),
+                    rotate=(-settings.rotate, settings.rotate),
+                    keep_ratio=True,
+                    border_mode=BORDER,
+                ),
+            ),
+            (
+                settings.elastic_weight,
+                SmoothElastic(settings.elastic_alpha, settings.elastic_sigma, border_mode=BORDER),
+            ),
+            (
+                settings.optical_weight,
+                A.OpticalDistortion(settings.optical_limit, border_mode=BORDER),
+            ),
+            (settings.shear_weight, A.Affine(shear={"x": settings.shear, "y": (0, 0)}, border_mode=BORDER)),
+        ],
+    )
+
+
+def blur(settings: BlurSettings) -> list[A.OneOf]:
+    """Blurs."""
+    return one_of(
+        settings.p,
+        [
+            (
+                settings.gaussian_weight,
+                A.GaussianBlur(settings.gaussian_kernel, sigma_limit=settings.gaussian_sigma),
+            ),
+            (settings.motion_weight, A.MotionBlur(settings.motion_kernel)),
+            (settings.median_weight, A.MedianBlur(settings.median_kernel)),
+        ],
+    )
+
+
+def tone(settings: ToneSettings) -> list[A.OneOf]:
+    """Intensity curves."""
+    return one_of(
+        settings.p,
+        [
+            (settings.gamma_weight, A.RandomGamma(settings.gamma)),
+            (
+                settings.brightness_contrast_weight,
+                A.RandomBrightnessContrast(settings.brightness, settings.contrast),
+            ),
+        ],
+    )

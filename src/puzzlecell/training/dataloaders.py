@@ -1,0 +1,94 @@
+"""What reads and augments the fields of a training."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from threadpoolctl import threadpool_limits
+from torch.utils.data import DataLoader
+
+from puzzlecell.config.augmentation import augmentation_settings
+from puzzlecell.data.fields import sized_field
+from puzzlecell.data.store import ShardReader
+from puzzlecell.runtime.signals import ignore_signals
+from puzzlecell.training.augment import Augmenter
+from puzzlecell.training.dataset import TrainingFields, WholeFields, collate
+from puzzlecell.training.run import TrainingError, TrainingRun
+from puzzlecell.training.sampler import EpochBatches, field_weights
+
+
+def make_loaders(run: TrainingRun, fabric: Fabric) -> tuple[EpochBatches, DataLoader, DataLoader]:
+    """The order of the training fields, and what reads training and validation fields."""
+    settings, size = run.settings, run.settings.input.field_size
+    reader = ShardReader(run.stores)
+    absent = [field_id for field_id in run.table["ID"] if field_id not in reader]
+    if absent:
+        raise TrainingError(
+            f"{len(absent)} fields of the table are not stored, such as {', '.join(map(str, absent[:5]))}"
+        )
+    # The first field tells whether the stored ones are large enough, before hours are spent.
+    sized_field(reader.read(run.table["ID"].iloc[0]), size)
+    held_out = (run.table["fold"] == run.fold).to_numpy()
+    ids = run.table["ID"].to_numpy()
+    labels = run.table[list(run.classes)].to_numpy(dtype=np.float32)
+    augmenter = Augmenter(
+        augmentation_settings(settings.augmentation), settings.input.crop_size, settings.seed
+    )
+    training = TrainingFields(reader, ids[~held_out], labels[~held_out], size, augmenter)
+    validation = WholeFields(reader, ids[held_out], labels[held_out], size)
+    batches = EpochBatches(
+        len(training),
+        field_weights(labels[~held_out], settings.sampler),
+        settings.samples_per_epoch or len(training),
+        settings.batch_size,
+        settings.seed,
+        settings.optimiser.accumulate,
+        fabric.global_rank,
+        fabric.world_size,
+    )
+    workers = settings.compute.workers
+    if workers is None:
+        workers = 0 if fabric.device.type == "cpu" else max(1, run.threads // fabric.world_size - 1)
+    common: dict[str, Any] = {
+        "num_workers": workers,
+        "collate_fn": collate,
+        "pin_memory": fabric.device.type == "cuda",
+        "persistent_workers": workers > 0,
+        "worker_init_fn": start_worker,
+        # Loaders draw a seed at each start; drawn from the global generator it would change what is dropped
+        # after a resumed start.
+        "generator": torch.Generator(),
+    }
+    # Several processes share the validation: every one takes its own rows of it.
+    mine = range(fabric.global_rank, len(validation), fabric.world_size)
+    return (
+        batches,
+        DataLoader(training, batch_sampler=batches, **common),
+        DataLoader(
+            validation,
+            batch_size=settings.validation_batch_size or settings.batch_size,
+            sampler=list(mine),
+            **common,
+        ),
+    )
+
+
+def close_workers(loader: DataLoader) -> None:
+    """End the worker processes of a loader now.
+
+    They do not react to SIGTERM, with which Python would end those that are left over at its exit, and wait
+    for ever.
+    """
+    if loader._iterator is not None:
+        loader._iterator._shutdown_workers()
+        loader._iterator = None
+
+
+def start_worker(number: int) -> None:
+    """One thread for each worker process, and no reaction to signals that are meant for the training."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    threadpool_limits(1)
+    ignore_signals()

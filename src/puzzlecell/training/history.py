@@ -1,0 +1,94 @@
+"""What a training leaves behind beside its weights: history, curves and predictions of the held-out fold."""
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from puzzlecell.data.labels import probability_columns
+from puzzlecell.runtime.atomic import written_whole
+
+
+def write_history(path: str | os.PathLike, history: Sequence[dict[str, float]]) -> None:
+    """A CSV with a row for each epoch."""
+    with written_whole(path) as temporary:
+        pd.DataFrame(list(history)).to_csv(temporary, index=False)
+
+
+def draw_curves(
+    path: str | os.PathLike, history: Sequence[dict[str, float]], best_epoch: int, title: str
+) -> None:
+    """Loss and its parts, metrics, and learning rate over the epochs, the best epoch marked, as PNG."""
+    from matplotlib.figure import Figure
+
+    table = pd.DataFrame(list(history)).set_index("epoch")
+    figure = Figure(figsize=(15, 4.2), layout="constrained")
+    losses, metrics, rate = figure.subplots(1, 3)
+    for number, part in enumerate(("loss", "full", "tiles", "consistency")):
+        width = 2 if part == "loss" else 1
+        losses.plot(table[f"train_{part}"], color=f"C{number}", lw=width, ls="--", label=f"training {part}")
+        losses.plot(table[part], color=f"C{number}", lw=width, label=f"held-out {part}")
+    losses.set(title="Loss and its parts", xlabel="epoch", ylim=(0, None))
+    for number, (name, label) in enumerate(
+        (("map", "mean average precision"), ("f1_samples", "F1, fields"), ("f1_macro", "F1, classes"))
+    ):
+        metrics.plot(table[name], color=f"C{number}", label=label)
+    metrics.set(title="Held-out fold", xlabel="epoch", ylim=(0, 1))
+    rate.plot(table["learning_rate"], color="C0", label="learning rate at the end")
+    rate.set(title="Learning rate", xlabel="epoch", yscale="log")
+    for axes in (losses, metrics, rate):
+        axes.axvline(best_epoch, color="0.7", lw=1, zorder=0, label=f"best epoch {best_epoch}")
+        axes.legend(fontsize="x-small")
+        axes.margins(x=0.02)
+    figure.suptitle(title)
+    with written_whole(path) as temporary:
+        # Without the date, so that the same training draws the same file.
+        figure.savefig(temporary, dpi=110, metadata={"Software": None})
+
+
+def write_predictions(
+    path: str | os.PathLike, ids: Sequence[str], labels: np.ndarray, probabilities: np.ndarray
+) -> None:
+    """Image-level predictions as CSV: `ID,Label,p00,p01,...`, labels as class numbers joined by `|`.
+
+    labels, probabilities: (N, C); soft labels count from 0.5.
+    """
+    columns = probability_columns(probabilities.shape[1])
+    table = pd.DataFrame(probabilities.astype(np.float32), columns=columns)
+    table.insert(0, "Label", ["|".join(map(str, np.flatnonzero(row >= 0.5))) for row in labels])
+    table.insert(0, "ID", list(ids))
+    with written_whole(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6f")
+
+
+class Events:
+    """TensorBoard events of a training; does nothing where `folder` is None."""
+
+    def __init__(self, folder: Path | None, first_epoch: int):
+        self.writer = None
+        if folder is not None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as error:
+                raise ImportError(
+                    "tensorboard: true needs the package tensorboard; install it with: "
+                    'pip install "puzzlecell[tensorboard]", or set tensorboard: false'
+                ) from error
+            self.writer = SummaryWriter(str(folder), purge_step=first_epoch)
+
+    def add(self, row: dict[str, float]) -> None:
+        """Add one epoch's row of the history."""
+        if self.writer is None:
+            return
+        for name, value in row.items():
+            if name != "epoch" and not math.isnan(value):
+                self.writer.add_scalar(name, value, int(row["epoch"]))
+        self.writer.flush()
+
+    def close(self) -> None:
+        """End the file."""
+        if self.writer is not None:
+            self.writer.close()

@@ -1,0 +1,198 @@
+"""A training in progress: everything that is set up once and changes step by step."""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+
+from puzzlecell.config.training import ComputeSettings
+from puzzlecell.network.cam_network import CamNetwork, NetworkError, build_network, load_network
+from puzzlecell.network.puzzle import PuzzleNetwork
+from puzzlecell.runtime.malloc import keep_freed_memory
+from puzzlecell.training.checkpoint import random_state, set_random_state
+from puzzlecell.training.dataloaders import make_loaders
+from puzzlecell.training.losses import ComboLoss
+from puzzlecell.training.optim import LearningRate, RunningMean, make_optimiser
+from puzzlecell.training.run import TrainingError, TrainingRun
+from puzzlecell.training.sampler import EpochBatches
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Session:
+    """The parts of a training; `state_dict` holds all that changes."""
+
+    run: TrainingRun
+    fabric: Fabric
+    network: CamNetwork
+    module: nn.Module
+    optimiser: Optimizer
+    rate: LearningRate
+    loss: ComboLoss
+    mean: RunningMean | None
+    batches: EpochBatches
+    training: DataLoader
+    validation: DataLoader
+    epoch: int = 0
+    step: int = 0
+    """Steps made of the current epoch."""
+    sums: Tensor = field(init=False)
+    """(4,) sums over the current epoch's fields, those that this process saw, of the loss and its three parts."""
+    seconds: float = 0.0
+    """Time spent on the current epoch's steps."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, Any] | None = None
+    """Epoch, value, file name and predictions of the best epoch."""
+
+    def __post_init__(self):
+        self.sums = torch.zeros(4, device=self.fabric.device)
+
+    @property
+    def steps(self) -> int:
+        """Steps in an epoch."""
+        return self.batches.steps
+
+    @property
+    def evaluated(self) -> CamNetwork:
+        """The network that is validated and saved: the running mean where there is one."""
+        return self.network if self.mean is None else self.mean.network
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on, by any number of processes; to be called in all of them."""
+        return {
+            "network": self.network.state_dict(),
+            "mean": None if self.mean is None else self.mean.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "rate": self.rate.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),
+            "random": self.random_states(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "sums": self.summed(),
+            "seconds": self.seconds,
+            "history": self.history,
+            "best": self.best,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state of `state_dict`."""
+        self.network.load_state_dict(state["network"])
+        if self.mean is not None:
+            self.mean.load_state_dict(state["mean"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.rate.load_state_dict(state["rate"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        if len(state["random"]) == self.fabric.world_size:
+            set_random_state(state["random"][self.fabric.global_rank], self.fabric.device)
+        if self.fabric.is_global_zero:
+            self.sums = state["sums"].to(self.fabric.device)
+        for name in ("epoch", "step", "seconds", "history", "best"):
+            setattr(self, name, state[name])
+
+    def summed(self) -> Tensor:
+        """`sums` over all processes."""
+        sums = self.sums.clone()
+        if self.fabric.world_size > 1:
+            torch.distributed.all_reduce(sums)
+        return sums
+
+    def random_states(self) -> list[dict[str, Any]]:
+        """State of the random generators of every process, gathered in all of them."""
+        mine = random_state(self.fabric.device)
+        if self.fabric.world_size == 1:
+            return [mine]
+        gathered: list[Any] = [None] * self.fabric.world_size
+        torch.distributed.all_gather_object(gathered, mine)
+        return gathered
+
+
+def make_fabric(run: TrainingRun) -> Fabric:
+    """Devices and precision of a run. Raises TrainingError where they do not go together."""
+    device = torch.device(run.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("a CUDA device is asked for, but PyTorch finds none")
+    choice = run.settings.compute.precision
+    if choice == "fp16" and device.type == "cpu":
+        raise TrainingError("compute.precision: fp16 needs a GPU; use auto, float32 or bf16 on a CPU")
+    if choice == "auto":
+        choice = "float32" if device.type == "cpu" else "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    numbered = device.index is not None and device.type == "cuda"
+    if numbered and run.world > 1:
+        raise TrainingError(
+            f"compute.gpus: {run.world} GPUs are configured, but the job has one ({device}); set it to 1, or give the "
+            "job as many"
+        )
+    return Fabric(
+        accelerator=device.type,
+        devices=[device.index] if numbered else run.world,
+        strategy="ddp_spawn" if run.world > 1 else "auto",
+        precision={"float32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[choice],
+        # A batch system's own variables would make Fabric wait for processes that it is not told to start.
+        plugins=[LightningEnvironment()],
+    )
+
+
+def make_session(run: TrainingRun, fabric: Fabric) -> Session:
+    """Build network, optimiser, data and all else, on the device, ready for the first step."""
+    settings, device = run.settings, fabric.device
+    torch.manual_seed(settings.seed)
+    cv2.setNumThreads(0)
+    if device.type == "cpu" and settings.compute.keep_memory:
+        keep_freed_memory()
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.benchmark = True
+    network = laid_out(starting_network(run), settings.compute, fabric.world_size).to(device)
+    mean = None if settings.ema is None else RunningMean(network, settings.ema)
+    module: nn.Module = PuzzleNetwork(network, settings.puzzle.side)
+    if settings.compute.compile:
+        module = torch.compile(module)
+    module, optimiser = fabric.setup(module, make_optimiser(network, settings.optimiser))
+    # From here on processes differ in what is dropped at random.
+    torch.manual_seed(settings.seed + 1 + fabric.global_rank)
+    batches, training, validation = make_loaders(run, fabric)
+    rate = LearningRate(
+        settings.schedule,
+        settings.optimiser.learning_rate,
+        batches.steps,
+        settings.epochs,
+        settings.best_metric,
+    )
+    loss = ComboLoss(settings.loss)
+    return Session(run, fabric, network, module, optimiser, rate, loss, mean, batches, training, validation)
+
+
+def laid_out(network: CamNetwork, compute: ComputeSettings, world: int) -> CamNetwork:
+    """The network with its weights in the configured order, and batch statistics shared by `world` processes."""
+    if compute.sync_batchnorm and world > 1:
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    return network.to(memory_format=torch.channels_last) if compute.channels_last else network
+
+
+def starting_network(run: TrainingRun) -> CamNetwork:
+    """The network with its first weights. Raises NetworkError where they cannot be had."""
+    settings = run.settings
+    network = build_network(settings.network, settings.input, run.classes, pretrained=run.init_from is None)
+    if run.init_from is None:
+        return network
+    parent = load_network(run.init_from)
+    if parent.classes != network.classes:
+        raise NetworkError(f"{run.init_from} knows other classes: {', '.join(parent.classes)}")
+    try:
+        network.load_state_dict(parent.state_dict())
+    except RuntimeError as error:
+        raise NetworkError(
+            f"{run.init_from} holds a {parent.settings.backbone} at output stride "
+            f"{parent.settings.output_stride}, which does not fit {settings.network.backbone} at "
+            f"{settings.network.output_stride}: a stage must have "
+            "the network of the stage it starts from"
+        ) from error
+    return network

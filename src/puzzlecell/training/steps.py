@@ -1,0 +1,170 @@
+"""The steps of an epoch and its validation."""
+
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from puzzlecell.network.puzzle import PuzzleNetwork
+from puzzlecell.runtime.progress import Progress
+from puzzlecell.runtime.signals import StopRequest
+from puzzlecell.training.dataset import Batch
+from puzzlecell.training.keeping import save
+from puzzlecell.training.run import TrainingError
+from puzzlecell.training.setup import Session
+
+AGREE_EVERY = 10
+GO_ON, SAVE, STOP = range(3)
+
+
+def train_epoch(session: Session, stop: StopRequest, progress: Progress) -> None:
+    """The steps of an epoch that are still to be made."""
+    settings = session.run.settings
+    total = settings.epochs * session.steps
+    session.batches.epoch, session.batches.first_step = session.epoch, session.step
+    session.module.train()
+    saved = started = time.monotonic()
+    before = session.seconds
+    unchecked: Losses | None = None
+    batches = iter(session.training) if session.step < session.steps else iter(())
+    while session.step < session.steps:
+        made = session.epoch * session.steps + session.step
+        session.rate.apply(session.optimiser.optimizer, made)
+        losses = train_step(session, batches, made / max(1, total - 1))
+        session.sums += losses.parts.sum(1)
+        session.step += 1
+        session.seconds = before + time.monotonic() - started
+        # A loss is looked at one step late, so that a GPU never waits for it.
+        check_finite(session, unchecked)
+        unchecked = losses
+        progress(made + 1, total)
+        action = SAVE if due(settings.save_minutes, saved) else GO_ON
+        action = agreed(session, STOP if stop.signal_number is not None else action)
+        if action != GO_ON:
+            check_finite(session, unchecked)
+            save(session)
+            saved = time.monotonic()
+        if action == STOP:
+            raise stop.exit()
+    check_finite(session, unchecked)
+
+
+class Losses(NamedTuple):
+    """Losses of a batch, still on the device: parts (4, B), rows (B,) of the fields, number of the step."""
+
+    parts: Tensor
+    rows: Tensor
+    step: int
+
+
+def train_step(session: Session, batches: Iterator[Batch], share: float) -> Losses:
+    """One optimiser step over a whole batch, in as many parts as configured; `share` of all steps is done."""
+    fabric, settings = session.fabric, session.run.settings.optimiser
+    parts, rows = [], []
+    for part in range(settings.accumulate):
+        batch = next(batches)
+        images, labels = on_device(session, batch)
+        more = part < settings.accumulate - 1 and fabric.world_size > 1
+        with fabric.no_backward_sync(session.module) if more else nullcontext():
+            losses = session.loss(session.module(images), labels, share)
+            fabric.backward(losses.total.mean() / settings.accumulate)
+        parts.append(torch.stack(losses).detach())
+        rows.append(batch.rows)
+    if settings.clip_norm is not None:
+        fabric.clip_gradients(
+            session.module, session.optimiser, max_norm=settings.clip_norm, error_if_nonfinite=False
+        )
+    session.optimiser.step()
+    session.optimiser.zero_grad()
+    if session.mean is not None:
+        session.mean.update(session.network)
+    return Losses(torch.cat(parts, dim=1), torch.cat(rows), session.step + 1)
+
+
+def on_device(session: Session, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Images (B, 4, H, W) uint8 and labels (B, C) float32 on the device."""
+    images = batch.images.to(session.fabric.device, non_blocking=True).permute(0, 3, 1, 2)
+    if not session.run.settings.compute.channels_last:
+        images = images.contiguous()
+    return images, batch.labels.to(session.fabric.device, non_blocking=True)
+
+
+def due(minutes: float | None, saved: float) -> bool:
+    """Whether a state saved at the monotonic time `saved` is more than `minutes` old."""
+    return minutes is not None and time.monotonic() - saved >= 60 * minutes
+
+
+def agreed(session: Session, action: int) -> int:
+    """The most urgent action that any process wants; asked every few steps, since it makes them wait."""
+    fabric = session.fabric
+    if fabric.world_size == 1:
+        return action
+    if session.step % AGREE_EVERY:
+        return GO_ON
+    wanted = torch.tensor(action, device=fabric.device)
+    torch.distributed.all_reduce(wanted, torch.distributed.ReduceOp.MAX)
+    return int(wanted)
+
+
+def check_finite(session: Session, losses: Losses | None, training: bool = True) -> None:
+    """Raise TrainingError naming the fields of a batch whose loss is not a finite number."""
+    if losses is None or bool(torch.isfinite(losses.parts[0]).all()):
+        return
+    ids = (session.training if training else session.validation).dataset.ids
+    bad = [ids[row] for row in losses.rows.tolist()]
+    kept = session.run.states / "last.ckpt"
+    raise TrainingError(
+        f"epoch {session.epoch + 1}, step {losses.step}: the loss is not a finite number "
+        f"({'training' if training else 'validation'}). Fields of the batch: {', '.join(bad)}. "
+        + (f"The last good state is kept in {kept}. " if kept.is_file() else "")
+        + "A lower optimiser.learning_rate, optimiser.clip_norm: 1 or compute.precision: float32 may help"
+    )
+
+
+@torch.no_grad()
+def validate(session: Session, stop: StopRequest) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels and probabilities (N, C) of the held-out fields in order, and their losses (N, 4), float32."""
+    fabric, settings = session.fabric, session.run.settings
+    share_buffers(session)
+    network = PuzzleNetwork(session.evaluated, settings.puzzle.side).eval()
+    done = (session.epoch + 1) * session.steps / max(1, settings.epochs * session.steps - 1)
+    rows, labels, probabilities, losses = [], [], [], []
+    for batch in session.validation:
+        images, truth = on_device(session, batch)
+        with fabric.autocast():
+            output = network(images, tiles=settings.puzzle.validate_tiles)
+        parts = torch.stack(session.loss(output, truth, min(1.0, done)))
+        check_finite(session, Losses(parts, batch.rows, session.step), training=False)
+        rows.append(batch.rows.numpy())
+        labels.append(batch.labels.numpy())
+        probabilities.append(output.logits.sigmoid().float().cpu().numpy())
+        losses.append(parts.T.float().cpu().numpy())
+        if stop.signal_number is not None and fabric.world_size == 1:
+            save(session)
+            raise stop.exit()
+    mine = tuple(
+        np.concatenate(arrays) if arrays else None for arrays in (rows, labels, probabilities, losses)
+    )
+    everyone = [mine]
+    if fabric.world_size > 1:
+        everyone = [None] * fabric.world_size
+        torch.distributed.all_gather_object(everyone, mine)
+    columns = [
+        np.concatenate([array for array in arrays if array is not None])
+        for arrays in zip(*everyone, strict=True)
+    ]
+    order = np.argsort(columns[0])
+    return columns[1][order], columns[2][order], columns[3][order]
+
+
+def share_buffers(session: Session) -> None:
+    """Give all processes the batch statistics of the first, which are those that are saved."""
+    if session.fabric.world_size == 1:
+        return
+    for network in (session.network, session.evaluated):
+        for buffer in network.buffers():
+            torch.distributed.broadcast(buffer, 0)

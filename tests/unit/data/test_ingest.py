@@ -1,0 +1,139 @@
+import os
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from puzzlecell.data.fields import read_field, resize_field
+from puzzlecell.data.ingest import DataError, RawDataset, check_datasets, ingest_shard
+from puzzlecell.data.raw_files import CHANNELS, channel_path, shard_digest, shard_ids, shard_of
+from puzzlecell.data.store import ShardReader
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """Six fields of three sizes, 8 and 16 bit, with a label table."""
+    images = tmp_path / "images"
+    images.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        dtype = np.uint16 if number % 2 else np.uint8
+        shape = [(40, 40), (48, 48), (40, 60)][number % 3]
+        for channel in CHANNELS:
+            image = rng.integers(0, np.iinfo(dtype).max, shape, dtype=dtype)
+            cv2.imwrite(str(channel_path(images, f"f{number}", channel)), image)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("ID,Label\n" + "".join(f"f{n},{n % 3}\n" for n in range(6)))
+    return RawDataset(images, labels, labelled=True)
+
+
+CLASSES = ["a", "b", "c"]
+
+
+def damage(raw, field_id):
+    channel_path(raw.images, field_id, "blue").unlink()
+
+
+def test_every_field_is_listed(raw):
+    table = check_datasets({"train": raw}, CLASSES, 0.0)
+    assert table["ID"].tolist() == [f"f{n}" for n in range(6)]
+    assert table["height"].tolist() == [40, 48, 40] * 2
+    assert table["width"].tolist() == [40, 48, 60] * 2
+    assert table["bit_depth"].tolist() == [8, 16] * 3
+    assert (table["reason"] == "").all()
+
+
+def test_all_problems_of_all_data_sets_come_at_once(raw, tmp_path):
+    damage(raw, "f2")
+    other = RawDataset(tmp_path / "nowhere", tmp_path / "none.csv", labelled=False)
+    raw.labels.write_text("ID,Label\nf0,0\nf1,9\nf2,1\nf2,1\n")
+    twin = tmp_path / "twin.csv"
+    twin.write_text("ID,Label\nf2,0\n")
+    with pytest.raises(DataError) as caught:
+        check_datasets(
+            {"train": raw, "twin": RawDataset(raw.images, twin, True), "test": other}, CLASSES, 0.0
+        )
+    text = str(caught.value)
+    assert "ID more than once: f2" in text
+    assert "f2_blue.png: file is missing" in text
+    assert "none.csv: there is no such table" in text
+
+
+def test_an_id_in_two_data_sets_is_an_error(raw, tmp_path):
+    with pytest.raises(DataError, match="ID f0 is in data set train as well"):
+        check_datasets({"train": raw, "test": raw}, CLASSES, 0.0)
+
+
+def test_an_empty_test_set_is_an_error(raw, tmp_path):
+    empty = tmp_path / "empty.csv"
+    empty.write_text("ID\n")
+    with pytest.raises(DataError, match=r"empty.csv: the table has no rows"):
+        check_datasets({"train": raw, "test": RawDataset(raw.images, empty, False)}, CLASSES, 0.0)
+
+
+def test_damaged_fields_are_listed_up_to_the_allowed_fraction(raw):
+    damage(raw, "f2")
+    table = check_datasets({"train": raw}, CLASSES, 0.2)
+    assert table.loc[table["reason"] != "", "ID"].tolist() == ["f2"]
+    with pytest.raises(DataError, match="1 of 6 fields are damaged"):
+        check_datasets({"train": raw}, CLASSES, 0.1)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_shard_holds_the_resized_fields(raw, tmp_path, threads):
+    ids = [f"f{n}" for n in range(6)]
+    ingest_shard(tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ids, 32, 0.0, threads)
+    reader = ShardReader([tmp_path / "000.h5"])
+    assert reader.ids == ids
+    for field_id in ids:
+        np.testing.assert_array_equal(
+            reader.read(field_id), resize_field(read_field(raw.images, field_id), 32)
+        )
+    assert reader.size("f2") == (40, 60)
+    assert reader.table["bit_depth"].tolist() == [8, 16] * 3
+    assert len(pd.read_csv(tmp_path / "r.csv")) == 0
+
+
+def test_rejected_fields_are_listed_with_their_reason(raw, tmp_path):
+    damage(raw, "f1")
+    ids = ["f0", "f1", "f2"]
+    with pytest.raises(DataError, match=r"f1_blue.png: file is missing"):
+        ingest_shard(tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ids, 32, 0.0)
+    assert not (tmp_path / "000.h5").exists()
+    ingest_shard(tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ids, 32, 0.4)
+    rejected = pd.read_csv(tmp_path / "r.csv")
+    assert rejected["ID"].tolist() == ["f1"]
+    assert "f1_blue.png: file is missing" in rejected["reason"][0]
+    assert ShardReader([tmp_path / "000.h5"]).ids == ["f0", "f2"]
+
+
+def test_a_touched_file_changes_the_digest_of_its_shard_only(raw):
+    def digests():
+        return [shard_digest(raw.labels, raw.images, shard, 3) for shard in range(3)]
+
+    before = digests()
+    path = channel_path(raw.images, "f3", "green")
+    os.utime(path, ns=(1, 1))
+    changed = [a != b for a, b in zip(before, digests(), strict=True)]
+    assert changed == [shard == shard_of("f3", 3) for shard in range(3)]
+
+
+def test_an_added_field_changes_the_digest_of_its_shard_only(raw):
+    before = [shard_digest(raw.labels, raw.images, shard, 3) for shard in range(3)]
+    for channel in CHANNELS:
+        source = channel_path(raw.images, "f0", channel)
+        channel_path(raw.images, "new", channel).write_bytes(source.read_bytes())
+    raw.labels.write_text(raw.labels.read_text() + "new,1\n")
+    after = [shard_digest(raw.labels, raw.images, shard, 3) for shard in range(3)]
+    changed = [a != b for a, b in zip(before, after, strict=True)]
+    assert changed == [shard == shard_of("new", 3) for shard in range(3)]
+    assert "new" in shard_ids(raw.labels, shard_of("new", 3), 3)
+
+
+def test_files_made_by_the_workflow_count_only_when_touched(raw, tmp_path):
+    missing = shard_digest(tmp_path / "none.csv", raw.images, 0, 1, made_here=True)
+    written = raw.labels.stat().st_mtime_ns
+    assert shard_digest(raw.labels, raw.images, 0, 1, made_here=True) == missing
+    os.utime(channel_path(raw.images, "f3", "green"), ns=(written + 1, written + 1))
+    assert shard_digest(raw.labels, raw.images, 0, 1, made_here=True) != missing

@@ -1,0 +1,102 @@
+import os
+import pickle
+import zlib
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+
+from puzzlecell.data.raw_files import shard_of
+from puzzlecell.data.store import ShardReader, write_shard
+from puzzlecell.runtime.atomic import written_whole
+
+
+def write(path, ids, seed=0):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 255, (len(ids), 16, 16, 4), dtype=np.uint8)
+    sizes = {"height": np.full(len(ids), 64, np.uint32), "width": np.full(len(ids), 96, np.uint32)}
+    write_shard(path, ids, {"images": images, **sizes}, {"size": 16})
+    return images
+
+
+def test_fields_are_found_by_id_in_several_shards(tmp_path):
+    first = write(tmp_path / "000.h5", ["a", "b"])
+    second = write(tmp_path / "001.h5", ["c"], seed=1)
+    reader = ShardReader([tmp_path / "000.h5", tmp_path / "001.h5"])
+    assert reader.ids == ["a", "b", "c"]
+    np.testing.assert_array_equal(reader.read("b"), first[1])
+    np.testing.assert_array_equal(reader.read("c"), second[0])
+    assert reader.size("a") == (64, 96)
+    assert "c" in reader
+    assert "d" not in reader
+
+
+def test_a_missing_field_is_named(tmp_path):
+    write(tmp_path / "000.h5", ["a"])
+    with pytest.raises(KeyError, match="no field d in .*000.h5"):
+        ShardReader([tmp_path / "000.h5"]).read("d")
+
+
+def test_a_field_in_two_shards_is_an_error(tmp_path):
+    write(tmp_path / "000.h5", ["a"])
+    write(tmp_path / "001.h5", ["a"])
+    with pytest.raises(ValueError, match="stored twice .* a"):
+        ShardReader([tmp_path / "000.h5", tmp_path / "001.h5"])
+
+
+def test_an_empty_shard_has_no_fields(tmp_path):
+    write(tmp_path / "000.h5", [])
+    assert len(ShardReader([tmp_path / "000.h5"])) == 0
+
+
+def test_a_reader_travels_to_another_process(tmp_path):
+    images = write(tmp_path / "000.h5", ["a"])
+    reader = ShardReader([tmp_path / "000.h5"])
+    reader.read("a")
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(reader)).read("a"), images[0])
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(reader.read("a"), images[0]) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_one_chunk_a_field_and_compressed(tmp_path):
+    write(tmp_path / "000.h5", ["a", "b"])
+    with h5py.File(tmp_path / "000.h5") as file:
+        assert file["images"].chunks == (1, 16, 16, 4)
+        filters = file["images"].id.get_create_plist()
+        names = [filters.get_filter(number)[0] for number in range(filters.get_nfilters())]
+        assert names == [h5py.h5z.FILTER_SHUFFLE, hdf5plugin.ZSTD_ID]
+        assert file.attrs["size"] == 16
+
+
+def test_arrays_must_have_an_entry_per_field(tmp_path):
+    with pytest.raises(ValueError, match="/images has 1 entries for 2 IDs"):
+        write_shard(tmp_path / "000.h5", ["a", "b"], {"images": np.zeros((1, 4, 4, 4), np.uint8)}, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_equal_content_gives_equal_bytes(tmp_path):
+    write(tmp_path / "a.h5", ["a", "b"])
+    write(tmp_path / "b.h5", ["a", "b"])
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_shard_is_crc32_of_the_id():
+    assert shard_of("800_A6_1", 7) == zlib.crc32(b"800_A6_1") % 7
+    assert {shard_of(f"x{n}", 3) for n in range(50)} == {0, 1, 2}
+
+
+def test_written_whole_leaves_the_old_file_on_failure(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), written_whole(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+    with written_whole(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,228 @@
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from puzzlecell.config.ensemble import PRESETS, EnsembleSettings, ImageFusion
+from puzzlecell.data.labels import probability_columns
+from puzzlecell.ensemble.combine import ensemble_cells, mean_table
+
+MEMBER = {"model": "m", "stage": "s", "step": 1}
+PLAIN = {"max_classes": None}
+
+
+def settings(**values):
+    return EnsembleSettings(members=[MEMBER], **{**PLAIN, **values})
+
+
+def cell_table():
+    return pd.DataFrame(
+        {
+            "ID": ["x", "x", "x", "y"],
+            "cell": [1, 2, 5, 1],
+            "border_quality": [1.0, 0.5, 0.01, 1.0],
+            "outlier_quality": [1.0, 1.0, 1.0, 0.001],
+        }
+    )
+
+
+def table(values, cells=None):
+    cells = cell_table()[["ID", "cell"]] if cells is None else cells
+    return pd.concat([cells, pd.DataFrame(np.array(values), columns=probability_columns(3))], axis=1)
+
+
+FIRST = [[0.2, 0.4, 0.1], [0.6, 0.0, 0.3], [0.8, 0.2, 0.5], [0.1, 0.9, 0.7]]
+SECOND = [[0.4, 0.2, 0.3], [0.2, 0.8, 0.1], [0.0, 0.6, 0.5], [0.3, 0.1, 0.9]]
+IMAGES = pd.DataFrame([["y", 0.5, 0.4, 0.3], ["x", 0.9, 0.1, 0.2]], columns=["ID", *probability_columns(3)])
+
+
+def result(members, images=None, negative=2, **values):
+    answer = ensemble_cells(cell_table(), members, images, settings(**values), negative=negative)
+    pd.testing.assert_frame_equal(answer[cell_table().columns.tolist()], cell_table())
+    return answer[probability_columns(3)].to_numpy()
+
+
+def test_weights_need_not_sum_to_one():
+    expected = (3 * np.array(FIRST) + np.array(SECOND)) / 4
+    for factor in (1, 0.25, 10):
+        found = result([(table(FIRST), 3 * factor), (table(SECOND), factor)])
+        np.testing.assert_allclose(found, expected, atol=1e-7)
+    assert found.dtype == np.float32
+
+
+def test_rows_are_matched_by_cell_and_a_member_twice_counts_twice():
+    shuffled = table(SECOND).sample(frac=1, random_state=1)
+    found = result([(table(FIRST), 1), (shuffled, 1), (shuffled, 1)])
+    np.testing.assert_allclose(found, (np.array(FIRST) + 2 * np.array(SECOND)) / 3, atol=1e-7)
+    np.testing.assert_allclose(result([(table(FIRST), 0.3)] * 3), FIRST, atol=1e-7)
+
+
+def test_product_is_the_weighted_geometric_mean():
+    found = result([(table(FIRST), 1), (table(SECOND), 3)], combine="product")
+    first, second = np.maximum(FIRST, 1e-7), np.maximum(SECOND, 1e-7)
+    np.testing.assert_allclose(found, (first * second**3) ** 0.25, rtol=1e-5)
+
+
+def test_fusion_with_the_valid_cells_of_the_field():
+    """Cells 1 and 2 of field x are valid, cell 5 is not; field y has no valid cell, so its only one
+    counts.
+    """
+    values = np.array(FIRST)
+    found = result([(table(FIRST), 1)], image_fusion={"weight": 0.7, "except_classes": [1]})
+    mean = np.stack([(values[0] + values[1]) / 2] * 3 + [values[3]])
+    expected = 0.7 * values + 0.3 * mean
+    expected[:, 1] = values[:, 1]
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+    all_valid = result([(table(FIRST), 1)], image_fusion={"weight": 0.7, "valid_quality": 0.0})
+    np.testing.assert_allclose(all_valid[0], 0.7 * values[0] + 0.3 * values[:3].mean(axis=0), atol=1e-7)
+
+
+def test_product_with_the_image_ranks_like_cell_times_image():
+    fusion = {"source": "image", "how": "product", "weight": 0.5}
+    mean = (np.array(FIRST) + np.array(SECOND)) / 2
+    found = result([(table(FIRST), 1), (table(SECOND), 1)], IMAGES, image_fusion=fusion)
+    of_field = IMAGES.set_index("ID").loc[cell_table()["ID"]].to_numpy()
+    np.testing.assert_allclose(found, np.sqrt(mean * of_field), atol=1e-6)
+    with pytest.raises(ValueError, match="give the fields' own probabilities"):
+        result([(table(FIRST), 1)], None, image_fusion=fusion)
+    with pytest.raises(ValueError, match="1 fields, such as x"):
+        result([(table(FIRST), 1)], IMAGES.iloc[:1], image_fusion=fusion)
+
+
+def test_fusion_with_the_image_by_mean():
+    found = result([(table(FIRST), 1)], IMAGES, image_fusion={"source": "image", "weight": 0.9})
+    np.testing.assert_allclose(
+        found[3], 0.9 * np.array(FIRST[3]) + 0.1 * np.array([0.5, 0.4, 0.3]), atol=1e-7
+    )
+
+
+def test_negative():
+    members = [(table(FIRST), 1), (table(SECOND), 1)]
+    first, second = np.array(FIRST)[:, :2], np.array(SECOND)[:, :2]
+    mean = (first + second) / 2
+    np.testing.assert_allclose(negative_of(members, "own"), (np.array(FIRST) + SECOND)[:, 2] / 2)
+    np.testing.assert_allclose(negative_of(members, "one_minus_max"), 1 - mean.max(axis=1), atol=1e-7)
+    least = np.minimum((1 - first).min(axis=1), (1 - second).min(axis=1))
+    np.testing.assert_allclose(negative_of(members, "min_complement"), least, atol=1e-7)
+    with pytest.raises(ValueError, match="no class is the negative one"):
+        ensemble_cells(cell_table(), members, None, settings(negative="one_minus_max"), negative=None)
+
+
+def negative_of(members, how):
+    answer = ensemble_cells(cell_table(), members, None, settings(negative=how), negative=2)
+    return answer["p02"].to_numpy()
+
+
+def test_quality_multiplies():
+    values = np.array(FIRST)
+    border = cell_table()["border_quality"].to_numpy()[:, None]
+    outlier = cell_table()["outlier_quality"].to_numpy()[:, None]
+    member = [(table(FIRST), 1)]
+    np.testing.assert_allclose(result(member, border_quality=True), values * border, rtol=1e-6)
+    np.testing.assert_allclose(result(member, outlier_quality=True), values * outlier, rtol=1e-6)
+    with pytest.raises(ValueError, match="no such column"):
+        ensemble_cells(
+            cell_table().drop(columns="border_quality"),
+            member,
+            None,
+            settings(border_quality=True),
+            negative=2,
+        )
+
+
+def test_at_most_so_many_classes_a_field():
+    found = result([(table(FIRST), 1)], max_classes=1)
+    np.testing.assert_allclose(found, [[0.2, 0, 0], [0.6, 0, 0], [0.8, 0, 0], [0, 0.9, 0]], atol=1e-7)
+    assert (result([(table(FIRST), 1)], max_classes=2)[:3, 1] == 0).all()
+
+
+def test_thresholds():
+    found = result([(table(FIRST), 1)], threshold=0.5, class_thresholds={2: 0.05})
+    expected = np.where(np.array(FIRST) >= [0.5, 0.5, 0.05], FIRST, 0)
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+def test_the_steps_come_in_their_order():
+    """Fusion, then 1 - max of what was fused, then quality, which also scales that 1 - max."""
+    chosen = settings(
+        image_fusion={"source": "image", "weight": 0.5},
+        negative="one_minus_max",
+        border_quality=True,
+        threshold=0.2,
+    )
+    answer = ensemble_cells(cell_table(), [(table(FIRST), 1)], IMAGES, chosen, negative=2)
+    found = answer[probability_columns(3)].to_numpy()
+    fused = (np.array(FIRST) + IMAGES.set_index("ID").loc[cell_table()["ID"]].to_numpy()) / 2
+    fused[:, 2] = 1 - fused[:, :2].max(axis=1)
+    fused *= cell_table()["border_quality"].to_numpy()[:, None]
+    np.testing.assert_allclose(found, np.where(fused >= 0.2, fused, 0), atol=1e-6)
+
+
+def test_order_of_fields_does_not_matter():
+    members = [(table(FIRST), 1), (table(SECOND), 2)]
+    chosen = settings(image_fusion={}, negative="one_minus_max", border_quality=True, max_classes=2)
+    one = ensemble_cells(cell_table(), members, None, chosen, negative=2)
+    order = [3, 1, 0, 2]
+    other = ensemble_cells(cell_table().iloc[order], members, None, chosen, negative=2)
+    pd.testing.assert_frame_equal(one.iloc[order], other)
+
+
+def test_a_field_without_cells_and_no_cell_at_all():
+    nothing = cell_table().iloc[:0]
+    answer = ensemble_cells(
+        nothing, [(table(FIRST).iloc[:0], 1)], IMAGES, settings(image_fusion={}), negative=2
+    )
+    assert len(answer) == 0
+    assert probability_columns(3) == list(answer.columns[-3:])
+
+
+def test_members_of_other_cells_are_refused():
+    with pytest.raises(ValueError, match=r"a member has 3 rows for 4, 1 are missing, such as y cell 1"):
+        result([(table(FIRST).iloc[:3], 1)])
+    more = pd.concat([table(FIRST), table(FIRST).iloc[:1].assign(cell=9)])
+    with pytest.raises(ValueError, match="5 rows for 4"):
+        result([(more, 1)])
+    with pytest.raises(ValueError, match="twice"):
+        result([(pd.concat([table(FIRST), table(FIRST).iloc[:1]]), 1)])
+    with pytest.raises(ValueError, match="2 classes"):
+        result([(table(FIRST), 1), (table(SECOND).drop(columns="p02"), 1)])
+    with pytest.raises(ValueError, match="at least one member"):
+        result([])
+    with pytest.raises(ValueError, match="class_thresholds names"):
+        result([(table(FIRST), 1)], class_thresholds={3: 0.5})
+    with pytest.raises(ValueError, match="except_classes names"):
+        result([(table(FIRST), 1)], image_fusion={"except_classes": [18]})
+
+
+def test_mean_of_image_tables():
+    other = IMAGES.iloc[::-1].assign(p00=0.1)
+    mean = mean_table([(IMAGES, 1), (other, 3)])
+    assert mean["ID"].tolist() == ["y", "x"]
+    np.testing.assert_allclose(mean["p00"], [(0.5 + 0.3) / 4, (0.9 + 0.3) / 4], atol=1e-7)
+
+
+def test_presets_fill_what_is_not_given():
+    crodoc = EnsembleSettings(preset="crodoc", members=[MEMBER])
+    assert crodoc.image_fusion == ImageFusion(weight=0.7, except_classes=(11, 18))
+    assert (crodoc.negative, crodoc.border_quality, crodoc.outlier_quality) == ("one_minus_max", True, True)
+    changed = EnsembleSettings(preset="crodoc", members=[MEMBER], border_quality=False, image_fusion=None)
+    assert (changed.border_quality, changed.image_fusion, changed.outlier_quality) == (False, None, True)
+    mpware = EnsembleSettings(members=[MEMBER])
+    assert mpware.preset == "mpware"
+    assert {name: getattr(mpware, name) for name in PRESETS["mpware"]} == PRESETS["mpware"]
+    assert EnsembleSettings(**changed.model_dump()) == changed
+
+
+def test_wrong_settings_are_refused():
+    for wrong in (
+        {"members": []},
+        {"preset": "best"},
+        {"threshold": 1.5},
+        {"class_thresholds": {0: 2.0}},
+        {"class_thresholds": {-1: 0.2}},
+        {"members": [{**MEMBER, "weight": 0}]},
+        {"members": [{**MEMBER, "step": 3}]},
+        {"treshold": 0.5},
+    ):
+        with pytest.raises(ValidationError):
+            EnsembleSettings(**{"members": [MEMBER], **wrong})

@@ -1,0 +1,238 @@
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.inference_data import SIZE, labels, write_data, write_network
+
+from puzzlecell.config.steps import Step2Settings
+from puzzlecell.inference.step2 import as_bytes, crop_geometry, cut_cells, pool_under, step2_shard
+
+
+def geometry(field_size=64, crop_size=32, **settings):
+    return crop_geometry(Step2Settings(**settings), field_size, crop_size)
+
+
+def one_box(size=64, box=(20, 30, 12, 20)):
+    cells = np.zeros((size, size), np.uint16)
+    cells[box[0] : box[1], box[2] : box[3]] = 5
+    return cells
+
+
+def noise(size=64):
+    return np.random.default_rng(0).integers(1, 256, (size, size, 4), np.uint8)
+
+
+def test_canvas_of_a_fixed_crop():
+    assert geometry(512).canvas == 256
+    assert geometry(192).canvas == 96
+    assert geometry(100).canvas == 64
+    assert geometry(512, crop=160).canvas == 160
+    assert geometry(512, 384, scale="enlarged").canvas == 384
+
+
+def test_a_fixed_crop_shows_the_pixels_of_the_field_unchanged():
+    image = noise()
+    crop = cut_cells(image, one_box(), geometry(margin=0, mask="outside"))[0][0]
+    assert crop.shape == (32, 32, 4)
+    expected = np.zeros((32, 32, 4), np.uint8)
+    expected[11:21, 12:20] = image[20:30, 12:20]
+    np.testing.assert_array_equal(crop, expected)
+
+
+def test_an_enlarged_crop_fills_the_canvas():
+    image = noise()
+    crop = cut_cells(image, one_box(), geometry(margin=0, scale="enlarged", crop_size=40))[0][0]
+    expected = cv2.resize(image[20:30, 12:20], (32, 40), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_array_equal(crop[:, 4:36], expected)
+    assert not crop[:, :4].any()
+    assert not crop[:, 36:].any()
+
+
+def test_a_cell_larger_than_the_canvas_is_shrunk_to_it():
+    image = noise()
+    cells = one_box(64, (0, 64, 10, 42))
+    crop = cut_cells(image, cells, geometry(margin=0, mask="outside"))[0][0]
+    expected = cv2.resize(image[:, 10:42], (16, 32), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(crop[:, 8:24], expected)
+
+
+def test_margin_shows_more_and_padding_shows_all():
+    image = noise()
+    image[20:30, 12:20] = 255
+    shown = {}
+    for name, settings in {
+        "bare": {"margin": 0.0},
+        "margin": {"margin": 0.5},
+        "field": {"margin": 0.0, "padding": "field"},
+    }.items():
+        crop = cut_cells(image, one_box(), geometry(mask="none", **settings))[0][0]
+        shown[name] = np.count_nonzero(crop.any(axis=2))
+    assert shown == {"bare": 80, "margin": 20 * 18, "field": 32 * 32}
+
+
+@pytest.mark.parametrize(("mask", "kept"), [("none", {1, 2, 0}), ("others", {1, 0}), ("outside", {1})])
+def test_what_is_masked(mask, kept):
+    cells = np.zeros((64, 64), np.uint16)
+    cells[20:40, 20:30], cells[20:40, 32:40] = 1, 2
+    image = np.repeat((cells * 50 + 20)[..., None], 4, axis=2).astype(np.uint8)
+    crop = cut_cells(image, cells, geometry(margin=0, mask=mask, padding="field"))[0][0]
+    assert set(np.unique(crop)) - {0} == {20 + 50 * value for value in kept}
+
+
+def test_scale_is_the_same_whatever_the_size_of_mask_and_image():
+    """The same cell from a field stored at 64, and from a field four times as large with a mask of half the
+    size.
+    """
+    cells = one_box(64, (20, 32, 12, 20))
+    small = cv2.GaussianBlur(noise(), (0, 0), 2)
+    large = cv2.resize(small, (256, 256), interpolation=cv2.INTER_NEAREST)
+    first = cut_cells(small, cells, geometry(margin=0.25))[0][0]
+    again = cut_cells(large, cells[::2, ::2], geometry(margin=0.25))[0][0]
+    np.testing.assert_array_equal(first, again)
+
+
+def test_a_field_that_is_not_square_keeps_its_squeezed_scale():
+    cells = one_box(64, (20, 32, 12, 20))
+    small = noise()
+    wide = cv2.resize(small, (256, 128), interpolation=cv2.INTER_NEAREST)
+    plain, squeezed = (cut_cells(image, cells, geometry())[0][0] for image in (small, wide))
+    np.testing.assert_array_equal(plain, squeezed)
+
+
+@pytest.mark.parametrize("scale", ["fixed", "enlarged"])
+@pytest.mark.parametrize(
+    "box", [(0, 1, 0, 1), (63, 64, 63, 64), (0, 64, 0, 64), (0, 2, 0, 64), (30, 31, 5, 6)]
+)
+@pytest.mark.parametrize("padding", ["black", "field"])
+def test_cells_at_the_border_and_of_one_pixel(scale, box, padding):
+    image = noise()
+    crop = cut_cells(image, one_box(64, box), geometry(scale=scale, mask="outside", padding=padding))[0][0]
+    assert crop.any()
+    nothing = cut_cells(image, np.zeros((64, 64), np.uint16), geometry())
+    assert [array.shape for array in nothing] == [(0, 32, 32, 4), (0, 32, 32)]
+
+
+@pytest.mark.parametrize("mask", ["none", "others", "outside"])
+def test_the_share_is_where_the_cell_is(mask):
+    cells = one_box(64, (20, 30, 12, 20))
+    cells[25, 15] = 0
+    share = cut_cells(noise(), cells, geometry(margin=0, mask=mask))[1][0]
+    expected = np.zeros((32, 32), np.uint8)
+    expected[11:21, 12:20] = 255
+    expected[16, 15] = 0
+    np.testing.assert_array_equal(share, expected)
+
+
+def test_pooling_under_the_cell():
+    maps = np.arange(2 * 3 * 2 * 2, dtype=np.float32).reshape(2, 3, 2, 2)
+    shares = np.zeros((2, 32, 32), np.uint8)
+    shares[0, :16, :16] = 255
+    shares[1, 16:, 16:], shares[1, 16:24, :16] = 255, 255
+    found = pool_under(maps, shares)
+    np.testing.assert_allclose(found[0], maps[0, :, 0, 0])
+    np.testing.assert_allclose(found[1], (maps[1, :, 1, 1] + 0.5 * maps[1, :, 1, 0]) / 1.5, rtol=1e-6)
+    np.testing.assert_allclose(pool_under(maps, 0 * shares), maps.mean(axis=(2, 3)), rtol=1e-6)
+    whole = pool_under(maps, np.full((2, 32, 32), 255, np.uint8))
+    np.testing.assert_allclose(whole, maps.mean(axis=(2, 3)), rtol=1e-6)
+
+
+def test_raw_fields_as_bytes():
+    field = np.zeros((2, 2, 4), np.uint16)
+    field[0, 0] = (0, 257, 65535, 128)
+    assert as_bytes(field)[0, 0].tolist() == [0, 1, 255, 0]
+    assert as_bytes((field % 256).astype(np.uint16))[0, 0].tolist() == [0, 1, 255, 128]
+    assert as_bytes(field.astype(np.uint8)) is not None
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("step2")
+    models = [write_network(folder / f"{seed}.safetensors", seed) for seed in (1, 2)]
+    return *write_data(folder), models
+
+
+def run(tmp_path, store, masks, models, field_ids=None, raw_folder=None, **settings):
+    out = tmp_path / "out.parquet"
+    step2_shard(
+        store, masks, models, out, Step2Settings(**settings), field_ids=field_ids, raw_folder=raw_folder
+    )
+    return pd.read_parquet(out)
+
+
+def test_shard_has_every_cell_once(data, tmp_path):
+    table = run(tmp_path, *data)
+    assert list(table.columns) == ["ID", "cell", "p00", "p01", "p02", "p03"]
+    expected = [(f"field{n}", c) for n in range(5) for c in np.unique(labels(4, n))[1:] if n not in (2, 3)]
+    assert sorted(zip(table["ID"], table["cell"], strict=True)) == sorted([*expected, ("field3", 7)])
+    assert table.iloc[:, 2:].to_numpy().std() > 0
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_batch_size_does_not_matter(data, tmp_path, batch_size):
+    first = run(tmp_path, *data)
+    again = run(tmp_path, *data, batch_size=batch_size)
+    pd.testing.assert_frame_equal(first, again, atol=1e-5, rtol=0)
+
+
+def test_shards_and_chosen_fields_give_the_same_rows(data, tmp_path):
+    store, masks, models = data
+    other = write_data(tmp_path, 2, "001", first=10)
+    together = run(tmp_path, [store, other[0]], [masks, other[1]], models)
+    apart = [run(tmp_path, *paths, models) for paths in ((store, masks), other)]
+    pd.testing.assert_frame_equal(together, pd.concat(apart, ignore_index=True), atol=1e-5, rtol=0)
+    chosen = run(tmp_path, [other[0], store], [masks, other[1]], models, field_ids=["field4", "field11"])
+    expected = together[together["ID"].isin(["field4", "field11"])]
+    merged = chosen.merge(expected, on=["ID", "cell"], validate="one_to_one")
+    assert len(merged) == len(chosen) == len(expected)
+    np.testing.assert_allclose(merged.filter(like="_x"), merged.filter(like="_y"), atol=1e-5)
+
+
+def test_a_network_that_is_not_finite_names_the_field_once(data, tmp_path):
+    store, masks, models = data
+    broken = write_network(tmp_path / "broken.safetensors", weight=float("nan"))
+    with pytest.raises(ValueError, match=r"^field field0, field1, field3, field4: .*broken.safetensors"):
+        run(tmp_path, store, masks, [models[0], broken])
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_mean_over_models(data, tmp_path):
+    store, masks, models = data
+    singles = [run(tmp_path, store, masks, [model]).iloc[:, 2:] for model in models]
+    together = run(tmp_path, store, masks, models).iloc[:, 2:]
+    pd.testing.assert_frame_equal(together, (singles[0] + singles[1]) / 2, atol=1e-6, rtol=0)
+
+
+def test_every_setting_changes_the_result(data, tmp_path):
+    plain = run(tmp_path, *data).iloc[:, 2:]
+    for change in (
+        {"scale": "enlarged"},
+        {"crop": 64},
+        {"margin": 0.5},
+        {"mask": "none"},
+        {"mask": "outside"},
+        {"padding": "field"},
+        {"pool": "canvas"},
+        {"tta": {"flip": True}},
+        {"tta": {"rotate": True}},
+    ):
+        other = run(tmp_path, *data, **change).iloc[:, 2:]
+        assert np.abs(other - plain).to_numpy().max() > 1e-6, change
+
+
+def test_raw_fields(data, tmp_path):
+    """Raw PNGs that hold the stored field at twice its size, in 16 bits, give nearly the stored result."""
+    from puzzlecell.data.store import ShardReader
+
+    store, masks, models = data
+    reader = ShardReader([store])
+    for field_id in reader.ids:
+        image = cv2.resize(reader.read(field_id), (2 * SIZE, 2 * SIZE), interpolation=cv2.INTER_NEAREST)
+        for channel, name in enumerate(("red", "green", "blue", "yellow")):
+            cv2.imwrite(str(tmp_path / f"{field_id}_{name}.png"), image[..., channel].astype(np.uint16) * 257)
+    stored = run(tmp_path, store, masks, models)
+    raw = run(tmp_path, store, masks, models, source="raw", raw_folder=tmp_path)
+    assert (raw[["ID", "cell"]] == stored[["ID", "cell"]]).all(axis=None)
+    # The window is cut at whole raw pixels and resized, not resized and cut: half a pixel at the edges.
+    np.testing.assert_allclose(raw.iloc[:, 2:], stored.iloc[:, 2:], atol=0.02)
+    with pytest.raises(ValueError, match=r"step2\.source is raw"):
+        run(tmp_path, store, masks, models, source="raw")

@@ -1,0 +1,55 @@
+import pytest
+
+from puzzlecell.runtime import devices
+
+
+def test_the_cpu_needs_no_lock():
+    with devices.one_device("cpu") as first, devices.one_device("cpu") as second:
+        assert first == second == "cpu"
+
+
+def test_no_silent_fall_back_to_the_cpu(monkeypatch):
+    monkeypatch.setattr(devices, "_cuda_devices", lambda: 0)
+    with devices.one_device("auto") as device:
+        assert device == "cpu"
+    with pytest.raises(RuntimeError, match="finds no CUDA device"), devices.one_device("cuda"):
+        pass
+
+
+def test_jobs_take_different_gpus_and_wait_for_a_free_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "_cuda_devices", lambda: 2)
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    with devices.one_device("auto") as first:
+        with devices.one_device("auto") as second:
+            assert {first, second} == {"cuda:0", "cuda:1"}
+            waited = []
+
+            def free_one(seconds):
+                waited.append(seconds)
+                raise TimeoutError
+
+            monkeypatch.setattr(devices.time, "sleep", free_one)
+            with pytest.raises(TimeoutError), devices.one_device("auto"):
+                pass
+            assert waited == [5.0]
+        with devices.one_device("auto") as third:
+            assert third == second
+
+
+def test_a_job_on_several_gpus_takes_the_first_ones(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "_cuda_devices", lambda: 3)
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    with devices.one_device("auto", gpus=2) as both, devices.one_device("auto") as other:
+        assert (both, other) == ("cuda", "cuda:2")
+    too_many = pytest.raises(RuntimeError, match="compute.gpus is 4, but this machine has 3")
+    with too_many, devices.one_device("auto", gpus=4):
+        pass
+    with devices.one_device("cpu", gpus=4) as device:
+        assert device == "cpu"
+
+
+def test_an_error_of_the_job_is_its_own(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "_cuda_devices", lambda: 1)
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    with pytest.raises(BlockingIOError), devices.one_device("auto"):
+        raise BlockingIOError

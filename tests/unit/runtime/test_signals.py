@@ -1,0 +1,83 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from puzzlecell.runtime.signals import StopRequest
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_noted_and_the_handler_before_comes_back(number):
+    before = signal.getsignal(number)
+    with StopRequest() as stop:
+        assert stop.signal_number is None
+        os.kill(os.getpid(), number)
+        assert stop.signal_number == number
+        assert stop.exit().code == 128 + number
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_signal_ends_the_process_at_once():
+    with StopRequest():
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(SystemExit) as ended:
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert ended.value.code == 143
+
+
+def test_a_thread_leaves_handlers_alone():
+    before = signal.getsignal(signal.SIGTERM)
+    inside = []
+
+    def work():
+        with StopRequest():
+            inside.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert inside == [before]
+
+
+FORWARDING = """
+import multiprocessing, os, signal, sys
+from puzzlecell.runtime.signals import StopRequest
+
+def child(ready):
+    with StopRequest() as stop:
+        ready.set()
+        while stop.signal_number is None:
+            signal.pause()
+    sys.exit(40 + stop.signal_number)
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    with StopRequest(forward=True):
+        process = context.Process(target=child, args=(ready,))
+        process.start()
+        ready.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+        process.join()
+    sys.exit(process.exitcode)
+"""
+
+
+def test_a_signal_is_passed_on_to_children():
+    assert subprocess.run([sys.executable, "-c", FORWARDING], check=False).returncode == 40 + signal.SIGTERM
+
+
+IGNORING = """
+import os, signal
+from puzzlecell.runtime.signals import ignore_signals
+ignore_signals()
+os.kill(os.getpid(), signal.SIGTERM)
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_workers_do_not_react():
+    assert subprocess.run([sys.executable, "-c", IGNORING], check=False).returncode == 0

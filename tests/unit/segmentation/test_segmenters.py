@@ -1,0 +1,21 @@
+"""The interface of the segmenters: `segmentation.method` chooses one."""
+
+import pytest
+
+from puzzlecell.config.segmentation import HpaDpnSettings, SegmentationSettings
+from puzzlecell.segmentation import make_segmenter
+from puzzlecell.segmentation.classical import ClassicalSegmenter
+from puzzlecell.segmentation.user_masks import MasksSegmenter
+
+
+def test_the_method_chooses_the_segmenter(tmp_path):
+    (tmp_path / "masks").mkdir()
+    assert isinstance(make_segmenter(SegmentationSettings()), ClassicalSegmenter)
+    assert isinstance(
+        make_segmenter(SegmentationSettings(method="masks"), data_folder=tmp_path), MasksSegmenter
+    )
+    with pytest.raises(ValueError, match="no data folder"):
+        make_segmenter(SegmentationSettings(method="masks"))
+    missing = HpaDpnSettings(nuclei_weights=str(tmp_path / "absent"))
+    with pytest.raises(ValueError, match="convert-segmenter"):
+        make_segmenter(SegmentationSettings(method="hpa_dpn", hpa_dpn=missing))

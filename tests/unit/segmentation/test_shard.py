@@ -1,0 +1,121 @@
+"""A shard of the store segmented: its label images, its cell table, its log."""
+
+import cv2
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.segmentation_data import CELL, drawn, grid, in_order, segmented
+
+from puzzlecell.config.segmentation import SegmentationSettings
+from puzzlecell.data.label_images import resize_label_image, tidy
+from puzzlecell.data.store import ShardReader, write_shard
+from puzzlecell.segmentation import segment_shard
+from puzzlecell.segmentation.base import SegmentedField
+from puzzlecell.segmentation.cell_table import COLUMNS
+from puzzlecell.segmentation.shard import at_size, unsqueezed
+
+
+def write_store(path, images, sizes, ids=None):
+    ids = ids or [f"f{n}" for n in range(len(images))]
+    height, width = (np.array([size[axis] for size in sizes], np.int32) for axis in (0, 1))
+    write_shard(
+        path, ids, {"images": np.asarray(images, np.uint8), "height": height, "width": width}, {"size": 256}
+    )
+
+
+def run(folder, settings=None, pixel_um=0.64, name="out", **arguments):
+    segment_shard(
+        folder / "store.h5", folder / f"{name}.h5", folder / f"{name}.parquet", settings or SegmentationSettings(),
+        pixel_um, **arguments,
+    )  # fmt: skip
+    return ShardReader([folder / f"{name}.h5"]), pd.read_parquet(folder / f"{name}.parquet")
+
+
+def test_the_files_of_a_shard(tmp_path, caplog):
+    images = [drawn((128, 128), grid(80, 80), 0.64), np.full((128, 128, 4), 7, np.uint8)]
+    write_store(tmp_path / "store.h5", images, [(256, 256), (128, 128)], ["a b", "empty"])
+    seen = []
+    masks, table = run(tmp_path, pixel_um=0.32, progress=lambda done, fields: seen.append((done, fields)))
+    assert seen == [(1, 2), (2, 2)]
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert set(file) == {"cells", "nuclei", "id", "height", "width"}
+        assert {file[name].shape for name in ("cells", "nuclei")} == {(2, 128, 128)}
+    assert masks.ids == ["a b", "empty"]
+    assert [masks.size(field) for field in masks.ids] == [(256, 256), (128, 128)]
+    cells = masks.read("a b", "cells")
+    assert cells.shape == (128, 128)
+    assert cells.dtype == masks.read("a b", "nuclei").dtype == np.uint16
+    assert not masks.read("empty", "cells").any()
+    assert list(table) == list(COLUMNS)
+    assert (table["ID"] == "a b").all()
+    assert table["cell"].tolist() == list(range(1, cells.max() + 1))
+    assert table["area_px"].sum() == 4 * (cells > 0).sum()
+    reason = "no nucleus stands out from the background of blue"
+    assert table.attrs == {"no_cells": {"empty": reason}}
+    assert f"empty: no cells: {reason}" in caplog.text
+
+
+def test_an_empty_shard(tmp_path):
+    write_store(tmp_path / "store.h5", np.zeros((0, 64, 64, 4)), [])
+    masks, table = run(tmp_path)
+    assert len(masks) == len(table) == 0
+    assert list(table) == list(COLUMNS)
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert file["cells"].shape == file["nuclei"].shape == (0, 64, 64)
+
+
+def test_a_field_that_is_not_square_is_seen_in_its_own_proportions(tmp_path):
+    tall = drawn((256, 128), grid(160, 80), 0.64)
+    squeezed = cv2.resize(tall, (256, 256), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(unsqueezed(squeezed, 512, 256, 256).astype(int) - tall).mean() < 2
+    write_store(tmp_path / "store.h5", [squeezed], [(512, 256)])
+    masks, table = run(tmp_path, pixel_um=0.32)
+    own = segmented(tall, 0.64)
+    assert len(table) == own.cells.max() == len(grid(160, 80))
+    assert masks.read("f0", "cells").shape == (256, 256)
+    assert (table["x1"] <= 256).all()
+    assert table["y1"].max() > 256
+    radius = np.sqrt(table["area_px"] / np.pi) * 0.32
+    assert np.abs(radius / CELL - 1).max() < 0.2
+
+
+def test_the_size_of_the_masks_is_a_setting(tmp_path):
+    write_store(tmp_path / "store.h5", [drawn((256, 256), grid(160, 160), 0.64)], [(256, 256)])
+    _, table = run(tmp_path)
+    small, small_table = run(tmp_path, SegmentationSettings(size=100), name="small")
+    assert small.read("f0", "cells").shape == (100, 100)
+    assert len(table) == len(small_table)
+    assert np.abs(small_table["area_px"] / table["area_px"] - 1).max() < 0.25
+
+
+def test_raw_fields_are_segmented_at_their_full_size(tmp_path):
+    full = drawn((512, 512), grid(160, 160), 0.32)
+    stored = np.zeros((128, 128, 4), np.uint8)  # the store holds nothing to see
+    write_store(tmp_path / "store.h5", [stored], [(512, 512)])
+    images = tmp_path / "images"
+    images.mkdir()
+    for channel, name in enumerate(("red", "green", "blue", "yellow")):
+        cv2.imwrite(str(images / f"f0_{name}.png"), full[..., channel].astype(np.uint16) * 257)
+    settings = SegmentationSettings(source="raw")
+    masks, table = run(tmp_path, settings, pixel_um=0.32, raw_folder=images)
+    assert masks.read("f0", "cells").shape == (128, 128)
+    assert len(table) == len(grid(160, 160))
+    with pytest.raises(ValueError, match="no folder of raw fields"):
+        run(tmp_path, settings)
+
+
+def test_a_failed_run_leaves_no_files(tmp_path):
+    write_store(tmp_path / "store.h5", [np.zeros((64, 64, 4))], [(64, 64)])
+    with pytest.raises(ValueError, match="missing"):
+        run(tmp_path, SegmentationSettings(source="raw"), raw_folder=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["store.h5"]
+
+
+def test_labels_at_the_stored_size_stay_in_order():
+    rng = np.random.default_rng(1)
+    cells = resize_label_image(rng.integers(0, 40, (30, 50)).astype(np.uint16), (300, 500))
+    cells, nuclei = tidy(cells, cells)
+    found, kernels = at_size(SegmentedField(cells, nuclei), 64)
+    assert found.shape == (64, 64)
+    in_order(found, kernels)

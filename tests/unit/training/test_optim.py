@@ -1,0 +1,103 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from puzzlecell.config.training import EmaSettings, OptimiserSettings, ScheduleSettings
+from puzzlecell.training.optim import LearningRate, RunningMean, make_optimiser
+
+
+def rate(metric="loss", epochs=10, steps=4, **settings):
+    return LearningRate(ScheduleSettings(**settings), 1.0, steps, epochs, metric)
+
+
+@pytest.mark.parametrize("metric", ["loss", "map"])
+def test_plateau_does_what_torch_does(metric):
+    weight = nn.Parameter(torch.zeros(1))
+    optimiser = torch.optim.SGD([weight], 1.0)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimiser, mode="min" if metric == "loss" else "max", factor=0.3, patience=2, min_lr=0.05
+    )
+    ours = rate(metric, kind="plateau", factor=0.3, patience=2, floor=0.05)
+    values = [0.9, 0.8, 0.80001, 0.79999, 0.85, 0.84, 0.7, *[0.75] * 9, 0.95, *[0.9] * 6]
+    for value in values:
+        theirs.step(value)
+        ours.epoch_ended(value)
+        assert ours.at(0) == pytest.approx(optimiser.param_groups[0]["lr"])
+
+
+def test_warmup_rises_in_equal_steps_to_the_rate():
+    warming = rate(kind="constant", warmup_epochs=1)
+    assert [warming.at(step) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+
+
+def test_cosine_falls_from_the_rate_to_the_floor():
+    cosine = rate(kind="cosine", floor=0.1)
+    assert cosine.at(0) == 1
+    assert cosine.at(39) == pytest.approx(0.1)
+    assert cosine.at(13) == pytest.approx(0.1 + 0.9 * (1 + math.cos(math.pi / 3)) / 2)
+
+
+def test_one_cycle_rises_and_falls_with_the_momentum_against_it():
+    cycle = rate(kind="one-cycle", warmup_epochs=2, floor=0.0)
+    rates = [cycle.at(step) for step in range(40)]
+    momenta = [cycle.momentum(step) for step in range(40)]
+    assert rates.index(max(rates)) == momenta.index(min(momenta)) == 7
+    assert rates == sorted(rates[:8]) + sorted(rates[8:], reverse=True)
+    assert (min(momenta), max(momenta)) == (0.85, 0.95)
+    assert rates[-1] == pytest.approx(0, abs=1e-12)
+
+
+def test_the_rate_reaches_the_optimiser():
+    optimiser = make_optimiser(nn.Linear(1, 1), OptimiserSettings())
+    rate(kind="one-cycle", warmup_epochs=2).apply(optimiser, 7)
+    group = optimiser.param_groups[0]
+    assert group["lr"] == pytest.approx(1)
+    assert group["betas"] == (0.85, 0.999)
+
+
+def test_state_carries_the_plateau_over():
+    before = rate(kind="plateau", patience=0)
+    for value in (1, 2, 2):
+        before.epoch_ended(value)
+    after = rate(kind="plateau", patience=0)
+    after.load_state_dict(before.state_dict())
+    for each in (before, after):
+        each.epoch_ended(3)
+    assert after.at(0) == before.at(0) == pytest.approx(0.3**3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "options"),
+    [
+        ({"name": "adam", "weight_decay": 0.1}, torch.optim.Adam, {"lr": 0.01, "weight_decay": 0.1}),
+        ({"name": "adamw", "betas": (0.8, 0.9)}, torch.optim.AdamW, {"betas": (0.8, 0.9), "weight_decay": 0}),
+        ({"name": "sgd", "betas": (0.7, 0.9)}, torch.optim.SGD, {"momentum": 0.7, "nesterov": True}),
+    ],
+)
+def test_every_setting_of_the_optimiser_acts(settings, kind, options):
+    optimiser = make_optimiser(nn.Linear(1, 1), OptimiserSettings(learning_rate=0.01, **settings))
+    assert type(optimiser) is kind
+    assert options.items() <= optimiser.param_groups[0].items()
+
+
+def test_running_mean_by_hand():
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(network.weight, 0)
+    mean = RunningMean(network, EmaSettings(decay=0.9, warmup=False))
+    for value, expected in ((1, 0.1), (1, 0.19), (0, 0.171)):
+        nn.init.constant_(network.weight, value)
+        mean.update(network)
+        assert mean.network.weight.item() == pytest.approx(expected)
+
+
+def test_running_mean_warms_up_and_takes_statistics_as_they_are():
+    network = nn.BatchNorm1d(1)
+    mean = RunningMean(network, EmaSettings(decay=0.999))
+    nn.init.constant_(network.weight, 3)
+    network.running_mean.fill_(5)
+    mean.update(network)
+    assert mean.network.weight.item() == pytest.approx(0.1 * 1 + 0.9 * 3)
+    assert mean.network.running_mean.item() == 5
+    assert not mean.network.training

@@ -1,0 +1,115 @@
+"""A training stopped in any way and taken up again is one that never stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from helpers.paths import ROOT
+from helpers.training_data import STATEFUL, assert_equal, make_run, silent
+
+from puzzlecell.training.train import train
+
+STEPS = 3
+
+
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [
+        (signal.SIGTERM, 1),
+        (signal.SIGTERM, STEPS),
+        (signal.SIGINT, STEPS + 1),
+        (signal.SIGTERM, 3 * STEPS),
+    ],
+)
+def test_a_stopped_training_resumes_as_if_it_never_stopped(
+    training_fields, uninterrupted, tmp_path, step, number
+):
+    """In the first epoch, at its end, in the second, and after the last step of all."""
+    sent = []
+
+    def stop(done, total, text=""):
+        if done == step and not text and not sent:
+            sent.append(done)
+            os.kill(os.getpid(), number)
+
+    run = make_run(*training_fields, tmp_path, STATEFUL)
+    with pytest.raises(SystemExit) as stopped:
+        train(run, stop)
+    assert stopped.value.code == 128 + number
+    assert (tmp_path / "last.ckpt").is_file()
+    assert not (tmp_path / "model.safetensors").exists()
+    done_again = []
+    train(run, lambda done, total, text="": done_again.append(done))
+    assert min(done_again) > step or step % STEPS == 0
+    assert_equal(tmp_path, uninterrupted)
+
+
+SIGNALLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import pandas as pd
+from helpers.paths import ROOT
+from helpers.training_data import STATEFUL, make_run
+from puzzlecell.training.train import train
+
+def send(done, total, text=""):
+    if done == {step}:
+        os.killpg(0, {number})
+
+changes = {{**STATEFUL, "save_minutes": {minutes}, "compute": {{"workers": 1}}}}
+train(make_run(Path({store!r}), pd.read_csv({table!r}), Path({output!r}), changes), send)
+"""
+
+
+@pytest.mark.parametrize(("number", "minutes"), [(signal.SIGKILL, 1e-9), (signal.SIGTERM, None)])
+def test_a_signal_to_all_processes_of_a_training(training_fields, uninterrupted, tmp_path, number, minutes):
+    """Killed, it goes on from the step saved last; terminated, worker processes too, from where it was."""
+    store, table = training_fields
+    step = STEPS + 2
+    table.to_csv(tmp_path / "table.csv", index=False)
+    output = tmp_path / "out"
+    script = SIGNALLED.format(
+        tests=str(ROOT / "tests"),
+        step=step,
+        number=int(number),
+        minutes=minutes,
+        store=str(store),
+        table=str(tmp_path / "table.csv"),
+        output=str(output),
+    )
+    ended = subprocess.run([sys.executable, "-c", script], check=False, start_new_session=True)
+    assert ended.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143}[number]
+    done = []
+    train(make_run(store, table, output, STATEFUL), lambda now, total, text="": done.append(now))
+    assert min(done) == step + (number == signal.SIGTERM)
+    assert_equal(output, uninterrupted)
+
+
+def stop_after(step):
+    def stop(done, total, text=""):
+        if done == step and not text:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return stop
+
+
+def test_a_changed_fingerprint_starts_afresh_and_says_so(training_fields, uninterrupted, tmp_path, caplog):
+    with pytest.raises(SystemExit):
+        train(make_run(*training_fields, tmp_path, {**STATEFUL, "seed": 1}, fingerprint="old"), stop_after(4))
+    caplog.set_level("INFO")
+    train(make_run(*training_fields, tmp_path, STATEFUL, fingerprint="new"), silent)
+    assert "starting afresh: configuration, inputs or code changed" in caplog.text
+    assert_equal(tmp_path, uninterrupted)
+
+
+def test_the_state_may_lie_elsewhere(training_fields, tmp_path):
+    run = make_run(*training_fields, tmp_path / "out", state_folder=tmp_path / "state")
+    with pytest.raises(SystemExit):
+        train(run, stop_after(4))
+    assert {path.name for path in (tmp_path / "state").iterdir()} == {"last.ckpt", "best-1.safetensors"}
+    train(run, silent)
+    assert not list((tmp_path / "state").iterdir())
+    assert (tmp_path / "out" / "model.safetensors").is_file()
