@@ -1,11 +1,13 @@
 # Single-cell protein localisation from image-level labels: raw fields in, results/submission.csv out.
 from snakemake.utils import min_version
 
+from puzzlecell.runtime.snakemake_internals import has_own_configuration
+
 min_version("9.20")
 
 
 # A configuration given on the command line stands alone: nothing of the default leaks into it.
-if not workflow.overwrite_configfiles:
+if not has_own_configuration(workflow):
 
     configfile: "config/config.yaml"
 
@@ -24,12 +26,13 @@ include: "rules/score.smk"
 
 
 onstart:
-    check_run()
+    check_before_start()
 
 
 rule all:
     default_target: True
     input:
-        rules.submission.input,
+        rules.submission.output,
         rules.score.input,
         rules.oof.input,
+        rules.holdout.input,

@@ -19,8 +19,8 @@ from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.data.rle import encode_cells
 from puzzlecell.data.store import write_shard
-from puzzlecell.inference.step1 import step1_scores, step1_shard
-from puzzlecell.inference.step2 import step2_shard
+from puzzlecell.inference.step1 import step1_scores, step1_tables
+from puzzlecell.inference.step2 import step2_table
 from puzzlecell.network.cam_network import CamNetwork, save_network
 
 
@@ -50,7 +50,7 @@ def main() -> None:
     labels = np.stack([labels for _, _, labels in examples])
     images = np.random.default_rng(0).integers(0, 256, (count, size, size, 4), np.uint8)
     with tempfile.TemporaryDirectory() as folder:
-        store, masks, model, out = (Path(folder) / n for n in ("s.h5", "m.h5", "m.safetensors", "o.parquet"))
+        store, masks, model = (Path(folder) / name for name in ("s.h5", "m.h5", "m.safetensors"))
         ids = [f"field{number}" for number in range(count)]
         write_shard(store, ids, {"images": images}, {})
         write_shard(masks, ids, {"cells": labels}, {})
@@ -60,14 +60,14 @@ def main() -> None:
         classes = [str(number) for number in range(19)]
         save_network(model, CamNetwork(settings, classes, size, arguments.crop))
         one, two = Step1Settings(batch_size=4), Step2Settings(batch_size=8)
-        paths = (store, masks, [model], out)
+        paths = (store, masks, [model])
         measured(
             "step 1, maps read (19 classes)", count, lambda: [step1_scores(*e, one, 18) for e in examples]
         )
-        measured("step 1, all", count, lambda: step1_shard(*paths, one, negative=18))
-        measured("step 2, all, fixed scale", count, lambda: step2_shard(*paths, two))
+        measured("step 1, all", count, lambda: step1_tables(*paths, one, negative=18))
+        measured("step 2, all, fixed scale", count, lambda: step2_table(*paths, two))
         enlarged = two.model_copy(update={"scale": "enlarged"})
-        measured("step 2, all, enlarged to the crop", count, lambda: step2_shard(*paths, enlarged))
+        measured("step 2, all, enlarged to the crop", count, lambda: step2_table(*paths, enlarged))
         measured("masks as text, 2048 x 2048", count, lambda: [encode_cells(m, 2048, 2048) for m in labels])
 
 

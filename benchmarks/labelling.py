@@ -18,10 +18,10 @@ from skimage.measure import label
 from skimage.morphology import closing, disk
 from skimage.segmentation import find_boundaries, watershed
 
-from puzzlecell.config.segmentation import LabellingSettings, PublishedFaults
+from puzzlecell.config.labelling import LabellingSettings, PublishedFaults
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.segmentation.hpa_labelling import label_cells
-from puzzlecell.simulate import simulate_field
+from puzzlecell.simulate.field import simulate_field
 
 
 def plain_label_cells(

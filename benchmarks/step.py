@@ -38,8 +38,7 @@ from puzzlecell.network.cam_network import MEAN, STD, CamNetwork, build_network
 from puzzlecell.network.puzzle import PuzzleNetwork
 from puzzlecell.runtime.malloc import keep_freed_memory
 from puzzlecell.training.augment import Augmenter
-from puzzlecell.training.dataloaders import start_worker
-from puzzlecell.training.dataset import TrainingFields, collate
+from puzzlecell.training.dataloaders import TrainingFields, collate, start_worker
 from puzzlecell.training.losses import ComboLoss
 from puzzlecell.training.sampler import EpochBatches
 

@@ -13,6 +13,7 @@ import numpy as np
 from skimage.transform import resize
 from threadpoolctl import threadpool_limits
 
+from puzzlecell.config.base import class_limit
 from puzzlecell.config.steps import Step1Settings
 from puzzlecell.inference.step1 import step1_scores
 
@@ -60,7 +61,7 @@ def plain_step1(
     most = {}
     for (_, index), confidence in kept.items():
         most[index] = max(confidence, most.get(index, 0))
-    allowed = sorted(most, key=lambda index: -most[index])[: settings.max_classes]
+    allowed = sorted(most, key=lambda index: -most[index])[: class_limit(settings.max_classes, len(logits))]
     scores = np.zeros((len(numbers), len(logits)))
     for (number, index), confidence in kept.items():
         if index in allowed:

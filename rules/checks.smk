@@ -1,46 +1,42 @@
-# What is looked at before the first job: every problem of a run in one message, before hours are spent.
+# Checks before the first job: every problem of a run in one message, before hours are spent.
+from puzzlecell.runtime.messages import first_lines
+from puzzlecell.runtime.snakemake_internals import planned_wildcards
 from puzzlecell.segmentation.requirements import missing_files
 
 
-def check_run():
-    """Raise WorkflowError with all that would stop this run later."""
+def check_before_start():
+    """Raise WorkflowError with everything that would stop this run later."""
     problems = [*raw_data_problems(), *segmenter_problems(), *network_problems()]
     if problems:
         raise WorkflowError("\n".join(problems))
 
 
-def jobs_of(rule):
-    """Wildcards of the rule's jobs in this run."""
-    return [job.wildcards for job in workflow.dag.needrun_jobs() if job.rule.name == rule]
-
-
 def raw_data_problems():
     """What is wrong with label tables and raw files that the user provides."""
-    from puzzlecell.data.ingest import DataError, RawDataset, check_datasets
+    from puzzlecell.data.checks import RawDataset, dataset_problems
 
     given = {
         ds: RawDataset(raw(ds, "images"), raw(ds, "labels"), given.role != "test")
         for ds, given in settings.datasets.items()
         if not given.simulate
     }
-    try:
-        check_datasets(given, CLASS_NAMES, settings.ingest.max_rejected, threads=machine_cores(16))
-    except DataError as error:
-        return [str(error)]
-    return []
+    threads = min(16, available_cores())
+    problems = dataset_problems(given, CLASS_NAMES, settings.ingest.max_rejected, threads)
+    return ["the data cannot be used:", *first_lines(problems)] if problems else []
 
 
 def segmenter_problems():
-    """Which files are missing that the segmenter reads beside the fields, if this run segments any."""
-    segmented = {wildcards.ds for wildcards in jobs_of("segment")}
+    """Which files are missing that the segmenter reads besides the fields, if this run segments any."""
+    segmented = {wildcards.ds for wildcards in planned_wildcards(workflow, "segment")}
     if not segmented:
         return []
     return missing_files(settings.segmentation, [own_masks(ds) for ds in sorted(segmented)])
 
 
 def network_problems():
-    """Which networks that this run trains cannot be built; the weights that they start from are fetched now."""
-    stages = dict.fromkeys((wildcards.model, wildcards.stage) for wildcards in jobs_of("train"))
+    """Which networks that this run trains cannot be built; the weights that they start from are downloaded now."""
+    planned = planned_wildcards(workflow, "train")
+    stages = dict.fromkeys((wildcards.model, wildcards.stage) for wildcards in planned)
     if not stages:
         return []
     from puzzlecell.network.cam_network import NetworkError, build_network

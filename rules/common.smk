@@ -1,27 +1,31 @@
-# What needs the configuration object: paths and names that the rules share.
+# What several rule files share and needs the configuration object: paths, names, parameters.
 import os
 
 from snakemake.exceptions import WorkflowError
 
+from puzzlecell.config import results
 from puzzlecell.config.workflow import ConfigError, load_configuration
-from puzzlecell.runtime.script_imports import library_files
 from puzzlecell.data.labels import read_classes
-from puzzlecell.data.raw_files import folder_digest, shard_digest
-from puzzlecell.runtime.threads import machine_cores
-from puzzlecell.segmentation.requirements import weights_state
+from puzzlecell.runtime.code_digest import code_digest
+from puzzlecell.runtime.snakemake_internals import limit_cores
+from puzzlecell.runtime.threads import available_cores
+from puzzlecell.runtime.tracking import Untracked, tracked, tracked_by
 
 try:
     settings = load_configuration(config)
 except ConfigError as error:
     raise WorkflowError(str(error))
 
-# More threads than cores make every job slower, so --cores counts up to what this machine has.
-if workflow.local_exec and workflow.is_main_process:
-    workflow.register_resource("_cores", machine_cores(workflow.global_resources["_cores"].value))
+limit_cores(workflow)
 
 FOLDS = range(1, settings.folds.count + 1)
 TEST = settings.datasets_of("test")
 CLASS_NAMES = read_classes(settings.classes)
+# Index of the class of cells that show nothing, or None.
+NEGATIVE = None if settings.negative is None else CLASS_NAMES.index(settings.negative)
+# GPUs that a job with a network asks for. Which device it takes is decided where it runs and changes no result.
+GPUS = 0 if settings.gpu == "cpu" else 1
+DEVICE = Untracked(settings.gpu)
 
 
 wildcard_constraints:
@@ -32,18 +36,24 @@ wildcard_constraints:
     fold=r"\d+",
 
 
+def code(script, *modules):
+    """The library code behind a script as a parameter: Snakemake sees the script itself, but not its imports."""
+    digest = code_digest(f"{workflow.basedir}/workflow/scripts/{script}.py", modules)
+    return f"code of {script}: {digest}"
+
+
 def shards(dataset):
     """Names of a data set's shards."""
     return [f"{number:03d}" for number in range(settings.datasets[dataset].shards)]
 
 
-def per_shard(pattern, datasets, **names):
+def per_shard(pattern, datasets):
     """Paths for each shard of the data sets."""
-    return [path for ds in datasets for path in expand(pattern, ds=ds, sh=shards(ds), **names)]
+    return [path for ds in datasets for path in expand(pattern, ds=ds, sh=shards(ds))]
 
 
 def raw(dataset, name):
-    """Path of a data set's raw part: images, labels or truth."""
+    """Path of a part of a raw data set: images, labels or truth."""
     given = settings.datasets[dataset]
     folder = f"results/simulated/{dataset}" if given.simulate else given.path or f"data/{dataset}"
     if name == "images":
@@ -52,48 +62,14 @@ def raw(dataset, name):
 
 
 def tables(name, datasets):
-    """Label or truth tables. A missing one of the user's is left to the check at the start, which tells all problems."""
+    """Label or truth tables that exist. The check before the first job reports missing label tables."""
     paths = {ds: raw(ds, name) for ds in datasets}
     return [path for ds, path in paths.items() if settings.datasets[ds].simulate or os.path.exists(path)]
 
 
 def with_truth(*roles):
-    """Data sets of these roles whose truth per cell is known."""
+    """Data sets of these roles with ground truth per cell."""
     return [ds for ds in settings.datasets_of(*roles) if tables("truth", [ds])]
-
-
-def raw_state(dataset, shard):
-    """Digest of the raw files of a shard, so that a touched file reruns its shard and no other."""
-    given = settings.datasets[dataset]
-    tables = raw(dataset, "labels"), raw(dataset, "images")
-    return shard_digest(*tables, int(shard), given.shards, made_here=given.simulate is not None)
-
-
-def segmentation_gpu():
-    """Which device segmenters may use: only networks need another than the CPU."""
-    return settings.gpu if settings.segmentation.method in ("hpa_dpn", "hpacellseg", "cellpose") else "cpu"
-
-
-def segmentation_threads():
-    """Threads of a segmentation: networks use several, the other methods gain more from several shards at once."""
-    return 1 if settings.segmentation.method in ("classical", "masks") else machine_cores(4)
-
-
-def own_masks(dataset):
-    """Folder of the user's own label images."""
-    return f"{os.path.dirname(raw(dataset, 'images'))}/{settings.segmentation.masks.folder}"
-
-
-def masks_state(dataset):
-    """Digest of the user's own label images, where they are what the cells are taken from."""
-    return folder_digest(own_masks(dataset)) if settings.segmentation.method == "masks" else None
-
-
-def code(script):
-    """The library files that a script is made of: Snakemake sees the script itself, but not its imports."""
-    return [
-        os.path.relpath(path) for path in library_files(f"{workflow.basedir}/workflow/scripts/{script}.py")
-    ]
 
 
 def model_file(model, stage, fold):
@@ -109,37 +85,9 @@ def models(wildcards):
     return [model_file(wildcards.model, wildcards.stage, fold) for fold in FOLDS]
 
 
-def stage_settings(wildcards):
-    """Everything that decides a stage's weights, as one dictionary: single values would be compared as a set."""
-    stage = settings.models[wildcards.model].stages[wildcards.stage]
-    return {
-        "training": settings.stage_training(wildcards.model, wildcards.stage).model_dump(),
-        "datasets": stage.datasets,
-        "start": stage.start,
-    }
-
-
-def gpus_of_stage(wildcards):
-    """GPUs that a training asks a cluster for."""
-    return (
-        0 if settings.gpu == "cpu" else settings.stage_training(wildcards.model, wildcards.stage).compute.gpus
-    )
-
-
 def trained_on(wildcards):
     """Data sets of a stage."""
     return settings.models[wildcards.model].stages[wildcards.stage].datasets
-
-
-def starts_from(wildcards):
-    """Weights of the same fold that a stage starts from, if any."""
-    start = settings.models[wildcards.model].stages[wildcards.stage].start
-    return [] if start is None else model_file(wildcards.model, start, wildcards.fold)
-
-
-def negative_index():
-    """Index of the class of cells that show nothing, or None."""
-    return None if settings.negative is None else CLASS_NAMES.index(settings.negative)
 
 
 def member_stages():
@@ -148,7 +96,7 @@ def member_stages():
 
 
 def member_tables(dataset):
-    """Tables of all ensemble members for a data set: for each member in turn, one a shard."""
+    """Tables of all ensemble members for a data set: one per shard, for each member in turn."""
     return [
         path
         for member in settings.ensemble.members
@@ -159,6 +107,6 @@ def member_tables(dataset):
 
 
 def image_tables(dataset):
-    """Tables of the fields' own probabilities by the stages of the ensemble: for each stage in turn, one a shard."""
+    """Tables of the probabilities of whole fields: one per shard, for each stage of the ensemble in turn."""
     pattern = "results/step1/{{ds}}/{}.{}/{{sh}}.images.parquet"
     return [path for names in member_stages() for path in per_shard(pattern.format(*names), [dataset])]

@@ -3,7 +3,6 @@ rule ensemble:
         cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", [wildcards.ds]),
         members=lambda wildcards: member_tables(wildcards.ds),
         images=lambda wildcards: image_tables(wildcards.ds),
-        code=code("ensemble"),
     output:
         "results/cells/{ds}.parquet",
     log:
@@ -17,8 +16,10 @@ rule ensemble:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=settings.ensemble.model_dump(),
-        negative=negative_index(),
+        **tracked(results.ensemble(settings)),
+        settings=settings.ensemble,
+        negative=Untracked(NEGATIVE),
+        code=code("ensemble"),
     message:
         "Ensemble {wildcards.ds}"
     script:
@@ -31,9 +32,8 @@ rule submission:
         masks=per_shard("results/masks/{ds}/{sh}.h5", TEST),
         labels=tables("labels", TEST),
         store=per_shard("results/store/{ds}/{sh}.h5", TEST),
-        # Where the truth is known a submission comes with its score.
+        # A submission comes with its score where there is ground truth.
         score=expand("results/score/{ds}.csv", ds=with_truth("test")),
-        code=code("submission"),
     output:
         "results/submission.csv",
     log:
@@ -47,8 +47,10 @@ rule submission:
         mem_mb=4000,
         runtime=120,
     params:
+        **tracked(results.deciding(settings.submission, "submission")),
         datasets=[[raw(ds, "labels"), raw(ds, "images")] for ds in TEST],
-        settings=settings.submission.model_dump(),
+        settings=settings.submission,
+        code=code("submission"),
     message:
         "Write results/submission.csv"
     script:

@@ -2,7 +2,6 @@ rule split_folds:
     input:
         labels=tables("labels", settings.datasets_of("train", "additional")),
         classes=settings.classes,
-        code=code("split_folds"),
     output:
         "results/folds/folds.csv",
     log:
@@ -14,9 +13,11 @@ rule split_folds:
         mem_mb=4000,
         runtime=30,
     params:
+        **tracked(results.deciding(settings.folds, "folds")),
         train={ds: raw(ds, "labels") for ds in settings.datasets_of("train")},
         additional={ds: raw(ds, "labels") for ds in settings.datasets_of("additional")},
-        settings=settings.folds.model_dump(),
+        settings=settings.folds,
+        code=code("split_folds"),
     message:
         "Split the training fields into folds"
     script:

@@ -1,6 +1,16 @@
+from puzzlecell.data.raw_files import shard_digest
+
+
+def raw_state(wildcards):
+    """Digest of the raw files of a shard, so that a changed file rebuilds its shard and no other."""
+    given = settings.datasets[wildcards.ds]
+    tables = raw(wildcards.ds, "labels"), raw(wildcards.ds, "images")
+    digest = shard_digest(*tables, int(wildcards.sh), given.shards, simulated=given.simulate is not None)
+    return f"raw files: {digest}"
+
+
 rule simulate:
     input:
-        code=code("simulate"),
         classes=settings.classes,
     output:
         labels="results/simulated/{ds}/labels.csv",
@@ -17,9 +27,14 @@ rule simulate:
         mem_mb=2000,
         runtime=60,
     params:
-        settings=lambda wildcards: settings.datasets[wildcards.ds].simulate.model_dump(),
-        seed=settings.seed,
+        **tracked_by(
+            {ds: results.simulation(settings, ds) for ds in settings.datasets},
+            lambda wildcards: wildcards.ds,
+        ),
+        settings=lambda wildcards: settings.datasets[wildcards.ds].simulate,
+        seed=Untracked(settings.seed),
         labelled=lambda wildcards: settings.datasets[wildcards.ds].role != "test",
+        code=code("simulate"),
     message:
         "Simulate data set {wildcards.ds}"
     script:
@@ -28,12 +43,11 @@ rule simulate:
 
 rule ingest:
     input:
-        # What changed in the raw files is told by raw_state, for each shard alone.
+        # raw_state reports changes of the user's raw files, shard by shard.
         labels=lambda wildcards: [
             path if settings.datasets[wildcards.ds].simulate else ancient(path)
             for path in tables("labels", [wildcards.ds])
         ],
-        code=code("ingest"),
     output:
         store="results/store/{ds}/{sh}.h5",
         rejected="results/store/{ds}/{sh}.rejected.csv",
@@ -48,11 +62,15 @@ rule ingest:
         mem_mb=4000,
         runtime=120,
     params:
+        **tracked_by(
+            {ds: results.store(settings, ds) for ds in settings.datasets}, lambda wildcards: wildcards.ds
+        ),
         images=lambda wildcards: raw(wildcards.ds, "images"),
         labels=lambda wildcards: raw(wildcards.ds, "labels"),
-        shards=lambda wildcards: settings.datasets[wildcards.ds].shards,
-        settings=settings.ingest.model_dump(),
-        raw_state=lambda wildcards: raw_state(wildcards.ds, wildcards.sh),
+        shards=lambda wildcards: Untracked(settings.datasets[wildcards.ds].shards),
+        settings=settings.ingest,
+        raw_state=raw_state,
+        code=code("ingest"),
     message:
         "Store data set {wildcards.ds}, shard {wildcards.sh}"
     script:

@@ -5,7 +5,6 @@ rule oof_fold:
         cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", trained_on(wildcards)),
         models=lambda wildcards: [model_file(wildcards.model, wildcards.stage, wildcards.fold)],
         folds="results/folds/folds.csv",
-        code=code("oof"),
     output:
         cells="results/oof/{model}/{stage}/fold{fold}.csv",
         images="results/oof/{model}/{stage}/fold{fold}.images.csv",
@@ -19,17 +18,18 @@ rule oof_fold:
     resources:
         mem_mb=8000,
         runtime=480,
-        gpu=0 if settings.gpu == "cpu" else 1,
+        gpu=GPUS,
     params:
-        settings=settings.step1.model_dump(),
+        **tracked(results.steps(settings, "step1")),
+        settings=settings.step1,
         datasets=trained_on,
-        fold=lambda wildcards: int(wildcards.fold),
-        negative=negative_index(),
-        gpu=settings.gpu,
+        negative=Untracked(NEGATIVE),
+        device=DEVICE,
+        code=code("oof_fold"),
     message:
         "Out-of-fold cells of {wildcards.model}, {wildcards.stage}, fold {wildcards.fold}"
     script:
-        "../workflow/scripts/oof.py"
+        "../workflow/scripts/oof_fold.py"
 
 
 rule holdout_stage:
@@ -38,7 +38,6 @@ rule holdout_stage:
         masks=per_shard("results/masks/{ds}/{sh}.h5", settings.datasets_of("holdout")),
         cells=per_shard("results/masks/{ds}/{sh}.cells.parquet", settings.datasets_of("holdout")),
         models=models,
-        code=code("oof"),
     output:
         cells="results/oof/{model}/{stage}/holdout.csv",
     log:
@@ -51,21 +50,22 @@ rule holdout_stage:
     resources:
         mem_mb=8000,
         runtime=480,
-        gpu=0 if settings.gpu == "cpu" else 1,
+        gpu=GPUS,
     params:
-        settings=settings.step1.model_dump(),
-        negative=negative_index(),
-        gpu=settings.gpu,
+        **tracked(results.steps(settings, "step1")),
+        settings=settings.step1,
+        negative=Untracked(NEGATIVE),
+        device=DEVICE,
+        code=code("holdout_stage"),
     message:
         "Holdout cells of {wildcards.model}, {wildcards.stage}"
     script:
-        "../workflow/scripts/oof.py"
+        "../workflow/scripts/holdout_stage.py"
 
 
 rule join_holdout:
     input:
         tables=[f"results/oof/{model}/{stage}/holdout.csv" for model, stage in member_stages()],
-        code=code("holdout"),
     output:
         "results/oof/holdout.csv",
     log:
@@ -76,10 +76,12 @@ rule join_holdout:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        code=code("join_holdout"),
     message:
         "Mean of the holdout tables"
     script:
-        "../workflow/scripts/holdout.py"
+        "../workflow/scripts/join_holdout.py"
 
 
 rule oof_metrics:
@@ -87,7 +89,6 @@ rule oof_metrics:
         images=lambda wildcards: expand("results/oof/{{model}}/{{stage}}/fold{fold}.images.csv", fold=FOLDS),
         labels=lambda wildcards: tables("labels", trained_on(wildcards)),
         classes=settings.classes,
-        code=code("oof_metrics"),
     output:
         metrics="results/oof/{model}/{stage}/metrics.csv",
         thresholds="results/oof/{model}/{stage}/thresholds.csv",
@@ -99,6 +100,8 @@ rule oof_metrics:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        code=code("oof_metrics"),
     message:
         "Out-of-fold metrics of {wildcards.model}, {wildcards.stage}"
     script:

@@ -6,7 +6,6 @@ rule score_cells:
         members=lambda wildcards: member_tables(wildcards.ds),
         images=lambda wildcards: image_tables(wildcards.ds),
         classes=settings.classes,
-        code=code("score"),
     output:
         summary="results/score/{ds}.csv",
         classes="results/score/{ds}.classes.csv",
@@ -26,8 +25,10 @@ rule score_cells:
         mem_mb=8000,
         runtime=120,
     params:
-        settings=settings.score.model_dump(),
-        members=[member.model_dump() for member in settings.ensemble.members],
+        **tracked(results.score(settings)),
+        settings=settings.score,
+        members=Untracked(settings.ensemble.members),
+        code=code("score"),
     message:
         "Score {wildcards.ds} against its truth"
     script:
@@ -41,7 +42,6 @@ rule ablate:
         cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", [wildcards.ds]),
         truth=lambda wildcards: tables("truth", [wildcards.ds]),
         models=[model_file(model, stage, fold) for model, stage in member_stages() for fold in FOLDS],
-        code=code("ablation"),
     output:
         "results/ablation/{ds}.csv",
     log:
@@ -50,16 +50,19 @@ rule ablate:
         "results/benchmarks/ablation/{ds}.tsv"
     conda:
         "../envs/pipeline.yaml"
-    threads: machine_cores(8)
+    threads: min(8, available_cores())
     resources:
         mem_mb=16000,
         runtime=480,
-        gpu=0 if settings.gpu == "cpu" else 1,
+        gpu=GPUS,
     params:
-        settings=settings.model_dump(include={"step1", "step2", "ensemble", "score"}),
-        stages=[list(stage) for stage in member_stages()],
-        negative=negative_index(),
-        gpu=settings.gpu,
+        **tracked(results.ablation(settings)),
+        settings=settings,
+        stages=member_stages(),
+        images=lambda wildcards: raw(wildcards.ds, "images"),
+        negative=Untracked(NEGATIVE),
+        device=DEVICE,
+        code=code("ablation"),
     message:
         "Ablation of the choices after training on {wildcards.ds}"
     script:

@@ -3,7 +3,6 @@ rule step1:
         store="results/store/{ds}/{sh}.h5",
         masks="results/masks/{ds}/{sh}.h5",
         models=models,
-        code=code("step1"),
     output:
         cells="results/step1/{ds}/{model}.{stage}/{sh}.parquet",
         images="results/step1/{ds}/{model}.{stage}/{sh}.images.parquet",
@@ -17,11 +16,13 @@ rule step1:
     resources:
         mem_mb=8000,
         runtime=240,
-        gpu=0 if settings.gpu == "cpu" else 1,
+        gpu=GPUS,
     params:
-        negative=negative_index(),
-        settings=settings.step1.model_dump(),
-        gpu=settings.gpu,
+        **tracked(results.steps(settings, "step1")),
+        settings=settings.step1,
+        negative=Untracked(NEGATIVE),
+        device=DEVICE,
+        code=code("step1"),
     message:
         "Step 1 of {wildcards.model}, {wildcards.stage} on {wildcards.ds}, shard {wildcards.sh}"
     script:

@@ -3,7 +3,6 @@ rule step2:
         store="results/store/{ds}/{sh}.h5",
         masks="results/masks/{ds}/{sh}.h5",
         models=models,
-        code=code("step2"),
     output:
         cells="results/step2/{ds}/{model}.{stage}/{sh}.parquet",
     log:
@@ -16,13 +15,13 @@ rule step2:
     resources:
         mem_mb=8000,
         runtime=240,
-        gpu=0 if settings.gpu == "cpu" else 1,
+        gpu=GPUS,
     params:
-        negative=negative_index(),
+        **tracked(results.steps(settings, "step2")),
+        settings=settings.step2,
         images=lambda wildcards: raw(wildcards.ds, "images"),
-        pixel_size_um=lambda wildcards: settings.datasets[wildcards.ds].pixel_size_um,
-        settings=settings.step2.model_dump(),
-        gpu=settings.gpu,
+        device=DEVICE,
+        code=code("step2"),
     message:
         "Step 2 of {wildcards.model}, {wildcards.stage} on {wildcards.ds}, shard {wildcards.sh}"
     script:

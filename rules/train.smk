@@ -1,3 +1,17 @@
+STAGES = [(model, stage) for model, given in settings.models.items() for stage in given.stages]
+
+
+def starts_from(wildcards):
+    """Weights of the same fold that a stage starts from, if any."""
+    start = settings.models[wildcards.model].stages[wildcards.stage].start
+    return [] if start is None else model_file(wildcards.model, start, wildcards.fold)
+
+
+def training_settings(wildcards):
+    """Training settings of a stage."""
+    return settings.stage_training(wildcards.model, wildcards.stage)
+
+
 rule train:
     input:
         store=lambda wildcards: per_shard("results/store/{ds}/{sh}.h5", trained_on(wildcards)),
@@ -5,7 +19,6 @@ rule train:
         folds="results/folds/folds.csv",
         start=starts_from,
         classes=settings.classes,
-        code=code("train"),
     output:
         model="results/models/{model}/{stage}/fold{fold}/model.safetensors",
         history="results/models/{model}/{stage}/fold{fold}/history.csv",
@@ -21,15 +34,20 @@ rule train:
         "results/benchmarks/train/{model}/{stage}/fold{fold}.tsv"
     conda:
         "../envs/pipeline.yaml"
-    # The folds of a stage share the machine's cores; a profile gives a GPU job more for its loader.
-    threads: max(1, machine_cores(10**6) // settings.folds.count)
+    # The folds of a stage share the cores of the machine.
+    threads: max(1, available_cores() // settings.folds.count)
     resources:
         mem_mb=16000,
         runtime=2880,
-        gpu=gpus_of_stage,
+        gpu=lambda wildcards: GPUS * training_settings(wildcards).compute.gpus,
     params:
-        settings=stage_settings,
-        gpu=settings.gpu,
+        **tracked_by(
+            {names: results.training(settings, *names) for names in STAGES},
+            lambda wildcards: (wildcards.model, wildcards.stage),
+        ),
+        settings=training_settings,
+        device=DEVICE,
+        code=code("train"),
     message:
         "Train {wildcards.model}, {wildcards.stage}, fold {wildcards.fold}"
     script:
@@ -38,9 +56,4 @@ rule train:
 
 rule models:
     input:
-        [
-            model_file(model, stage, fold)
-            for model, given in settings.models.items()
-            for stage in given.stages
-            for fold in FOLDS
-        ],
+        [model_file(*names, fold) for names in STAGES for fold in FOLDS],

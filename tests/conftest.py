@@ -5,9 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "workflow", "src", "config", "profiles", "envs")
@@ -45,6 +47,13 @@ class Project:
         table = done.stdout.split("Job stats:")[1].split("total")[0]
         return {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)}
 
+    def configure(self, name: str, change: Callable[[dict], None]) -> str:
+        """Write a changed copy of the tiny configuration; returns its path."""
+        settings = yaml.safe_load((self.folder / "config/tiny.yaml").read_text())
+        change(settings)
+        (self.folder / "config" / name).write_text(yaml.safe_dump(settings, sort_keys=False))
+        return f"config/{name}"
+
     def edit(self, path: str, old: str, new: str) -> None:
         file = self.folder / path
         text = file.read_text()
@@ -57,10 +66,10 @@ class Project:
         return Project(folder)
 
 
-@pytest.fixture(scope="session")
-def fresh(tmp_path_factory) -> "Project":
-    """The project before its first run."""
-    return fresh_project(tmp_path_factory.mktemp("fresh") / "project")
+@pytest.fixture
+def fresh(tmp_path) -> "Project":
+    """The project before its first run, one for each test."""
+    return fresh_project(tmp_path / "project")
 
 
 def fresh_project(folder: Path) -> Project:
@@ -77,10 +86,11 @@ def fresh_project(folder: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
-    """The tiny project after its first run. Tests that change anything work on a copy."""
+    """The tiny project after its first run, without a target. Tests that change anything work on a copy."""
     project = fresh_project(tmp_path_factory.mktemp("tiny") / "project")
-    done = project.run("results/submission.csv", "oof", "holdout", "score")
+    done = project.run()
     assert done.returncode == 0, done.stdout[-6000:]
+    (project.folder / "first_run.txt").write_text(done.stdout)
     return project
 
 

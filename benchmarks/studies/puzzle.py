@@ -10,7 +10,6 @@ Run: make study, or python benchmarks/studies/puzzle.py SETTINGS.yaml [--process
 import argparse
 import logging
 import os
-import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -28,11 +27,12 @@ from puzzlecell.data.fields import resize_field
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.data.tables import class_columns
 from puzzlecell.inference.step1 import step1_tables
-from puzzlecell.inference.step2 import step2_shard
+from puzzlecell.inference.step2 import step2_table
 from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.simulate.field import simulate_field
-from puzzlecell.training.metrics import image_metrics
-from puzzlecell.training.train import TrainingRun, train
+from puzzlecell.training.metrics import validation_metrics
+from puzzlecell.training.run import TrainingRun
+from puzzlecell.training.train import train
 
 NEGATIVE = 18
 CLASSES = [f"class {number}" for number in range(19)]
@@ -135,9 +135,7 @@ def score(model: Path, test: Path) -> dict[str, float]:
     """Mean average precision over classes: of fields, and of cells in four ways."""
     reader = ShardReader([test])
     step1, images = step1_tables(test, test, [model], Step1Settings(), negative=NEGATIVE)
-    with tempfile.TemporaryDirectory() as folder:
-        step2_shard(test, test, [model], Path(folder) / "step2.parquet", Step2Settings())
-        step2 = pd.read_parquet(Path(folder) / "step2.parquet")
+    step2 = step2_table(test, test, [model], Step2Settings())
     if not step1[["ID", "cell"]].equals(step2[["ID", "cell"]]):
         raise ValueError(f"{model}: step 1 and step 2 found different cells in {test}")
     columns = class_columns(step1)
@@ -154,8 +152,8 @@ def score(model: Path, test: Path) -> dict[str, float]:
         "both": ((one + two) / 2) ** 0.7 * field**0.3,
     }
     of_fields = np.stack([reader.read(field_id, "labels")[0] for field_id in images["ID"]])
-    found = {"image": image_metrics(of_fields, images[columns].to_numpy())["map"]}
-    return found | {name: image_metrics(truth, values)["map"] for name, values in cells.items()}
+    found = {"image": validation_metrics(of_fields, images[columns].to_numpy())["map"]}
+    return found | {name: validation_metrics(truth, values)["map"] for name, values in cells.items()}
 
 
 def write_table(path: Path, runs: pd.DataFrame) -> None:

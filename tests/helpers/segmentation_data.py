@@ -3,8 +3,8 @@
 import numpy as np
 from skimage.measure import label
 
-from puzzlecell.config.segmentation import ClassicalSettings
-from puzzlecell.segmentation import FieldImage
+from puzzlecell.config.segmenters import ClassicalSettings
+from puzzlecell.segmentation.base import FieldImage
 from puzzlecell.segmentation.classical import ClassicalSegmenter
 
 CELL, NUCLEUS = 8.0, 4.0

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from puzzlecell.config.training import TrainingSettings, merged
 from puzzlecell.data.store import write_shard
-from puzzlecell.training.train import TrainingRun
+from puzzlecell.training.run import TrainingRun
 
 CLASSES = ["blobs", "stripes", "dots"]
 SIZE = 64

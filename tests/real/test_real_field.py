@@ -10,7 +10,7 @@ from skimage.measure import label, regionprops
 from puzzlecell.data.fields import read_field
 from puzzlecell.data.rle import decode_mask
 from puzzlecell.data.store import ShardReader
-from puzzlecell.ensemble.submission import read_submission
+from puzzlecell.data.submission_file import read_submission
 
 FIELD = "800_A6_1"
 FIELDS = SHARED / "hpa_fields"

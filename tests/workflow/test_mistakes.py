@@ -4,7 +4,6 @@ import subprocess
 
 import cv2
 import numpy as np
-import yaml
 
 from puzzlecell.data.raw_files import CHANNELS, channel_path
 
@@ -15,20 +14,13 @@ def write_field(folder, field_id, shape=(32, 32)):
         cv2.imwrite(str(channel_path(folder, field_id, channel)), np.zeros(shape, np.uint8))
 
 
-def configured(project, name, change):
-    settings = yaml.safe_load((project.folder / "config/tiny.yaml").read_text())
-    change(settings)
-    (project.folder / "config" / name).write_text(yaml.safe_dump(settings))
-    return f"config/{name}"
-
-
 def test_mistakes_in_the_configuration_stop_the_planning(fresh):
     def change(settings):
         settings["ingest"]["sise"] = 3
         settings["models"]["tiny"]["stages"]["stage2"]["start"] = "stage9"
         settings["ensemble"]["members"][0]["stage"] = "stage7"
 
-    done = fresh.run("-n", "results/submission.csv", configuration=configured(fresh, "bad.yaml", change))
+    done = fresh.run("-n", "results/submission.csv", configuration=fresh.configure("bad.yaml", change))
     assert done.returncode != 0
     for expected in ("ingest.sise: unknown key; did you mean size?", "'stage9'", "'stage7'"):
         assert expected in done.stdout
@@ -48,7 +40,7 @@ def test_networks_that_cannot_be_trained_are_told_together_before_any_job(fresh,
         settings["models"]["tiny"]["network"]["pretrained"] = True
         settings["ensemble"]["members"].append({"model": "other", "stage": "stage1", "step": 1})
 
-    done = fresh.run("results/submission.csv", configuration=configured(fresh, "net.yaml", change))
+    done = fresh.run("results/submission.csv", configuration=fresh.configure("net.yaml", change))
     assert done.returncode != 0
     for expected in (
         "models.tiny.stages.stage1: network.pretrained: the weights of test_resnet could not be loaded",
@@ -76,7 +68,7 @@ def test_mistakes_in_raw_data_are_told_together_before_any_job(fresh):
         settings["datasets"]["test"] = {"role": "test", "path": "data/mine"}
         settings["datasets"]["more"] = {"role": "additional", "path": "data/labelled"}
 
-    done = fresh.run("results/submission.csv", configuration=configured(fresh, "raw.yaml", change))
+    done = fresh.run("results/submission.csv", configuration=fresh.configure("raw.yaml", change))
     assert done.returncode != 0
     for expected in (
         "a_red.png: file is missing",
@@ -97,7 +89,7 @@ def test_an_empty_test_set_is_told(fresh):
     def change(settings):
         settings["datasets"]["test"] = {"role": "test", "path": "data/empty"}
 
-    done = fresh.run("results/submission.csv", configuration=configured(fresh, "empty.yaml", change))
+    done = fresh.run("results/submission.csv", configuration=fresh.configure("empty.yaml", change))
     assert done.returncode != 0
     assert "data/empty/labels.csv: the table has no rows" in done.stdout
 

@@ -1,6 +1,7 @@
 """The whole pipeline, tiny: what comes out, what a second run does, what a change reruns, what a kill costs."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -9,13 +10,11 @@ import cv2
 import h5py
 import numpy as np
 import pandas as pd
-import pytest
 
 from puzzlecell.data.rle import decode_mask
-from puzzlecell.ensemble.submission import read_submission
+from puzzlecell.data.submission_file import read_submission
 
 SUBMISSION = "results/submission.csv"
-AFTER_STEPS = {"ensemble": 1, "score_cells": 1, "submission": 1}
 
 
 def test_the_files_that_the_design_names_are_made(finished):
@@ -83,73 +82,26 @@ def test_holdout_and_out_of_fold_tables(finished):
 def test_logs_begin_with_versions_and_settings(finished):
     log = (finished.folder / "results/logs/train/tiny/stage2/fold1.log").read_text()
     assert "puzzlecell" in log.splitlines()[0]
-    assert '"gamma": 0.25' in log.splitlines()[1]
+    assert '"gamma":0.25' in log.splitlines()[1]
     assert "epoch 2" in log
+
+
+def test_a_run_without_a_target_makes_everything(fresh):
+    jobs = fresh.planned("all")
+    assert {"submission", "score_cells", "oof_metrics", "join_holdout"} <= set(jobs)
 
 
 def test_a_second_run_does_nothing(finished):
     assert finished.planned() == {}
-    assert finished.planned("oof", "holdout", "score") == {}
+    assert finished.planned("all") == {}
 
 
-def touch_raw(project, dataset):
-    path = sorted((project.folder / f"results/simulated/{dataset}/images").glob("*_green.png"))[0]
-    later = time.time() + 5
-    os.utime(path, (later, later))
-
-
-CHANGES = {
-    "a raw test field touched": (
-        lambda project: touch_raw(project, "test"),
-        # The fields' own probabilities come from step 1, of both stages in the ensemble.
-        {"ingest": 1, "segment": 1, "step1": 2, "step2": 1} | AFTER_STEPS,
-    ),
-    "a raw training field touched": (
-        lambda project: touch_raw(project, "train"),
-        {"ingest": 1, "train": 6, "step1": 4, "step2": 2} | AFTER_STEPS,
-    ),
-    "gamma of stage2": (
-        lambda project: project.edit("config/tiny.yaml", "gamma: 0.25", "gamma: 0.75"),
-        {"train": 2, "step1": 2} | AFTER_STEPS,
-    ),
-    "weights of the ensemble": (
-        lambda project: project.edit("config/tiny.yaml", "step: 2, weight: 1", "step: 2, weight: 3"),
-        AFTER_STEPS,
-    ),
-    "a setting of the score": (
-        lambda project: project.edit("config/tiny.yaml", "bootstrap: 20", "bootstrap: 30"),
-        {"score_cells": 1, "submission": 1},
-    ),
-    "a library module of step 2": (
-        lambda project: append(project, "inference/step2.py"),
-        {"step2": 2} | AFTER_STEPS,
-    ),
-    "a library module of training": (
-        lambda project: append(project, "training/losses.py"),
-        {"train": 6, "step1": 4, "step2": 2} | AFTER_STEPS,
-    ),
-    "a library module of the score": (
-        lambda project: append(project, "scoring/average_precision.py"),
-        {"score_cells": 1, "submission": 1},
-    ),
-    "a library module touched but not changed": (
-        lambda project: (project.folder / "src/puzzlecell/training/losses.py").touch(),
-        {},
-    ),
-    "the README": (lambda project: (project.folder / "README.md").write_text("new"), {}),
-}
-
-
-def append(project, module):
-    path = project.folder / "src/puzzlecell" / module
-    path.write_text(path.read_text() + "\n# edited\n")
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_change_reruns_exactly_what_depends_on_it(changed, change):
-    make, expected = CHANGES[change]
-    make(changed)
-    assert changed.planned() == expected
+def test_a_run_shows_its_progress_and_where_to_look(finished):
+    shown = (finished.folder / "first_run.txt").read_text()
+    assert "started: Train tiny, stage1, fold 1" in shown
+    assert re.search(r"done: Write results/submission.csv in \d+:\d\d, \d+ of \d+ jobs done", shown)
+    assert "Reason" not in shown
+    assert shown.index("Look at") < shown.index("results/submission.csv", shown.index("Look at"))
 
 
 def test_the_same_in_gives_the_same_out(finished, tmp_path):

@@ -6,10 +6,9 @@ import sys
 import h5py
 import pandas as pd
 import pytest
-import yaml
 
 from puzzlecell.data.store import ShardReader
-from puzzlecell.ensemble.submission import read_submission
+from puzzlecell.data.submission_file import read_submission
 
 # A package with the interface of hpacellseg that sees bright objects, and nothing in the first field of each shard.
 PACKAGE = """
@@ -36,10 +35,8 @@ WEIGHTS = ("weights/dpn_unet_nuclei_v1.pth", "weights/dpn_unet_cell_3ch_v1.pth")
 
 
 def configure(project, segmentation):
-    settings = yaml.safe_load((project.folder / "config/tiny.yaml").read_text())
-    settings["segmentation"] = segmentation
-    (project.folder / "config/segmenter.yaml").write_text(yaml.safe_dump(settings))
-    return {"configuration": "config/segmenter.yaml"}
+    change = {"segmentation": segmentation}
+    return {"configuration": project.configure("segmenter.yaml", lambda settings: settings.update(change))}
 
 
 @pytest.fixture(scope="module")

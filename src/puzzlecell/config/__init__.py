@@ -1,0 +1,1 @@
+"""The configuration: typed, closed sections; what is wrong with one; what each result depends on."""

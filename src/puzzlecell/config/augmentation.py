@@ -17,6 +17,8 @@ Weight = Field(0.5, ge=0)
 class _Group(Section):
     """Transforms of which one is chosen, each with a weight; ranges are (low, high)."""
 
+    p: float
+
     @model_validator(mode="after")
     def _check(self):
         for name, value in self:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from puzzlecell.config.base import Section
+from puzzlecell.config.base import NO_EFFECT, ClassLimit, Section
 
 
 class TtaSettings(Section):
@@ -19,7 +19,7 @@ class TtaSettings(Section):
 class Step1Settings(Section):
     """Step 1: the class activation maps of a whole field, read under each cell."""
 
-    batch_size: int = Field(16, ge=1, description="Fields in a forward pass.")
+    batch_size: int = Field(16, ge=1, description="Fields in a forward pass.", json_schema_extra=NO_EFFECT)
     probability_floor: float = Field(
         0.01, ge=0, lt=1, description="Classes whose probability in the field is not above it get no cell."
     )
@@ -32,10 +32,10 @@ class Step1Settings(Section):
         lt=1,
         description="A cell keeps a class where its share of the field's probability is above it.",
     )
-    max_classes: int = Field(
-        18,
-        ge=1,
-        description="Classes that a field may give to its cells: those of which any cell has the most.",
+    max_classes: ClassLimit = Field(
+        "all_but_one",
+        description="Classes that a field may give to its cells: those with the highest score in any cell. A number, "
+        "`all`, or `all_but_one` as published.",
     )
     average: Literal["maps", "scores"] = Field(
         "maps",
@@ -48,7 +48,12 @@ class Step1Settings(Section):
 class Step2Settings(Section):
     """Step 2: each cell cut out and classified by itself."""
 
-    batch_size: int = Field(64, ge=1, description="Cells in a forward pass, of however many fields.")
+    batch_size: int = Field(
+        64,
+        ge=1,
+        description="Cells in a forward pass, of however many fields.",
+        json_schema_extra=NO_EFFECT,
+    )
     source: Literal["store", "raw"] = Field(
         "store", description="Pixels from the stored field, or from the raw one at full resolution."
     )

@@ -11,10 +11,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from puzzlecell.config.augmentation import Augmentation
-from puzzlecell.config.base import Section
+from puzzlecell.config.base import NO_EFFECT, Section
 from puzzlecell.config.network import InputSettings, NetworkSettings
-
-__all__ = ["InputSettings", "NetworkSettings", "TrainingSettings", "resolved"]
 
 
 class PuzzleSettings(Section):
@@ -149,6 +147,7 @@ class ComputeSettings(Section):
         True,
         description="On a CPU, keep freed memory for the next step instead of giving it back to the system: a "
         "third less time; the process stays as large as it was at its largest.",
+        json_schema_extra=NO_EFFECT,
     )
     compile: bool = Field(
         False, description="Compile the network (torch.compile): minutes once, faster steps."
@@ -158,6 +157,7 @@ class ComputeSettings(Section):
         ge=0,
         description="Processes that read and augment fields; 0 = none beside the training. null = the job's "
         "threads less one on a GPU, none on a CPU.",
+        json_schema_extra=NO_EFFECT,
     )
     gpus: int = Field(
         1,
@@ -204,7 +204,10 @@ class TrainingSettings(Section):
         36, ge=1, description="Fields of one optimiser step, over all GPUs and parts together."
     )
     validation_batch_size: int | None = Field(
-        None, ge=1, description="Fields at once at validation; null = batch_size."
+        None,
+        ge=1,
+        description="Fields at once at validation; null = batch_size.",
+        json_schema_extra=NO_EFFECT,
     )
     best_metric: Literal["loss", "map", "f1_samples", "f1_macro"] = Field(
         "loss",
@@ -215,9 +218,16 @@ class TrainingSettings(Section):
         None, ge=1, description="Stop after so many epochs without a better one; null = never."
     )
     save_minutes: float | None = Field(
-        15.0, gt=0, description="Minutes between saved states within an epoch; null = at its end alone."
+        15.0,
+        gt=0,
+        description="Minutes between saved states within an epoch; null = only at its end.",
+        json_schema_extra=NO_EFFECT,
     )
-    tensorboard: bool = Field(False, description="Write TensorBoard events (needs the package tensorboard).")
+    tensorboard: bool = Field(
+        False,
+        description="Write TensorBoard events (needs the package tensorboard).",
+        json_schema_extra=NO_EFFECT,
+    )
 
     @model_validator(mode="after")
     def _check(self):

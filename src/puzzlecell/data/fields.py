@@ -107,7 +107,7 @@ def resize_field(field: np.ndarray, size: int) -> np.ndarray:
     Anti-aliased as in skimage.transform.resize: a Gaussian of sigma (f - 1) / 2 for a factor f along each axis
     (reflecting borders, cut at four sigma), then linear interpolation between pixel centres.
     """
-    unit = field.astype(np.float32) / intensity_range(field)
+    unit: np.ndarray = field.astype(np.float32) / intensity_range(field)
     height, width = unit.shape[:2]
     sigma_y, sigma_x = (max(0.0, (side / size - 1) / 2) for side in (height, width))
     if sigma_y > 0 or sigma_x > 0:

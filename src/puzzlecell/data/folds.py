@@ -1,11 +1,16 @@
 """Cross-validation folds, stratified over several labels at once."""
 
+import os
 import re
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+
+from puzzlecell.config.datasets import FoldSettings
+from puzzlecell.data.labels import read_classes, read_labels
+from puzzlecell.data.tables import write_csv
 
 
 def split_fields(labels: pd.DataFrame, count: int, seed: int, group: str | None = None) -> pd.Series:
@@ -29,6 +34,27 @@ def split_fields(labels: pd.DataFrame, count: int, seed: int, group: str | None 
     ):
         fold_of_group.iloc[held_out] = fold
     return keys.map(fold_of_group).astype(int)
+
+
+def write_folds(
+    path: str | os.PathLike,
+    *,
+    train: Mapping[str, str | os.PathLike],
+    additional: Mapping[str, str | os.PathLike],
+    classes: str | os.PathLike,
+    settings: FoldSettings,
+) -> None:
+    """Write the folds of all training fields (CSV, `ID, dataset, fold`).
+
+    train, additional: data set -> its label table; see `assign_folds`.
+    """
+    names = read_classes(classes)
+    folds = assign_folds(
+        {dataset: read_labels(table, names) for dataset, table in train.items()},
+        {dataset: read_labels(table, names) for dataset, table in additional.items()},
+        **settings.model_dump(),
+    )
+    write_csv(path, folds)
 
 
 def assign_folds(

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from puzzlecell.runtime.messages import first_few
+
 
 class LabelError(ValueError):
     """A label table that cannot be used; the message lists every problem found in it."""
@@ -23,11 +25,6 @@ def read_classes(path: str | os.PathLike) -> list[str]:
     if table["name"].duplicated().any() or table["name"].isna().any():
         raise LabelError(f"{path}: every class needs a name of its own")
     return table["name"].tolist()
-
-
-def probability_columns(classes: int) -> list[str]:
-    """Names of the probability columns of all tables: p00, p01, ..."""
-    return [f"p{number:02d}" for number in range(classes)]
 
 
 def read_ids(path: str | os.PathLike) -> pd.DataFrame:
@@ -46,10 +43,10 @@ def read_ids(path: str | os.PathLike) -> pd.DataFrame:
         problems.append(f"{path}: the table has no rows")
     if (table["ID"] == "").any():
         rows = (np.flatnonzero(table["ID"] == "") + 2).tolist()
-        problems.append(f"{path}: no ID in line {_few(rows)}")
+        problems.append(f"{path}: no ID in line {first_few(rows)}")
     twice = table.loc[table["ID"].duplicated(), "ID"].unique().tolist()
     if twice:
-        problems.append(f"{path}: ID more than once: {_few(twice)}")
+        problems.append(f"{path}: ID more than once: {first_few(twice)}")
     if problems:
         raise LabelError("\n".join(problems))
     return table
@@ -84,7 +81,7 @@ def _from_lists(path, table: pd.DataFrame, classes: int) -> tuple[np.ndarray, li
         unknown = [number for number in numbers if not 0 <= number < classes]
         if unknown:
             problems.append(
-                f"{path}: field {field_id} has unknown label {_few(unknown)}; known are 0 to {classes - 1}"
+                f"{path}: field {field_id} has unknown label {first_few(unknown)}; known are 0 to {classes - 1}"
             )
             continue
         hot[row, numbers] = 1
@@ -106,7 +103,7 @@ def _from_columns(path, table: pd.DataFrame, classes: Sequence[str]) -> tuple[np
     missing = [name for name in classes if name not in table]
     if missing:
         return np.empty((0, len(classes))), [
-            f"{path}: neither a column Label nor a column for each class; missing: {_few(missing)}"
+            f"{path}: neither a column Label nor a column for each class; missing: {first_few(missing)}"
         ]
     values = table[list(classes)]
     wrong = ~values.isin(["0", "1"]).all(axis=1)
@@ -125,8 +122,3 @@ def _from_columns(path, table: pd.DataFrame, classes: Sequence[str]) -> tuple[np
         if not problems
     ]
     return hot, problems
-
-
-def _few(values: Sequence, most: int = 8) -> str:
-    shown = ", ".join(map(str, list(values)[:most]))
-    return shown if len(values) <= most else f"{shown} and {len(values) - most} more"

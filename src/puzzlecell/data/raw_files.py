@@ -1,12 +1,11 @@
 """Raw files by name: which belong to a shard, and whether they changed."""
 
-import hashlib
 import os
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 
 from puzzlecell.data.labels import LabelError, read_ids
+from puzzlecell.runtime.fingerprint import files_digest
 
 CHANNELS = ("red", "green", "blue", "yellow")
 
@@ -27,47 +26,18 @@ def shard_ids(labels: str | os.PathLike, shard: int, shards: int) -> list[str]:
 
 
 def shard_digest(
-    labels: str | os.PathLike, images: str | os.PathLike, shard: int, shards: int, made_here: bool = False
+    labels: str | os.PathLike, images: str | os.PathLike, shard: int, shards: int, *, simulated: bool = False
 ) -> str:
-    """Digest of the IDs of a shard and of the names, sizes and times of their raw files.
+    """Digest of the IDs of a shard and of names, sizes and modification times of their raw files.
 
-    made_here: the raw files are made by the workflow itself, which already knows when it makes them anew; then only
-    what was changed after the label table was written counts, and the digest is the same before and after the making.
-    A table that is missing or faulty gives the digest of nothing: the checks report it.
+    simulated: the workflow itself makes the raw files and knows when it makes them again; then only files changed
+    after the label table was written count, so that the digest is the same before and after they are made.
+    A label table that is missing or cannot be used counts as empty: `check_datasets` reports it.
     """
     try:
         field_ids = shard_ids(labels, shard, shards)
     except LabelError:
         field_ids = []
-    since = Path(labels).stat().st_mtime_ns if made_here and field_ids else 0
-    digest = hashlib.sha256()
-    for field_id in field_ids:
-        for channel in CHANNELS:
-            path = channel_path(images, field_id, channel)
-            try:
-                status = path.stat()
-            except FileNotFoundError:
-                digest.update(f"{path.name} missing\n".encode())
-                continue
-            if status.st_mtime_ns > since:
-                digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def folder_digest(folder: str | os.PathLike) -> str:
-    """Digest of the names, sizes and times of the files in a folder; a missing folder is an empty one."""
-    folder = Path(folder)
-    return files_digest(sorted(folder.iterdir()) if folder.is_dir() else [])
-
-
-def files_digest(paths: Iterable[str | os.PathLike]) -> str:
-    """Digest of the names, sizes and times of files, in the order given; a file may be missing."""
-    digest = hashlib.sha256()
-    for path in map(Path, paths):
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            digest.update(f"{path.name} missing\n".encode())
-            continue
-        digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
+    since = Path(labels).stat().st_mtime_ns if simulated and field_ids else 0
+    paths = (channel_path(images, field_id, channel) for field_id in field_ids for channel in CHANNELS)
+    return files_digest(paths, since)

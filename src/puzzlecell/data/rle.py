@@ -12,6 +12,8 @@ import zlib
 import numpy as np
 from pycocotools import mask as coco
 
+from puzzlecell.data.label_images import nearest_index
+
 
 def encode_mask(mask: np.ndarray) -> str:
     """Text of one mask: (H, W) bool at the original size -> COCO RLE -> zlib -> base64."""
@@ -95,17 +97,6 @@ def cell_runs(labels: np.ndarray, height: int, width: int) -> dict[int, tuple[np
         number: (starts[a:b], ends[a:b])
         for number, a, b in zip(numbers.tolist(), begin[:-1], begin[1:], strict=True)
     }
-
-
-def resize_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Label image at another size, nearest neighbour, the sampling of every mask in a submission."""
-    rows, columns = nearest_index(labels.shape[0], height), nearest_index(labels.shape[1], width)
-    return labels[rows[:, None], columns[None, :]]
-
-
-def nearest_index(stored: int, original: int) -> np.ndarray:
-    """(original,) index of the stored pixel whose area holds the centre of each original pixel."""
-    return (2 * np.arange(original, dtype=np.int64) + 1) * stored // (2 * original)
 
 
 def _column_runs(labels: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

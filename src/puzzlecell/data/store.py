@@ -98,6 +98,10 @@ class ShardReader:
         number, row = self._place[field_id]
         return self._open(number, name)[row]
 
+    def get(self, field_id: str, name: str = "cells") -> np.ndarray | None:
+        """The entry of array `/name` that belongs to `field_id`, None for a field that is not stored."""
+        return self.read(field_id, name) if field_id in self else None
+
     def size(self, field_id: str) -> tuple[int, int]:
         """(height, width) of the original field in pixels."""
         entry = self.table.loc[field_id]

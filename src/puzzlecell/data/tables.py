@@ -1,4 +1,4 @@
-"""Tables of class probabilities: a row a cell or a field, columns p00, p01, ..."""
+"""Tables of class probabilities: one row per cell or field, columns p00, p01, ..."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,21 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from puzzlecell.data.labels import probability_columns
 from puzzlecell.runtime.atomic import written_whole
+
+
+def probability_columns(classes: int) -> list[str]:
+    """Names of the probability columns of all tables: p00, p01, ..."""
+    return [f"p{number:02d}" for number in range(classes)]
+
+
+def class_columns(table: pd.DataFrame) -> list[str]:
+    """The class columns of a table, p00 ... in order. Raises ValueError if there is none or one is missing."""
+    found = [name for name in table.columns if name[:1] == "p" and name[1:].isdigit()]
+    expected = probability_columns(len(found))
+    if not found or set(found) != set(expected):
+        raise ValueError(f"expected columns p00, p01, ... without gaps, found {', '.join(table.columns)}")
+    return expected
 
 
 def probability_table(keys: Mapping[str, Sequence], values: np.ndarray) -> pd.DataFrame:
@@ -18,18 +31,22 @@ def probability_table(keys: Mapping[str, Sequence], values: np.ndarray) -> pd.Da
     return table
 
 
-def write_table(path: str | os.PathLike, table: pd.DataFrame) -> None:
-    """Write a table as parquet, whole."""
+def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:
+    """Write a table as Parquet, atomically."""
     with written_whole(path) as temporary:
         table.to_parquet(temporary, index=False)
 
 
-def class_columns(table: pd.DataFrame) -> list[str]:
-    """The class columns of a table, p00 ... in order. Raises ValueError where there is none or one is
-    missing.
-    """
-    found = [name for name in table.columns if name[:1] == "p" and name[1:].isdigit()]
-    expected = probability_columns(len(found))
-    if not found or set(found) != set(expected):
-        raise ValueError(f"expected columns p00, p01, ... without gaps, found {', '.join(table.columns)}")
-    return expected
+def write_csv(path: str | os.PathLike, table: pd.DataFrame, digits: int = 6) -> None:
+    """Write a table as CSV with so many decimals, atomically."""
+    with written_whole(path) as temporary:
+        table.to_csv(temporary, index=False, float_format=f"%.{digits}f", lineterminator="\n")
+
+
+def read_parts(paths: Sequence[str | os.PathLike], tables: int) -> list[pd.DataFrame]:
+    """Read tables stored as Parquet in several parts each: `paths` has all parts of the first, then of the second."""
+    parts = len(paths) // tables
+    return [
+        pd.concat([pd.read_parquet(path) for path in paths[start : start + parts]], ignore_index=True)
+        for start in range(0, tables * parts, parts)
+    ]

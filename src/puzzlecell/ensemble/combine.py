@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from puzzlecell.config.base import class_limit
 from puzzlecell.config.ensemble import EnsembleSettings, ImageFusion
 from puzzlecell.data.tables import class_columns
 
@@ -53,8 +54,8 @@ def ensemble_cells(
         source = joined[None] if settings.negative == "one_minus_max" else values
         joined[:, negative] = (1 - source[:, :, others]).min(axis=(0, 2))
     joined *= _quality(cell_table, settings.border_quality, settings.outlier_quality)[:, None]
-    if settings.max_classes is not None:
-        joined = keep_classes(joined, field_of_cell, len(fields), settings.max_classes)
+    most = class_limit(settings.max_classes, len(columns))
+    joined = keep_classes(joined, field_of_cell, len(fields), most)
     thresholds = np.full(len(columns), settings.threshold)
     for index, threshold in settings.class_thresholds.items():
         thresholds[index] = threshold
@@ -75,7 +76,7 @@ def join(values: np.ndarray, weights: np.ndarray, how: str) -> np.ndarray:
 def fuse(cells: np.ndarray, of_field: np.ndarray, settings: ImageFusion) -> np.ndarray:
     """Values (n, C) of cells joined with those of their field (n, C)."""
     values = join(np.stack([cells, of_field]), np.array([settings.weight, 1 - settings.weight]), settings.how)
-    excepted = list(settings.except_classes)
+    excepted = [int(index) for index in settings.except_classes]
     values[:, excepted] = cells[:, excepted]
     return values
 
@@ -178,7 +179,7 @@ def _check_classes(settings: EnsembleSettings, classes: int, negative: int | Non
         ("image_fusion.except_classes", excepted),
         ("class_thresholds", settings.class_thresholds),
     ):
-        unknown = [index for index in indices if not 0 <= index < classes]
+        unknown = [index for index in indices if not (isinstance(index, int) and 0 <= index < classes)]
         if unknown:
             problems.append(f"ensemble.{key} names {unknown}, but the classes are 0 to {classes - 1}")
     if negative is None and settings.negative != "own":

@@ -7,17 +7,19 @@ the weight says so, with the mean confidence of those who do.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from puzzlecell.config.submission import MergeSettings
+from puzzlecell.data.iou import Runs, mask_iou, mask_runs
 from puzzlecell.data.rle import encode_runs
-from puzzlecell.ensemble.submission import COLUMNS, no_cells, read_submission, triplets
+from puzzlecell.data.submission_file import SUBMISSION_COLUMNS, read_submission, triplets
+from puzzlecell.ensemble.submission import no_cells
 from puzzlecell.runtime.atomic import written_whole
-from puzzlecell.scoring.matching import Runs, mask_iou, mask_runs
+from puzzlecell.runtime.progress import Progress, no_progress
 
 Detection = tuple[int, float, str]
 
@@ -34,7 +36,7 @@ def merge_submissions(
     paths: Sequence[str | os.PathLike],
     out_csv: str | os.PathLike,
     settings: MergeSettings,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> None:
     """Merge submissions of the same fields into `out_csv`, rows in the order of the first one.
 
@@ -52,7 +54,7 @@ def merge_submissions(
     for path, table in zip(paths[1:], tables[1:], strict=True):
         _check_same_fields(paths[0], tables[0], path, table)
     with written_whole(out_csv) as temporary, temporary.open("w", newline="") as file:
-        file.write(",".join(COLUMNS) + "\n")
+        file.write(",".join(SUBMISSION_COLUMNS) + "\n")
         for done, (field_id, row) in enumerate(tables[0].iterrows(), start=1):
             height, width = int(row["ImageHeight"]), int(row["ImageWidth"])
             texts = [table.at[field_id, "PredictionString"] for table in tables]
@@ -62,8 +64,7 @@ def merge_submissions(
                 raise ValueError(f"{field_id}: {error}") from error
             string = " ".join(f"{index} {confidence:.6f} {mask}" for index, confidence, mask in merged)
             file.write(f"{field_id},{width},{height},{string or no_cells(height, width)}\n")
-            if progress:
-                progress(done, len(tables[0]))
+            progress(done, len(tables[0]))
 
 
 def merge_field(

@@ -1,17 +1,47 @@
-"""The submission file of the HPA 2021 competition: a row a field, masks as text."""
+"""Write a submission in the format of the HPA 2021 challenge: one row per field, masks as text."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from puzzlecell.config.submission import SubmissionSettings
 from puzzlecell.data.rle import encode_cells, encode_runs
+from puzzlecell.data.store import ShardReader
+from puzzlecell.data.submission_file import SUBMISSION_COLUMNS
 from puzzlecell.data.tables import class_columns
+from puzzlecell.ensemble.field_sizes import submission_fields
 from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.progress import Progress, no_progress
 
-COLUMNS = ("ID", "ImageWidth", "ImageHeight", "PredictionString")
+Paths = Sequence[str | os.PathLike]
+
+
+def write_dataset_submission(
+    path: str | os.PathLike,
+    *,
+    datasets: Sequence[tuple[str | os.PathLike, str | os.PathLike]],
+    cells: Paths,
+    masks: Paths,
+    store: Paths,
+    settings: SubmissionSettings,
+    progress: Progress = no_progress,
+) -> None:
+    """Write the submission of test sets from the files of a run.
+
+    datasets: label table and folder of raw images of each. cells: the answer of each. masks, store: shards of all.
+    """
+    stored = ShardReader(store)
+    fields = [submission_fields(labels, images, stored) for labels, images in datasets]
+    write_submission(
+        path,
+        pd.concat(fields, ignore_index=True),
+        pd.concat([pd.read_parquet(table) for table in cells], ignore_index=True),
+        ShardReader(masks).get,
+        settings,
+        progress,
+    )
 
 
 def write_submission(
@@ -20,7 +50,7 @@ def write_submission(
     cells: pd.DataFrame,
     labels_of: Callable[[str], np.ndarray | None],
     settings: SubmissionSettings,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> None:
     """Write a submission: a row for every field, in the order of their table.
 
@@ -43,20 +73,19 @@ def write_submission(
     numbers, values = cells["cell"].to_numpy(), cells[columns].to_numpy(np.float64)
 
     with written_whole(path) as temporary, temporary.open("w", newline="") as file:
-        file.write(",".join(COLUMNS) + "\n")
-        for done, row in enumerate(fields[list(COLUMNS[:3])].itertuples(index=False), start=1):
+        file.write(",".join(SUBMISSION_COLUMNS) + "\n")
+        for done, row in enumerate(fields[list(SUBMISSION_COLUMNS[:3])].itertuples(index=False), start=1):
             field_id, width, height = row.ID, int(row.ImageWidth), int(row.ImageHeight)
             text = no_cells(height, width)
             if field_id in rows_of:
                 labels, chosen = labels_of(field_id), rows_of[field_id]
-                absent = np.setdiff1d(numbers[chosen], labels)
-                if len(absent):
+                absent = np.setdiff1d(numbers[chosen], () if labels is None else labels)
+                if labels is None or len(absent):
                     raise ValueError(f"field {field_id}: cells {absent[:5]} are not in its label image")
                 masks = encode_cells(labels, height, width)
                 text = prediction_string(numbers[chosen], values[chosen], masks, settings) or text
             file.write(f"{field_id},{width},{height},{text}\n")
-            if progress:
-                progress(done, len(fields))
+            progress(done, len(fields))
 
 
 def no_cells(height: int, width: int) -> str:
@@ -78,35 +107,3 @@ def prediction_string(
         for index, value in enumerate(cell_values)
         if number in masks and value >= settings.minimum_confidence
     )
-
-
-def read_submission(path: str | os.PathLike) -> pd.DataFrame:
-    """A submission or a truth table: `ID, ImageWidth, ImageHeight, PredictionString`, a row a field.
-
-    Raises ValueError for missing columns, an ID twice, a size that is no whole number above 0, or a string
-    that does not consist of triplets. The masks are not decoded.
-    """
-    table = pd.read_csv(path, dtype={"ID": str, "PredictionString": str}, keep_default_na=False)
-    missing = [name for name in COLUMNS if name not in table]
-    if missing:
-        raise ValueError(
-            f"{path}: columns {', '.join(missing)} are missing; found {', '.join(table.columns)}"
-        )
-    if table["ID"].duplicated().any():
-        raise ValueError(f"{path}: ID {table.loc[table['ID'].duplicated(), 'ID'].iloc[0]} is there twice")
-    for name in COLUMNS[1:3]:
-        if not pd.api.types.is_integer_dtype(table[name]) or (table[name] < 1).any():
-            raise ValueError(f"{path}: {name} must be whole numbers above 0")
-    for field_id, text in zip(table["ID"], table["PredictionString"], strict=True):
-        if len(text.split()) % 3:
-            raise ValueError(
-                f"{path}: the string of {field_id} does not consist of triplets `class confidence mask`"
-            )
-    return table[list(COLUMNS)]
-
-
-def triplets(text: str) -> Iterator[tuple[int, float, str]]:
-    """Class, confidence and mask text of each detection in a PredictionString."""
-    parts = text.split()
-    for index, confidence, mask in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
-        yield int(index), float(confidence), mask

@@ -2,9 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 
-import cv2
 import numpy as np
 import torch
 
@@ -12,22 +10,10 @@ from puzzlecell.config.steps import TtaSettings
 from puzzlecell.data.store import ShardReader
 from puzzlecell.inference.tta import turn, turn_back, views
 from puzzlecell.network.cam_network import CamNetwork, load_network
+from puzzlecell.runtime.messages import first_few
 
-Paths = str | os.PathLike | Sequence[str | os.PathLike]
-"""One shard or several."""
-
-
-@contextmanager
-def limited_threads(threads: int) -> Iterator[None]:
-    """Compute with so many threads in PyTorch and OpenCV, and restore what was set before."""
-    torch_threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(torch_threads)
-        cv2.setNumThreads(cv_threads)
+Paths = str | os.PathLike | Sequence[str | os.PathLike] | ShardReader
+"""One shard or several, or a reader of them."""
 
 
 def load_networks(model_paths: Sequence[str | os.PathLike], device: str) -> list[CamNetwork]:
@@ -88,31 +74,31 @@ def shared_fields(store: ShardReader, masks: ShardReader, field_ids: Sequence[st
     if field_ids is not None:
         absent = sorted(set(field_ids) - set(store.ids))
         if absent:
-            raise ValueError(f"fields not in {_names(store)}: {_few(absent)}")
+            raise ValueError(f"fields not in {first_few(store.paths)}: {first_few(absent, 5)}")
     wanted = store.ids if field_ids is None else [i for i in store.ids if i in set(field_ids)]
     unmasked = [field_id for field_id in wanted if field_id not in masks]
     if unmasked:
         raise ValueError(
-            f"fields without label image in {_names(masks)}: {_few(unmasked)}; segment them first"
+            f"fields without label image in {first_few(masks.paths)}: {first_few(unmasked, 5)}; segment them first"
         )
     return wanted
 
 
 def open_shards(paths: Paths) -> ShardReader:
     """A reader of one shard or of several."""
+    if isinstance(paths, ShardReader):
+        return paths
     return ShardReader([paths] if isinstance(paths, str | os.PathLike) else paths)
 
 
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)) in float64, without overflow."""
-    logits = np.asarray(logits, np.float64)
-    decay = np.exp(-np.abs(logits))
-    return np.where(logits >= 0, 1, decay) / (1 + decay)
-
-
-def _names(reader: ShardReader) -> str:
-    return ", ".join(map(str, reader.paths))
-
-
-def _few(values: Sequence[str]) -> str:
-    return ", ".join(values[:5]) + (f" and {len(values) - 5} more" if len(values) > 5 else "")
+def check_finite_outputs(
+    logits: np.ndarray, maps: np.ndarray, field_ids: Sequence[str], model: str | os.PathLike
+) -> None:
+    """Raise ValueError naming the fields of a batch for which a model's logits or maps are not finite."""
+    good = np.isfinite(logits).all(axis=1) & np.isfinite(maps).all(axis=(1, 2, 3))
+    if not good.all():
+        bad = dict.fromkeys(field_id for field_id, fine in zip(field_ids, good, strict=True) if not fine)
+        raise ValueError(
+            f"field {', '.join(bad)}: the maps or logits of {model} are not finite; "
+            "its training went wrong: see its history.csv, then train it again with a lower learning rate"
+        )

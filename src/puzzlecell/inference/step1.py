@@ -5,95 +5,85 @@ its map is about as strong as anywhere in the field.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import cv2
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
+from puzzlecell.config.base import class_limit
 from puzzlecell.config.steps import Step1Settings
 from puzzlecell.data.fields import sized_field
-from puzzlecell.data.tables import probability_table, write_table
+from puzzlecell.data.tables import probability_table, write_parquet
 from puzzlecell.inference.predict import (
     Paths,
     batches,
-    limited_threads,
+    check_finite_outputs,
     load_networks,
     open_shards,
     predict,
     shared_fields,
-    sigmoid,
 )
+from puzzlecell.runtime.progress import Progress, no_progress
+from puzzlecell.runtime.threads import limited_threads
 
 EPSILON = 1e-5
 
 
 def step1_shard(
-    store_path: Paths,
-    masks_path: Paths,
-    model_paths: Sequence[str | os.PathLike],
-    out_parquet: str | os.PathLike,
-    settings: Step1Settings,
+    cells_parquet: str | os.PathLike,
+    images_parquet: str | os.PathLike,
     *,
+    store: Paths,
+    masks: Paths,
+    models: Sequence[str | os.PathLike],
+    settings: Step1Settings,
     negative: int | None,
-    image_path: str | os.PathLike | None = None,
-    field_ids: Sequence[str] | None = None,
     device: str = "cpu",
     threads: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> None:
-    """Write the table of cells of `step1_tables` as parquet, and at `image_path` that of the fields."""
-    cells, images = step1_tables(
-        store_path,
-        masks_path,
-        model_paths,
-        settings,
-        negative=negative,
-        field_ids=field_ids,
-        device=device,
-        threads=threads,
-        progress=progress,
-    )
-    write_table(out_parquet, cells)
-    if image_path is not None:
-        write_table(image_path, images)
+    """Write the tables of `step1_tables` as Parquet: that of the cells and that of the fields."""
+    options = {"negative": negative, "device": device, "threads": threads, "progress": progress}
+    cells, images = step1_tables(store, masks, models, settings, **options)
+    write_parquet(cells_parquet, cells)
+    write_parquet(images_parquet, images)
 
 
 def step1_tables(
-    store_path: Paths,
-    masks_path: Paths,
-    model_paths: Sequence[str | os.PathLike],
+    store: Paths,
+    masks: Paths,
+    models: Sequence[str | os.PathLike],
     settings: Step1Settings,
     *,
     negative: int | None,
     field_ids: Sequence[str] | None = None,
     device: str = "cpu",
     threads: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Step 1 by the fold models of a stage together: `ID, cell, p00 ...`, a row a cell, and `ID, p00 ...`
-    of fields.
+    """Step 1 by the fold models of a stage together: tables `ID, cell, p00 ...` of cells and `ID, p00 ...` of fields.
 
-    store_path, masks_path: one shard of stored fields and label images, or several. field_ids: None for all
-    fields. negative: index of the class Negative. progress: called with the number of fields done and of
-    all fields. Raises ValueError naming the field whose maps are not finite, fields without label image, or
-    unlike models.
+    store, masks: one shard of stored fields and label images, or several. field_ids: None for all fields. negative:
+    index of the class Negative. progress: called with the number of fields done and of all fields. Raises ValueError
+    naming fields whose maps are not finite or that have no label image, and for models that do not belong together.
     """
-    store, masks = open_shards(store_path), open_shards(masks_path)
+    store, masks = open_shards(store), open_shards(masks)
     wanted = shared_fields(store, masks, field_ids)
-    networks = load_networks(model_paths, device)
+    networks = load_networks(models, device)
     classes, size = len(networks[0].classes), networks[0].field_size
     ids, cells, scores, image_scores = [], [], [np.empty((0, classes))], [np.empty((0, classes))]
     with limited_threads(threads):
         for batch in batches(wanted, settings.batch_size):
             images = np.stack([sized_field(store.read(field_id), size) for field_id in batch])
             outputs = [predict(network, images, settings.tta, device) for network in networks]
-            for (logits, maps), path in zip(outputs, model_paths, strict=True):
-                check_finite(logits, maps, batch, path)
+            for (logits, maps), path in zip(outputs, models, strict=True):
+                check_finite_outputs(logits, maps, batch, path)
             if settings.average == "maps":
                 outputs = [tuple(np.mean(arrays, axis=0) for arrays in zip(*outputs, strict=True))]
-            image_scores.append(np.mean([sigmoid(logits) for logits, _ in outputs], axis=0))
+            image_scores.append(np.mean([expit(logits, dtype=np.float64) for logits, _ in outputs], axis=0))
             for row, field_id in enumerate(batch):
                 labels = masks.read(field_id, "cells")
                 read = [
@@ -103,25 +93,11 @@ def step1_tables(
                 scores.append(np.mean(read, axis=0))
                 ids += [field_id] * len(scores[-1])
                 cells += cell_numbers(labels).tolist()
-            if progress:
-                progress(sum(map(len, image_scores)), len(wanted))
+            progress(sum(map(len, image_scores)), len(wanted))
     return (
         probability_table({"ID": ids, "cell": np.array(cells, np.int32)}, np.concatenate(scores)),
         probability_table({"ID": wanted}, np.concatenate(image_scores)),
     )
-
-
-def check_finite(
-    logits: np.ndarray, maps: np.ndarray, field_ids: Sequence[str], model: str | os.PathLike
-) -> None:
-    """Raise ValueError naming the fields of a batch for which a model's logits or maps are not finite."""
-    good = np.isfinite(logits).all(axis=1) & np.isfinite(maps).all(axis=(1, 2, 3))
-    if not good.all():
-        bad = dict.fromkeys(field_id for field_id, fine in zip(field_ids, good, strict=True) if not fine)
-        raise ValueError(
-            f"field {', '.join(bad)}: the maps or logits of {model} are not finite; "
-            "its training went wrong: see its history.csv, then train it again with a lower learning rate"
-        )
 
 
 def step1_scores(
@@ -146,7 +122,7 @@ def step1_scores(
     if not (np.isfinite(maps).all() and np.isfinite(logits).all()):
         raise ValueError("the network's maps or logits are not finite")
     order, bounds = pixels_by_cell(labels)
-    probabilities = sigmoid(logits)
+    probabilities = expit(logits, dtype=np.float64)
     candidates = np.flatnonzero(probabilities > settings.probability_floor)
     down, across = (interpolation(n, size) for n, size in zip(maps.shape[1:], labels.shape, strict=True))
     scores = np.zeros((len(bounds) - 1, len(logits)))
@@ -160,8 +136,9 @@ def step1_scores(
             confidence = np.where(over_cells > 0, np.clip(over_cells * p / over_field, 0, p), 0)
         scores[:, index] = np.where(confidence > settings.keep_ratio * p, confidence, 0)
     rejected = len(candidates) * len(scores) > np.count_nonzero(scores)
-    if np.count_nonzero(scores.any(axis=0)) > settings.max_classes:
-        scores[:, np.argsort(-scores.max(axis=0), kind="stable")[settings.max_classes :]] = 0
+    most = class_limit(settings.max_classes, len(logits))
+    if np.count_nonzero(scores.any(axis=0)) > most:
+        scores[:, np.argsort(-scores.max(axis=0), kind="stable")[most:]] = 0
     if negative is not None:
         kept = scores.any(axis=1)
         if kept.any():

@@ -1,28 +1,30 @@
 """Step 2: each cell cut out of its field and classified by itself."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import pandas as pd
 from scipy.ndimage import find_objects
+from scipy.special import expit
 
 from puzzlecell.config.steps import Step2Settings
 from puzzlecell.data.fields import intensity_range, read_field, sized_field
-from puzzlecell.data.rle import nearest_index
-from puzzlecell.data.tables import probability_table, write_table
+from puzzlecell.data.label_images import nearest_index
+from puzzlecell.data.tables import probability_table, write_parquet
 from puzzlecell.inference.predict import (
     Paths,
     batches,
-    limited_threads,
+    check_finite_outputs,
     load_networks,
     open_shards,
     predict,
     shared_fields,
-    sigmoid,
 )
-from puzzlecell.inference.step1 import check_finite
+from puzzlecell.runtime.progress import Progress, no_progress
+from puzzlecell.runtime.threads import limited_threads
 
 
 @dataclass(frozen=True)
@@ -122,28 +124,46 @@ def _square(
 
 
 def step2_shard(
-    store_path: Paths,
-    masks_path: Paths,
-    model_paths: Sequence[str | os.PathLike],
-    out_parquet: str | os.PathLike,
+    cells_parquet: str | os.PathLike,
+    *,
+    store: Paths,
+    masks: Paths,
+    models: Sequence[str | os.PathLike],
+    settings: Step2Settings,
+    raw_folder: str | os.PathLike | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+    progress: Progress = no_progress,
+) -> None:
+    """Write the table of `step2_table` as Parquet."""
+    options = {"device": device, "threads": threads, "progress": progress}
+    write_parquet(
+        cells_parquet, step2_table(store, masks, models, settings, raw_folder=raw_folder, **options)
+    )
+
+
+def step2_table(
+    store: Paths,
+    masks: Paths,
+    models: Sequence[str | os.PathLike],
     settings: Step2Settings,
     *,
     raw_folder: str | os.PathLike | None = None,
     field_ids: Sequence[str] | None = None,
     device: str = "cpu",
     threads: int = 1,
-    progress: Callable[[int, int], None] | None = None,
-) -> None:
-    """Write `ID, cell, p00 ...` (parquet), a row a cell: mean over the fold models of a stage.
+    progress: Progress = no_progress,
+) -> pd.DataFrame:
+    """`ID, cell, p00 ...`, one row per cell: mean over the fold models of a stage.
 
-    Arguments as in `step1_shard`; raw_folder: where `<ID>_<channel>.png` lie, needed for `source: raw`.
+    Arguments as in `step1_tables`; raw_folder: where `<ID>_<channel>.png` lie, needed for `source: raw`.
     Raises ValueError for a field whose logits are not finite, for one without label image, for unlike models.
     """
     if settings.source == "raw" and raw_folder is None:
         raise ValueError("step2.source is raw: give the folder of the raw fields")
-    store, masks = open_shards(store_path), open_shards(masks_path)
+    store, masks = open_shards(store), open_shards(masks)
     wanted = shared_fields(store, masks, field_ids)
-    networks = load_networks(model_paths, device)
+    networks = load_networks(models, device)
     geometry = crop_geometry(settings, networks[0].field_size, networks[0].crop_size)
 
     def crops_of_fields() -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
@@ -158,23 +178,22 @@ def step2_shard(
             numbers = [number for number, box in enumerate(find_objects(labels), start=1) if box is not None]
             for number, *cut in zip(numbers, *cut_cells(image, labels, geometry), strict=True):
                 yield field_id, number, *cut
-            if progress:
-                progress(done, len(wanted))
+            progress(done, len(wanted))
 
     ids, cells, scores = [], [], [np.empty((0, len(networks[0].classes)))]
     with limited_threads(threads):
         for batch in batches(crops_of_fields(), settings.batch_size):
             batch_ids, numbers, crops, shares = zip(*batch, strict=True)
             outputs = [predict(network, np.stack(crops), settings.tta, device) for network in networks]
-            for (logits, maps), path in zip(outputs, model_paths, strict=True):
-                check_finite(logits, maps, batch_ids, path)
+            for (logits, maps), path in zip(outputs, models, strict=True):
+                check_finite_outputs(logits, maps, batch_ids, path)
             if settings.pool == "cell":
                 outputs = [(pool_under(maps, np.stack(shares)), maps) for _, maps in outputs]
-            scores.append(np.mean([sigmoid(logits) for logits, _ in outputs], axis=0))
+            scores.append(np.mean([expit(logits, dtype=np.float64) for logits, _ in outputs], axis=0))
             ids += batch_ids
             cells += numbers
     keys = {"ID": ids, "cell": np.array(cells, np.int32)}
-    write_table(out_parquet, probability_table(keys, np.concatenate(scores)))
+    return probability_table(keys, np.concatenate(scores))
 
 
 def pool_under(maps: np.ndarray, shares: np.ndarray) -> np.ndarray:

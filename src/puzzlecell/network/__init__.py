@@ -1,0 +1,1 @@
+"""The network: backbone, class activation maps, puzzle, starting weights, published checkpoints."""

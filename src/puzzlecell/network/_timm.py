@@ -36,5 +36,6 @@ def import_torchvision() -> None:
 import_torchvision()
 
 import timm  # noqa: E402  (needs torchvision, made importable above)
+from timm.utils import ModelEmaV3  # noqa: E402
 
-__all__ = ["import_torchvision", "timm"]
+__all__ = ["ModelEmaV3", "import_torchvision", "timm"]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.network._timm import timm
 
-CHANNELS = 4
+INPUT_CHANNELS = 4
 PROBE = 64
 SUITABLE = "Choose a convolutional network, such as seresnext50_32x4d, regnety_064 or resnet18"
 
@@ -33,7 +33,7 @@ def make_backbone(settings: NetworkSettings) -> nn.Module:
         "pretrained": False,
         "num_classes": 0,
         "global_pool": "",
-        "in_chans": CHANNELS,
+        "in_chans": INPUT_CHANNELS,
     }
     if settings.drop_path_rate:
         options["drop_path_rate"] = settings.drop_path_rate
@@ -44,7 +44,7 @@ def make_backbone(settings: NetworkSettings) -> nn.Module:
         backbone = timm.create_model(settings.backbone, **options)
     except (TypeError, RuntimeError, ValueError, AssertionError, NotImplementedError) as error:
         raise NetworkError(
-            f"network.backbone: {settings.backbone} cannot be built with {CHANNELS} channels"
+            f"network.backbone: {settings.backbone} cannot be built with {INPUT_CHANNELS} channels"
             + (f" and dilated to output stride {settings.output_stride}" if dilated else "")
             + (f" and drop_path_rate {settings.drop_path_rate}" if settings.drop_path_rate else "")
             + f": {error}"
@@ -103,7 +103,7 @@ def feature_shape(backbone: nn.Module, name: str, height: int, width: int) -> tu
     backbone.eval()
     try:
         with torch.no_grad():
-            features = backbone.forward_features(torch.zeros(1, CHANNELS, height, width))
+            features = backbone.forward_features(torch.zeros(1, INPUT_CHANNELS, height, width))
     except (RuntimeError, AssertionError, ValueError) as error:
         raise NetworkError(
             f"network.backbone: {name} is not suitable, it does not take an input of {height} x {width}: "

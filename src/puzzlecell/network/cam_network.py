@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from puzzlecell.config.network import InputSettings, NetworkSettings
-from puzzlecell.network.backbone import CHANNELS, NetworkError, feature_layout, make_backbone
+from puzzlecell.network.backbone import INPUT_CHANNELS, NetworkError, feature_layout, make_backbone
 from puzzlecell.network.pretrained import pretrained_state
 from puzzlecell.runtime.atomic import written_whole
 
@@ -42,8 +42,8 @@ class CamNetwork(nn.Module):
         features, self.features_last = feature_layout(self.backbone, settings)
         self.classifier = nn.Conv2d(features, len(self.classes), 1, bias=False)
         nn.init.kaiming_normal_(self.classifier.weight)
-        scale = 1 / (255 * torch.tensor(STD)).view(1, CHANNELS, 1, 1)
-        shift = -(torch.tensor(MEAN) / torch.tensor(STD)).view(1, CHANNELS, 1, 1)
+        scale = 1 / (255 * torch.tensor(STD)).view(1, INPUT_CHANNELS, 1, 1)
+        shift = -(torch.tensor(MEAN) / torch.tensor(STD)).view(1, INPUT_CHANNELS, 1, 1)
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("shift", shift, persistent=False)
 

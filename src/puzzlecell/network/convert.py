@@ -36,7 +36,7 @@ def convert_checkpoint(
     settings: names the backbone that the checkpoint was made with; `pretrained` is not used. classes: names, in
     the order of the checkpoint's logits. Raises NetworkError where the file holds something else.
     """
-    published = read_published(source)
+    published = read_checkpoint(source)
     network = build_network(settings, inputs, classes, pretrained=False)
     found, expected = published.pop(CLASSIFIER).float(), network.classifier.weight
     if found.shape != expected.shape:
@@ -51,7 +51,7 @@ def convert_checkpoint(
     return network.eval()
 
 
-def read_published(path: str | os.PathLike) -> dict[str, Tensor]:
+def read_checkpoint(path: str | os.PathLike) -> dict[str, Tensor]:
     """Tensors of a published checkpoint: the backbone's under timm's names, and `mclassifier.weight`.
 
     Reads tensors only: a file with other objects in it is an error, not run.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.network._timm import timm
-from puzzlecell.network.backbone import CHANNELS, NetworkError
+from puzzlecell.network.backbone import INPUT_CHANNELS, NetworkError
 
 
 def pretrained_state(settings: NetworkSettings, backbone: nn.Module) -> dict[str, Tensor]:
@@ -96,7 +96,7 @@ def fitted_state(
     fitted = {}
     for name, wanted in target.items():
         tensor = source[name]
-        if tensor.ndim == 4 and tensor.shape[1] == 3 and wanted.shape[1] == CHANNELS:
+        if tensor.ndim == 4 and tensor.shape[1] == 3 and wanted.shape[1] == INPUT_CHANNELS:
             tensor = widened(tensor)
         if tensor.shape != wanted.shape:
             raise NetworkError(

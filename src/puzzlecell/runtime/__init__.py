@@ -1,0 +1,1 @@
+"""What every job needs, whatever it computes: logs, progress, devices, threads, atomic files, fingerprints."""

@@ -1,4 +1,4 @@
-"""Files written whole: under a temporary name beside the target, then moved into place."""
+"""Atomic file writes: under a temporary name beside the target, then moved into place."""
 
 import os
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from pathlib import Path
 def written_whole(path: str | os.PathLike, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it to `path` if the block succeeds, else remove it.
 
-    The temporary name keeps the suffix, since many writers choose their format by it. Parent folders are made.
-    durable: wait until the content is on the disk, so that a power cut leaves no empty file; slow for many files.
+    The temporary name keeps the suffix, because many writers choose their format by it. Parent folders are created.
+    durable: wait until the content is on disk, so that a power cut leaves no empty file; slow for many files.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The device a job computes on: a CUDA device of its own, or the CPU."""
+"""Choose the device of a job: a CUDA device of its own, or the CPU."""
 
 import fcntl
 import logging
@@ -14,28 +14,26 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def one_device(gpu: str, gpus: int = 1, patience_s: float = 5.0) -> Iterator[str]:
-    """Yield the device of this job (`cpu`, `cuda:0`, ...) and keep other jobs of this machine off it for as long.
+    """Yield the device of this job (`cpu`, `cuda:0`, ...) and lock it against other jobs of this machine.
 
-    gpu: `cpu`, `cuda`, or `auto` for a CUDA device where there is one, else the CPU. gpus: how many the job shares its
-    work out to; with more than one, the first so many are taken and `cuda` is yielded. The scheduler of a laptop or
-    workstation does not share out GPUs, so jobs do it by file locks; where all are taken, the job waits.
-    Raises RuntimeError for `cuda` on a machine without one, and for more GPUs than there are.
+    gpu: `cpu`, `cuda`, or `auto` for a CUDA device if there is one, else the CPU. gpus: how many devices the job
+    uses; with more than one, the first ones are locked and `cuda` is yielded. Snakemake does not assign GPUs to local
+    jobs, so jobs do it themselves by file locks; a job waits while all GPUs are locked.
+    Raises RuntimeError for `cuda` on a machine without a CUDA device, and for more GPUs than there are.
     """
     available = 0 if gpu == "cpu" else _cuda_devices()
     if available == 0:
         if gpu == "cuda":
-            raise RuntimeError(
-                "gpu: cuda is configured, but PyTorch finds no CUDA device; use gpu: auto or cpu"
-            )
+            raise RuntimeError("gpu is cuda, but PyTorch finds no CUDA device; set gpu to auto or cpu")
         log.info("device: cpu")
         yield "cpu"
     elif gpus > available:
         raise RuntimeError(
-            f"compute.gpus is {gpus}, but this machine has {available}; set it to {available} at most"
+            f"compute.gpus is {gpus}, but this machine has {available} GPUs; set it to at most {available}"
         )
     elif gpus > 1:
         with ExitStack() as held:
-            # In the order of their numbers, so that two such jobs never wait for each other.
+            # Locked in the order of their numbers, so that two such jobs cannot deadlock.
             for number in range(gpus):
                 held.enter_context(_first_free([number], patience_s))
             log.info("device: %d GPUs", gpus)
@@ -47,14 +45,14 @@ def one_device(gpu: str, gpus: int = 1, patience_s: float = 5.0) -> Iterator[str
 
 
 def _cuda_devices() -> int:
-    import torch  # here, since a job that stays on the CPU may need no PyTorch at all
+    import torch  # here, because a job on the CPU may not need PyTorch
 
     return torch.cuda.device_count()
 
 
 @contextmanager
 def _first_free(numbers: Sequence[int], patience_s: float) -> Iterator[int]:
-    """Hold the lock of the first free GPU among `numbers`, waiting for one."""
+    """Lock the first free GPU among `numbers`; wait until there is one."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all").replace(",", "-")
     folder = Path(tempfile.gettempdir()) / f"puzzlecell-gpu-{os.getuid()}"
     folder.mkdir(exist_ok=True)
@@ -69,6 +67,6 @@ def _first_free(numbers: Sequence[int], patience_s: float) -> Iterator[int]:
                 yield number
                 return
         if not waiting:
-            log.info("GPUs %s are taken by other jobs; waiting for one", list(numbers))
+            log.info("GPUs %s are in use by other jobs; waiting for one", list(numbers))
             waiting = True
         time.sleep(patience_s)

@@ -1,19 +1,18 @@
-"""One text that changes with whatever decides a result."""
+"""Hash of everything that determines a result."""
 
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 
 def fingerprint(
-    settings: Mapping[str, Any],
-    contents: Iterable[str | os.PathLike],
+    settings: object,
+    contents: Iterable[str | os.PathLike] = (),
     large: Iterable[str | os.PathLike] = (),
 ) -> str:
-    """SHA-256 of settings, of the contents of small files, and of the names, sizes and times of large ones."""
+    """SHA-256 (hex) of settings, of the contents of small files, and of names, sizes and times of large ones."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for path in contents:
         digest.update(f"\n{Path(path).name} ".encode())
@@ -22,3 +21,26 @@ def fingerprint(
         status = Path(path).stat()
         digest.update(f"\n{path} {status.st_size} {status.st_mtime_ns}".encode())
     return digest.hexdigest()
+
+
+def files_digest(paths: Iterable[str | os.PathLike], newer_than_ns: int = 0) -> str:
+    """Digest (16 hex digits) of names, sizes and modification times of files in the order given.
+
+    A missing file counts as missing. Files not modified after `newer_than_ns` (nanoseconds) are left out.
+    """
+    digest = hashlib.sha256()
+    for path in map(Path, paths):
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            digest.update(f"{path.name} missing\n".encode())
+            continue
+        if status.st_mtime_ns > newer_than_ns:
+            digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def folder_digest(folder: str | os.PathLike) -> str:
+    """Digest of the files in a folder as `files_digest` makes it; a missing folder counts as empty."""
+    folder = Path(folder)
+    return files_digest(sorted(folder.iterdir()) if folder.is_dir() else [])

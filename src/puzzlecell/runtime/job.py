@@ -1,4 +1,4 @@
-"""What every job of the workflow does first: its output goes to a log, its progress to log and terminal."""
+"""Set up a job: redirect its output to its log and report its progress."""
 
 import json
 import logging
@@ -6,36 +6,79 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+from pydantic import BaseModel
+
+from puzzlecell.runtime.progress import STATUS_FILE, Reporter
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[..., None]
+STATUS_FOLDER = "PUZZLECELL_PROGRESS"
+"""Environment variable with the folder in which a display expects the status files of all jobs."""
 
 
 @contextmanager
-def job(
-    title: str, log_path: str | os.PathLike, settings: Mapping[str, Any] | None = None
-) -> Iterator[Progress]:
-    """Send all output of the block to the log and yield a function that reports progress.
+def job(snakemake: Any) -> Iterator[Reporter]:
+    """Send all output of the block to the job's log and yield a function that reports progress.
 
-    File descriptors 1 and 2 are turned over, so that messages of worker processes and of CUDA land in the log too.
-    The first lines of the log are versions and configuration. The yielded function is called as
-    `progress(done, total, text="")`; lines `title: done/total text` go to the log and to the terminal, at most one
-    each five seconds there. An error shows its message on the terminal, and its traceback in the log.
+    snakemake: the object that Snakemake puts into a script; rule, wildcards, log and `params.settings` are taken from
+    it. File descriptors 1 and 2 are redirected, so that messages of worker processes and of CUDA reach the log too;
+    without a log nothing is redirected.
+    The first lines of the log are versions and settings. The yielded reporter is called as
+    `progress(done, total, text="")`. An exception ends the process with exit code 1; its message is shown on the
+    terminal, its traceback in the log.
     """
-    Path(log_path).parent.mkdir(parents=True, exist_ok=True)
-    terminal = os.fdopen(os.dup(2), "w", buffering=1)
-    # Appended, since a job that goes on where it stopped should not lose the account of its first part.
-    with Path(log_path).open("a", buffering=1) as log_file:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.dup2(log_file.fileno(), 1)
-        os.dup2(log_file.fileno(), 2)
+    title = " ".join([snakemake.rule, "/".join(map(str, snakemake.wildcards))]).strip()
+    log_path = Path(snakemake.log[0]) if snakemake.log else None
+    terminal = redirect_output(log_path)
+    status = status_file(log_path)
+    if status is not None:
+        os.environ[STATUS_FILE] = str(status)
+    report = Reporter(title, terminal=terminal, status=status)
+    logging.getLogger().addHandler(_Warnings(report))
+    log.info(
+        "%s; puzzlecell %s, Python %s, %s",
+        title,
+        version("puzzlecell"),
+        platform.python_version(),
+        platform.platform(),
+    )
+    settings = snakemake.params.get("settings")
+    if settings is not None:
+        log.info("settings: %s", as_json(settings))
+    started = time.monotonic()
+    try:
+        yield report
+    except SystemExit:
+        report.fail("stopped; run the same command again to resume", log_path)
+        raise
+    except Exception as error:
+        log.exception("%s failed", title)
+        report.fail(f"{type(error).__name__}: {error}", log_path)
+        sys.exit(1)
+    log.info("%s: done in %.1f s", title, time.monotonic() - started)
+
+
+def redirect_output(log_path: Path | None) -> TextIO | None:
+    """Send log records and file descriptors 1 and 2 to a file; return a stream to the former standard error.
+
+    Without a file, log records go to standard error, and there is no other stream to return.
+    """
+    terminal = None
+    if log_path is not None:
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        terminal = os.fdopen(os.dup(2), "w", buffering=1)
+        # Append, so that a job that resumes keeps the log of its first part.
+        with log_path.open("a", buffering=1) as log_file:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.dup2(log_file.fileno(), 1)
+            os.dup2(log_file.fileno(), 2)
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO,
@@ -44,42 +87,29 @@ def job(
         force=True,
     )
     logging.captureWarnings(True)
-    log.info(
-        "%s; puzzlecell %s, Python %s, %s",
-        title,
-        version("puzzlecell"),
-        platform.python_version(),
-        platform.platform(),
+    return terminal
+
+
+def status_file(log_path: Path | None) -> Path | None:
+    """Where the display of this run expects the status of the job with this log; None without a display."""
+    folder = os.environ.get(STATUS_FOLDER)
+    return Path(folder, f"{log_path.as_posix().replace('/', '%2F')}.json") if folder and log_path else None
+
+
+def as_json(settings: object) -> str:
+    """Settings as one line of JSON."""
+    return (
+        settings.model_dump_json() if isinstance(settings, BaseModel) else json.dumps(settings, default=str)
     )
-    if settings is not None:
-        log.info("settings: %s", json.dumps(settings, default=str))
-    started = time.monotonic()
-    try:
-        yield _Reporter(title, terminal)
-    except SystemExit:
-        print(f"{title}: stopped; start it again and it goes on", file=terminal)
-        raise
-    except Exception as error:
-        log.exception("%s failed", title)
-        print(f"{title}: {type(error).__name__}: {error}\n{title}: see {log_path}", file=terminal)
-        sys.exit(1)
-    log.info("%s: done in %.1f s", title, time.monotonic() - started)
 
 
-class _Reporter:
-    """Counted lines: all of the first and last, between them as often as is bearable."""
+class _Warnings(logging.Handler):
+    """Passes warnings of this package on to the reporter."""
 
-    def __init__(self, title: str, terminal, every_s: float = 5.0):
-        self.title, self.terminal, self.every_s = title, terminal, every_s
-        self.started = self.last = time.monotonic()
+    def __init__(self, report: Reporter):
+        super().__init__(logging.WARNING)
+        self.report = report
 
-    def __call__(self, done: int, total: int, text: str = "") -> None:
-        now = time.monotonic()
-        if done < total and now - self.last < self.every_s and not text:
-            return
-        self.last = now
-        elapsed = now - self.started
-        left = f", {elapsed / done * (total - done):.0f} s left" if 0 < done < total else ""
-        line = f"{self.title}: {done}/{total} {text}".rstrip() + f" ({elapsed:.0f} s{left})"
-        log.info("%s", line)
-        print(line, file=self.terminal, flush=True)
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.WARNING and record.name.startswith("puzzlecell"):
+            self.report.warn(record.getMessage())

@@ -1,7 +1,7 @@
-"""Memory that a process gave back is kept by it for the next step.
+"""Make glibc keep freed memory for reuse.
 
-The C library of Linux (glibc) gives every block above 32 MB back to the system when it is freed, and gets it anew, page
-by page, when the next layer needs one of that size: on a CPU a third of a training step was spent so.
+By default glibc returns every block above 32 MB to the system when it is freed, and gets it back page by page when the
+next layer needs a block of that size. On a CPU that took a third of the time of a training step.
 """
 
 import ctypes
@@ -15,9 +15,9 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def keep_freed_memory() -> bool:
-    """Have this process keep what it frees, up to its largest use so far. Returns whether that is possible here."""
+    """Make this process keep freed memory, up to its peak so far. Returns whether the C library can do that."""
     if platform.libc_ver()[0] != "glibc":
-        log.info("freed memory cannot be kept with this C library; steps on a CPU take longer")
+        log.info("this C library cannot keep freed memory; training steps on a CPU take longer")
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, -1))

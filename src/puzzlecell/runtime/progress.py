@@ -1,44 +1,102 @@
-"""Progress of a long job: a bar on a terminal, counted lines in a log otherwise."""
+"""Report the progress of a long job, at a bearable rate."""
 
+import json
 import logging
-import sys
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TextIO
 
-from tqdm import tqdm
+from puzzlecell.runtime.atomic import written_whole
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[..., None]
+STATUS_FILE = "PUZZLECELL_STATUS_FILE"
+"""Environment variable with the path of this job's status file, where a display reads it."""
 
 
-def default_progress(title: str, every_s: float = 10.0) -> Progress:
-    """A function to be called as `progress(done, total, text="")`; lines with a text are always shown."""
-    if sys.stderr.isatty():
-        return _Bar(title)
-    return _Lines(title, every_s)
+class Progress(Protocol):
+    """Called with the number of steps done and of all steps; a text, if given, is always shown."""
+
+    def __call__(self, done: int, total: int, text: str = "") -> None: ...
 
 
-class _Bar:
-    def __init__(self, title: str):
-        self.bar = tqdm(desc=title)
+def no_progress(done: int, total: int, text: str = "") -> None:
+    """Report nothing."""
+
+
+class Reporter:
+    """Writes rate-limited progress lines to the log, and to a status file or a terminal.
+
+    title: how lines begin. terminal: stream for people to read, besides the log. status: file that a display reads
+    (JSON with `title, done, total, text, elapsed, warnings, error`); where there is one, the terminal is left to the
+    display. Lines appear at most every `line_s` seconds, the status at most every `status_s` seconds; reports with a
+    text and the last one always do. clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        *,
+        terminal: TextIO | None = None,
+        status: str | os.PathLike | None = None,
+        line_s: float = 5.0,
+        status_s: float = 0.5,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.title, self.terminal = title, terminal
+        self.status = Path(status) if status else None
+        self.line_s, self.status_s, self.clock = line_s, status_s, clock
+        self.started = self.last_line = clock()
+        self.last_status = -float("inf")
+        self.state: dict[str, Any] = {"title": title, "done": 0, "total": 0, "text": ""}
+        self.state |= {"warnings": [], "error": None}
 
     def __call__(self, done: int, total: int, text: str = "") -> None:
-        self.bar.total = total
-        if text:
-            self.bar.write(f"{self.bar.desc}: {done}/{total} {text}", file=sys.stderr)
-        self.bar.update(done - self.bar.n)
-        if done >= total:
-            self.bar.close()
+        """Report that `done` of `total` steps are done."""
+        now = self.clock()
+        important = bool(text) or done >= total
+        self.state |= {"done": int(done), "total": int(total)} | ({"text": text} if text else {})
+        if important or now - self.last_status >= self.status_s:
+            self._write_status()
+        if important or now - self.last_line >= self.line_s:
+            self.last_line = now
+            self._line(progress_line(self.title, done, total, text, now - self.started))
+
+    def warn(self, text: str) -> None:
+        """Pass a warning on to the display; the log has it already."""
+        self.state["warnings"] = [*self.state["warnings"], text]
+        self._write_status()
+
+    def fail(self, text: str, log_path: str | os.PathLike | None) -> None:
+        """Report the error that ends the job."""
+        self.state["error"] = text
+        self._write_status()
+        self._show(f"{self.title}: {text}" + (f"\n{self.title}: see {log_path}" if log_path else ""))
+
+    def _line(self, line: str) -> None:
+        log.info("%s", line)
+        self._show(line)
+
+    def _show(self, line: str) -> None:
+        if self.terminal is not None and self.status is None:
+            print(line, file=self.terminal, flush=True)
+
+    def _write_status(self) -> None:
+        if self.status is None:
+            return
+        self.last_status = self.clock()
+        with written_whole(self.status, durable=False) as temporary:
+            temporary.write_text(json.dumps({**self.state, "elapsed": self.last_status - self.started}))
 
 
-class _Lines:
-    def __init__(self, title: str, every_s: float):
-        self.title, self.every_s = title, every_s
-        self.shown = time.monotonic()
+def progress_line(title: str, done: int, total: int, text: str, elapsed_s: float) -> str:
+    """`title: done/total text (elapsed, time left)`."""
+    left = f", {elapsed_s / done * (total - done):.0f} s left" if 0 < done < total else ""
+    return f"{title}: {done}/{total} {text}".rstrip() + f" ({elapsed_s:.0f} s{left})"
 
-    def __call__(self, done: int, total: int, text: str = "") -> None:
-        now = time.monotonic()
-        if text or done >= total or now - self.shown >= self.every_s:
-            self.shown = now
-            log.info("%s: %d/%d %s", self.title, done, total, text)
+
+def default_progress(title: str) -> Reporter:
+    """A reporter for a process that `job` did not set up: to the log, and to the job's status file if it has one."""
+    return Reporter(title, status=os.environ.get(STATUS_FILE))

@@ -1,26 +1,48 @@
-"""How much of a machine a run may use."""
+"""How many threads a job may use, and the one way to keep to it."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-def machine_cores(asked: int | None) -> int | None:
-    """`asked`, or the number of cores that this process may run on where that is less; None stays None."""
-    if asked is None:
-        return None
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(asked, available)
+def available_cores() -> int:
+    """Number of cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager
-def opencv_threads(threads: int) -> Iterator[None]:
-    """Let OpenCV compute with so many threads, and restore what was set before; by itself it takes all cores."""
-    import cv2  # here, since planning needs this module too
+def limited_threads(threads: int, opencv: int | None = None) -> Iterator[None]:
+    """Compute with so many threads in OpenCV, BLAS and PyTorch inside the block; restore what was set before.
 
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(threads)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
+    opencv: another number for OpenCV. PyTorch is limited where it is already imported.
+    """
+    from threadpoolctl import threadpool_limits  # here, since planning needs this module too
+
+    before = _numbers()
+    with threadpool_limits(threads, user_api="blas"):
+        set_threads(threads, opencv)
+        try:
+            yield
+        finally:
+            set_threads(before["torch"], before["opencv"])
+
+
+def set_threads(threads: int | None, opencv: int | None = None) -> None:
+    """Compute with so many threads in OpenCV and PyTorch from now on, in this process."""
+    import cv2
+
+    opencv = threads if opencv is None else opencv
+    if opencv is not None:
+        cv2.setNumThreads(opencv)
+    if threads is not None and "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+
+
+def _numbers() -> dict[str, int | None]:
+    import cv2
+
+    torch = sys.modules.get("torch")
+    return {"opencv": cv2.getNumThreads(), "torch": torch.get_num_threads() if torch else None}

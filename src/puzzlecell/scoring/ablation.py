@@ -2,42 +2,44 @@
 at a time.
 """
 
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pandas as pd
 
 from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings, TtaSettings
+from puzzlecell.data.submission_file import read_submission
+from puzzlecell.data.tables import write_csv
 from puzzlecell.ensemble.combine import ensemble_cells, mean_table
-from puzzlecell.ensemble.submission import read_submission
 from puzzlecell.inference.predict import Paths, open_shards
 from puzzlecell.inference.step1 import step1_tables
-from puzzlecell.inference.step2 import step2_shard
+from puzzlecell.inference.step2 import step2_table
+from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.scoring.average_precision import score_tables
 from puzzlecell.scoring.baselines import compared_tables
 
 ALL_VIEWS = TtaSettings(flip=True, rotate=True)
-Change = tuple[str, EnsembleSettings]
+Path = str | os.PathLike
 
 
 @dataclass(frozen=True)
 class AblationData:
     """A data set with truth and the models that predict it.
 
-    store, masks: shards; cells: cell tables (parquet) of the shards; truth: CSV. models: (model, stage) ->
-    its fold models. negative: index of the class Negative.
+    store, masks: shards; cells: cell tables (Parquet) of the shards; truth: CSV. models: (model, stage) ->
+    its fold models. negative: index of the class Negative. raw_folder: raw fields, for `step2.source: raw`.
     """
 
     store: Paths
     masks: Paths
-    cells: Sequence[str | Path]
-    truth: str | Path
-    models: Mapping[tuple[str, str], Sequence[str | Path]]
+    cells: Sequence[Path]
+    truth: Path
+    models: Mapping[tuple[str, str], Sequence[Path]]
     negative: int | None
+    raw_folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def step1_changes(settings: Step1Settings) -> dict[str, Step1Settings]:
     return {
         f"average {other}": settings.model_copy(update={"average": other}),
         "every class of every cell": settings.model_copy(
-            update={"probability_floor": 0.0, "keep_ratio": 0.0, "max_classes": 1000}
+            update={"probability_floor": 0.0, "keep_ratio": 0.0, "max_classes": "all"}
         ),
     }
 
@@ -94,7 +96,7 @@ def ensemble_changes(settings: EnsembleSettings, negative: int | None) -> dict[s
         },
         "border_quality": {"on": True, "off": False},
         "outlier_quality": {"on": True, "off": False},
-        "max_classes": {"all": None, "18": 18, "4": 4},
+        "max_classes": {str(limit): limit for limit in ("all", "all_but_one", 4)},
         "threshold": {"0": 0.0, "0.1": 0.1},
     }
     given = settings.model_dump()
@@ -110,6 +112,23 @@ def ensemble_changes(settings: EnsembleSettings, negative: int | None) -> dict[s
     return {name: value for name, value in changed.items() if value != settings}
 
 
+def write_ablation(
+    path: Path,
+    data: AblationData,
+    *,
+    step1: Step1Settings,
+    step2: Step2Settings,
+    ensemble: EnsembleSettings,
+    score: ScoreSettings,
+    device: str = "cpu",
+    threads: int = 1,
+    progress: Progress = no_progress,
+) -> None:
+    """Write the table of `ablation_table` as CSV."""
+    options = {"device": device, "threads": threads, "progress": progress}
+    write_csv(path, ablation_table(data, step1, step2, ensemble, score, **options), digits=4)
+
+
 def ablation_table(
     data: AblationData,
     step1: Step1Settings,
@@ -119,7 +138,7 @@ def ablation_table(
     *,
     device: str = "cpu",
     threads: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> pd.DataFrame:
     """`prediction, change, tta, mean_ap, low, high, present`, a row a variant; `present` is the other
     reading.
@@ -137,8 +156,7 @@ def ablation_table(
         nonlocal done
         result = predict_all(data, one, two, device, threads)
         done += 1
-        if progress:
-            progress(done, total)
+        progress(done, total)
         return result
 
     cells = pd.concat([pd.read_parquet(path) for path in data.cells], ignore_index=True)
@@ -173,10 +191,9 @@ def predict_all(
                 data.store, data.masks, models, step1, negative=data.negative, **options
             )
         if step2 is not None:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "cells.parquet"
-                step2_shard(data.store, data.masks, models, path, step2, **options)
-                result.step2[key] = pd.read_parquet(path)
+            result.step2[key] = step2_table(
+                data.store, data.masks, models, step2, raw_folder=data.raw_folder, **options
+            )
     return result
 
 
@@ -208,7 +225,7 @@ def scored(
         chosen = settings.model_copy(update={"detections": reading})
         results[reading] = score_tables(
             tables,
-            lambda field_id: masks.read(field_id, "cells") if field_id in masks else None,
+            masks.get,
             truth,
             chosen,
         )

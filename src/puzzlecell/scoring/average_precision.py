@@ -7,17 +7,22 @@ the precision.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from puzzlecell.config.score import ScoreSettings
+from puzzlecell.data.iou import mask_runs
+from puzzlecell.data.submission_file import read_submission, triplets
 from puzzlecell.data.tables import class_columns
-from puzzlecell.ensemble.submission import read_submission, triplets
+from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.scoring.error_analysis import split_misses, working_points
-from puzzlecell.scoring.matching import FieldOverlaps, field_overlaps, mask_runs, overlaps_of_cells
+from puzzlecell.scoring.matching import FieldOverlaps, field_overlaps, overlaps_of_cells
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -64,17 +69,17 @@ def match(
     detections: ID -> (rows of the field's overlaps (n,), classes (n,), confidences (n,)).
     """
     parts, cells, first_truth = [], np.zeros((len(overlaps), classes), int), 0
-    for number, (field_id, field) in enumerate(overlaps.items()):
-        cells[number] = field.classes.sum(axis=0)
+    for number, (field_id, overlap) in enumerate(overlaps.items()):
+        cells[number] = overlap.classes.sum(axis=0)
         rows, index, confidence = detections.get(field_id, (np.empty(0, int),) * 3)
         if len(rows):
-            best, iou = best_truth(field, classes)
+            best, iou = best_truth(overlap, classes)
             present = cells[number][index] > 0
             truth = np.where(present, best[rows, index] + first_truth, -1)
             good = present & (iou[rows, index] >= settings.iou_threshold)
             chosen = present if settings.detections == "present" else np.ones(len(rows), bool)
             parts.append([a[chosen] for a in (np.full(len(rows), number), index, confidence, truth, good)])
-        first_truth += len(field.classes)
+        first_truth += len(overlap.classes)
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     columns = columns or [np.empty(0, int)] * 3 + [np.empty(0, int), np.empty(0, bool)]
     order = np.argsort(-columns[2], kind="stable")
@@ -182,11 +187,11 @@ def score_detections(
 
 
 def score_tables(
-    tables: Mapping[str, pd.DataFrame],
+    tables: Mapping[Name, pd.DataFrame],
     labels_of: Callable[[str], np.ndarray | None],
     truth: pd.DataFrame,
     settings: ScoreSettings,
-) -> dict[str, ScoreResult]:
+) -> dict[Name, ScoreResult]:
     """Scores of several tables `ID, cell, p00 ...` over the same masks, whose overlaps are computed once.
 
     labels_of: label image (M, M) of a field, None for one without. truth: `ID, ImageWidth, ImageHeight,
@@ -245,7 +250,7 @@ def score_submission(
     truth_csv: str | os.PathLike,
     settings: ScoreSettings,
     classes: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> ScoreResult:
     """Score of a submission, its masks of any making, against a truth table in the same format.
 
@@ -268,8 +273,7 @@ def score_submission(
         overlaps[row.ID], detections[row.ID] = read_detections(
             row.ID, row.PredictionString, row.PredictionString_true, *size, classes, settings.overlap
         )
-        if progress:
-            progress(done, len(both))
+        progress(done, len(both))
     return score_detections(overlaps, detections, settings, classes)
 
 
@@ -277,7 +281,8 @@ def read_detections(
     field_id: str, text: str, truth: str, height: int, width: int, classes: int, overlap: str
 ) -> tuple[FieldOverlaps, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Overlaps and detections of a field from the strings of a submission and of the truth."""
-    rows, found = {}, []
+    rows: dict[str, int] = {}
+    found: list[tuple[int, int, float]] = []
     for index, confidence, mask in triplets(text):
         if not 0 <= index < classes or not np.isfinite(confidence):
             raise ValueError(f"{field_id}: class {index} with confidence {confidence} in the submission")
@@ -287,6 +292,8 @@ def read_detections(
     except ValueError as error:
         raise ValueError(f"{field_id}: {error}") from error
     overlaps = field_overlaps(runs, truth, field_id, height, width, classes, overlap)
-    columns = zip(*found, strict=True) if found else ((), (), ())
-    row, index, confidence = columns
-    return overlaps, (np.array(row, int), np.array(index, int), np.array(confidence, float))
+    return overlaps, (
+        np.array([row for row, _, _ in found], int),
+        np.array([index for _, index, _ in found], int),
+        np.array([confidence for _, _, confidence in found], float),
+    )

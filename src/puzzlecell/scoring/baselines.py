@@ -1,6 +1,5 @@
 """Tables of cell probabilities that are scored side by side."""
 
-import os
 from collections.abc import Sequence
 
 import pandas as pd
@@ -8,15 +7,6 @@ import pandas as pd
 from puzzlecell.config.ensemble import EnsembleMember, EnsembleSettings
 from puzzlecell.data.tables import class_columns
 from puzzlecell.ensemble.combine import ensemble_cells
-
-
-def read_parts(paths: Sequence[str | os.PathLike], tables: int) -> list[pd.DataFrame]:
-    """Tables stored as parquet in several parts each; `paths` holds all parts of the first one, then of the second."""
-    parts = len(paths) // tables
-    return [
-        pd.concat([pd.read_parquet(path) for path in paths[start : start + parts]], ignore_index=True)
-        for start in range(0, tables * parts, parts)
-    ]
 
 
 def compared_tables(
@@ -37,7 +27,7 @@ def compared_tables(
         of_step = [(member, table) for member, table in members if member.step == step]
         if of_step:
             plain = EnsembleSettings(
-                preset="mpware", members=[member for member, _ in of_step], max_classes=None
+                preset="mpware", members=[member for member, _ in of_step], max_classes="all"
             )
             weighted = [(table, member.weight) for member, table in of_step]
             tables[f"step{step}"] = ensemble_cells(cells, weighted, None, plain, negative=None)

@@ -57,7 +57,7 @@ def split_misses(
         for cell, shows in enumerate(field.classes):
             iou = np.where(offered, field.iou[:, cell], 0)
             good = np.flatnonzero(iou >= settings.iou_threshold)
-            for number in np.flatnonzero(shows):
+            for number in np.flatnonzero(shows).tolist():
                 counts[number, _reason(claimed[good], iou, shows, number, points, settings)] += 1
     table = pd.DataFrame(counts, columns=list(REASONS))
     table.insert(0, "class", np.arange(len(points)))

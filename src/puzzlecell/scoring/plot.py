@@ -1,74 +1,25 @@
-"""Pictures for people to look at."""
+"""The picture of a score."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import cv2
 import numpy as np
-from skimage.segmentation import find_boundaries
 
-from puzzlecell.data.store import ShardReader
 from puzzlecell.runtime.atomic import written_whole
 
-CELL_COLOUR = (255, 255, 0)
-NUCLEUS_COLOUR = (0, 255, 255)
-
-
-def composite(image: np.ndarray) -> np.ndarray:
-    """A field (S, S, 4) uint8 RGBY as a picture (S, S, 3) uint8 RGB: each channel stretched to its 99.8th percentile.
-
-    Yellow adds half to red and green, as HPA's own pictures show it.
-    """
-    top = np.maximum(np.percentile(image, 99.8, axis=(0, 1)), 1)
-    red, green, blue, yellow = np.moveaxis(np.clip(image / top, 0, 1), -1, 0)
-    picture = np.stack([red + yellow / 2, green + yellow / 2, blue], axis=-1)
-    return (np.clip(picture, 0, 1) * 255).astype(np.uint8)
-
-
-def overlay(image: np.ndarray, cells: np.ndarray, nuclei: np.ndarray, side: int = 512) -> np.ndarray:
-    """A field with the borders of its cells (yellow) and nuclei (cyan): (side, side, 3) uint8 RGB.
-
-    image: (S, S, 4) uint8 RGBY; cells, nuclei: (M, M) label images, 0 = background.
-    """
-    picture = cv2.resize(
-        composite(image), (side, side), interpolation=cv2.INTER_AREA if side < len(image) else 1
-    )
-    for labels, colour in ((nuclei, NUCLEUS_COLOUR), (cells, CELL_COLOUR)):
-        enlarged = cv2.resize(labels.astype(np.uint16), (side, side), interpolation=cv2.INTER_NEAREST_EXACT)
-        picture[find_boundaries(enlarged, mode="inner")] = colour
-    return picture
-
-
-def write_overlays(
-    path: str | os.PathLike,
-    store: str | os.PathLike,
-    masks: str | os.PathLike,
-    most: int = 6,
-    columns: int = 3,
-) -> None:
-    """Write the first `most` fields of a shard with their cells as one PNG; an empty shard gives a black one."""
-    fields, labels = ShardReader([store]), ShardReader([masks])
-    tiles = [
-        overlay(fields.read(name), labels.read(name, "cells"), labels.read(name, "nuclei"))
-        for name in fields.ids[:most]
-    ]
-    with written_whole(path) as temporary:
-        cv2.imwrite(str(temporary), cv2.cvtColor(_grid(tiles, columns), cv2.COLOR_RGB2BGR))
-
-
-def _grid(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
-    if not tiles:
-        return np.zeros((64, 64, 3), np.uint8)
-    missing = -len(tiles) % min(columns, len(tiles))
-    filled = [*tiles, *[np.zeros_like(tiles[0])] * missing]
-    width = min(columns, len(tiles))
-    return np.concatenate(
-        [np.concatenate(filled[row : row + width], axis=1) for row in range(0, len(filled), width)]
-    )
+LEGEND = {
+    "broadcast": "probability of the field, for every cell",
+    "step1": "step 1: maps under the cell",
+    "step2": "step 2: crop of the cell",
+    "ensemble": "ensemble",
+}
 
 
 def write_score_picture(
-    path: str | os.PathLike, summary: "Sequence[dict]", classes: "dict[str, np.ndarray]", names: Sequence[str]
+    path: str | os.PathLike,
+    summary: Sequence[Mapping],
+    classes: Mapping[str, np.ndarray],
+    names: Sequence[str],
 ) -> None:
     """Write a picture of a score: the mean of each prediction with its interval, and its average precision per class.
 
@@ -89,9 +40,17 @@ def write_score_picture(
         label.set_rotation(30)
     places, height = np.arange(len(names)), 0.8 / len(summary)
     for number, (row, colour) in enumerate(zip(summary, colours, strict=True)):
-        right.barh(places + number * height, np.nan_to_num(classes[row["prediction"]]), height, color=colour)
+        name = row["prediction"]
+        right.barh(
+            places + number * height,
+            np.nan_to_num(classes[name]),
+            height,
+            color=colour,
+            label=LEGEND.get(name, name),
+        )
     right.set_yticks(places + 0.4 - height / 2, names)
     right.invert_yaxis()
     right.set(xlim=(0, 1), xlabel="average precision", title="each class")
+    right.legend(loc="lower right", fontsize="small")
     with written_whole(path) as temporary:
         figure.savefig(temporary, dpi=110)

@@ -1,12 +1,13 @@
-"""What every segmenter takes and gives."""
+"""What every segmenter takes and returns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from puzzlecell.config.segmentation import LabellingSettings
+from puzzlecell.config.labelling import LabellingSettings
 from puzzlecell.data.fields import intensity_range
 
 
@@ -49,12 +50,25 @@ def reason_if_empty(nuclei: np.ndarray, cells: np.ndarray, settings: LabellingSe
     return "every nucleus or its cell was too small, or no cytoplasm was seen around it"
 
 
+@dataclass(frozen=True)
+class Resources:
+    """What a segmenter may use: CPU threads, a device (`cpu`, `cuda:0`, ...) and the data set's folder.
+
+    data_folder: where the user's own label images lie; None where it is not known.
+    """
+
+    threads: int = 1
+    device: str = "cpu"
+    data_folder: Path | None = None
+
+
 class Segmenter(Protocol):
-    """Finds the cells of fields. Same fields in, same labels out, whatever the number of threads."""
+    """Finds the cells of fields. The same fields give the same labels, whatever the number of threads."""
 
     def segment(self, fields: Sequence[FieldImage]) -> list[SegmentedField]:
         """Label images of each field, in the order given."""
         ...
 
     def close(self) -> None:
-        """Give back what the segmenter holds; it is not used afterwards."""
+        """Release what the segmenter holds; it is not used afterwards."""
+        return  # Most hold nothing.

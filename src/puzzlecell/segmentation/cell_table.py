@@ -5,9 +5,9 @@ import pandas as pd
 from skimage.measure import regionprops
 
 from puzzlecell.config.segmentation import QualitySettings
-from puzzlecell.data.rle import nearest_index, resize_labels
+from puzzlecell.data.label_images import nearest_index, resize_labels
 
-COLUMNS = {
+CELL_COLUMNS = {
     "ID": "str",
     "cell": "int32",
     "area_px": "int64",
@@ -33,7 +33,7 @@ def cell_table(
     width: int,
     settings: QualitySettings,
 ) -> pd.DataFrame:
-    """A row per cell of a field, columns of `COLUMNS`, in the order of the cells' numbers.
+    """A row per cell of a field, columns of `CELL_COLUMNS`, in the order of the cells' numbers.
 
     image: (h, w, 4) RGBY of any size; cells, nuclei: (m, n) unsigned label images with the same numbers.
     height, width: size of the original field. Geometry is that of the label image stretched to the original
@@ -83,7 +83,7 @@ def cell_table(
                 "outlier_quality": outlier[region.label],
             }
         )
-    return pd.DataFrame.from_records(records, columns=list(COLUMNS)).astype(COLUMNS)
+    return pd.DataFrame.from_records(records, columns=list(CELL_COLUMNS)).astype(CELL_COLUMNS)
 
 
 def _axis_sums(index: np.ndarray, stored: int) -> tuple[np.ndarray, np.ndarray]:

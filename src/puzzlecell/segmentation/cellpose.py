@@ -6,10 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from puzzlecell.config.segmentation import CellposeSettings
+from puzzlecell.config.segmentation import SegmentationSettings
+from puzzlecell.config.segmenters import CellposeSettings
 from puzzlecell.data.label_images import number_by_cell, resize_label_image, tidy
-from puzzlecell.inference.predict import limited_threads
-from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter, intensity
+from puzzlecell.runtime.threads import limited_threads
+from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter, intensity
 
 # Cellpose scales every picture so that objects are 30 pixels wide; more pixels than that are not looked at.
 _OBJECT_PX = 30
@@ -83,3 +84,8 @@ class CellposeSegmenter(Segmenter):
             cellprob_threshold=self.settings.cellprob_threshold,
         )
         return resize_label_image(np.asarray(masks)[:height, :width], shape)
+
+
+def make_segmenter(settings: SegmentationSettings, resources: Resources) -> CellposeSegmenter:
+    """The segmenter for these settings. Raises ImportError or CellposeError where package or model are missing."""
+    return CellposeSegmenter(settings.cellpose, resources.threads, resources.device)

@@ -16,7 +16,8 @@ from skimage.measure import label, regionprops
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
-from puzzlecell.config.segmentation import ClassicalSettings
+from puzzlecell.config.segmentation import SegmentationSettings
+from puzzlecell.config.segmenters import ClassicalSettings
 from puzzlecell.data.label_images import (
     fill_holes,
     largest_piece,
@@ -24,7 +25,7 @@ from puzzlecell.data.label_images import (
     resize_label_image,
     tidy,
 )
-from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter, intensity
+from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter, intensity
 
 # One grey level of an 8 bit image: what no 8 bit field can tell from its background.
 GREY_LEVEL = 1 / 255
@@ -56,6 +57,11 @@ class ClassicalSegmenter(Segmenter):
             return SegmentedField(empty, empty.copy(), "no nucleus stands out from the background of blue")
         cells = grow_cells(image[..., 0], image[..., 3], nuclei, pixel_um, self.settings)
         return SegmentedField(*tidy(resize_label_image(cells, shape), resize_label_image(nuclei, shape)))
+
+
+def make_segmenter(settings: SegmentationSettings, resources: Resources) -> ClassicalSegmenter:
+    """The segmenter for these settings."""
+    return ClassicalSegmenter(settings.classical, resources.threads)
 
 
 def find_nuclei(blue: np.ndarray, pixel_um: float, settings: ClassicalSettings) -> np.ndarray:

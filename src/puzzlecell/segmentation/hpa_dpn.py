@@ -13,10 +13,20 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from puzzlecell.config.segmentation import HpaDpnSettings, LabellingSettings
+from puzzlecell.config.labelling import LabellingSettings
+from puzzlecell.config.segmentation import SegmentationSettings
+from puzzlecell.config.segmenters import HpaDpnSettings
 from puzzlecell.data.label_images import resize_label_image, tidy
-from puzzlecell.inference.predict import limited_threads
-from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter, intensity, reason_if_empty
+from puzzlecell.network.memory import channels_last
+from puzzlecell.runtime.threads import limited_threads
+from puzzlecell.segmentation.base import (
+    FieldImage,
+    Resources,
+    SegmentedField,
+    Segmenter,
+    intensity,
+    reason_if_empty,
+)
 from puzzlecell.segmentation.hpa_labelling import label_cells
 from puzzlecell.segmentation.hpa_unet import SIDES_DIVIDE_BY, HpaUnet
 from puzzlecell.segmentation.hpa_weights import WeightsError, check_sum
@@ -46,7 +56,7 @@ class HpaDpnSegmenter(Segmenter):
                 load_hpa_network(settings.cell_weights, "cell"),
             )
         self.nuclei_network, self.cell_network = (
-            network.eval().to(self.device, memory_format=torch.channels_last) for network in networks
+            channels_last(network.eval().to(self.device)) for network in networks
         )
 
     def segment(self, fields: Sequence[FieldImage]) -> list[SegmentedField]:
@@ -65,19 +75,19 @@ class HpaDpnSegmenter(Segmenter):
 
     def _probabilities(self, fields: Sequence[FieldImage]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         prepared = (self._prepare(field) for field in fields)
-        for _, same_size in groupby(prepared, key=lambda entry: entry[0].shape):
-            same_size = list(same_size)
+        for _, group in groupby(prepared, key=lambda entry: entry[0].shape):
+            same_size = list(group)
             for first in range(0, len(same_size), self.settings.batch):
                 batch = same_size[first : first + self.settings.batch]
                 images = torch.from_numpy(np.stack([image for image, _ in batch])).to(self.device)
                 red, _, blue, yellow = images.unbind(-1)
                 nuclei = self._softmax(self.nuclei_network, torch.stack([blue, blue, blue], 1))
                 cells = self._softmax(self.cell_network, torch.stack([red, yellow, blue], 1))
-                for (_, (height, width)), *found in zip(batch, nuclei, cells, strict=True):
+                for (_, (height, width)), of_nuclei, of_cells in zip(batch, nuclei, cells, strict=True):
                     window = np.s_[
                         SIDES_DIVIDE_BY : SIDES_DIVIDE_BY + height, SIDES_DIVIDE_BY : SIDES_DIVIDE_BY + width
                     ]
-                    yield tuple(np.ascontiguousarray(entry[window]) for entry in found)
+                    yield np.ascontiguousarray(of_nuclei[window]), np.ascontiguousarray(of_cells[window])
 
     def _prepare(self, field: FieldImage) -> tuple[np.ndarray, tuple[int, int]]:
         """A padded field at the networks' pixel size, float32 in [0, 1]; its (height, width) unpadded."""
@@ -114,6 +124,11 @@ class HpaDpnSegmenter(Segmenter):
         if labels[0].shape != shape:
             labels = tidy(*(resize_label_image(entry, shape) for entry in labels))
         return SegmentedField(*labels, reason_if_empty(nuclei, labels[0], self.labelling))
+
+
+def make_segmenter(settings: SegmentationSettings, resources: Resources) -> HpaDpnSegmenter:
+    """The segmenter for these settings. Raises WeightsError where its weights are missing or damaged."""
+    return HpaDpnSegmenter(settings.hpa_dpn, settings.labelling, resources.threads, resources.device)
 
 
 def shrink(image: np.ndarray, scale: float) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from skimage.filters import threshold_otsu
 from skimage.morphology import disk
 
-from puzzlecell.config.segmentation import LabellingSettings
+from puzzlecell.config.labelling import LabellingSettings
 from puzzlecell.data.label_images import fill_holes, reshape_each, tidy
 from puzzlecell.segmentation.watershed import CROSS, areas, components, drop_small, flood, grow, split_flat
 

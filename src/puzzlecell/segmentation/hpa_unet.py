@@ -26,16 +26,19 @@ class HpaUnet(nn.Module):
     encoder: a timm DPN; `dpn92` unless given.
     """
 
+    mean: Tensor
+
     def __init__(self, encoder: nn.Module | None = None):
         super().__init__()
         if encoder is None:
             encoder = timm.create_model("dpn92", pretrained=False, num_classes=0)
-        blocks = dict(encoder.features.named_children())
-        self.stages = nn.ModuleList(
+        blocks = dict(encoder.get_submodule("features").named_children())
+        stages = [
             nn.Sequential(*(block for name, block in blocks.items() if name.startswith(names)))
             for names in _STAGES
-        )
-        widths = _widths(self.stages)
+        ]
+        self.stages = nn.ModuleList(stages)
+        widths = _widths(stages)
         self.upward = nn.ModuleList(_Up(deep, shallow) for shallow, deep in pairwise(widths))
         self.last = nn.Conv2d(widths[0], widths[0], 3, padding=1)
         self.final = nn.Conv2d(widths[0], CLASSES, 3, padding=1)
@@ -75,14 +78,14 @@ def _twice(features: Tensor) -> Tensor:
     return nn.functional.interpolate(features, scale_factor=2, mode="nearest")
 
 
-def _widths(stages: nn.ModuleList) -> list[int]:
+def _widths(stages: list[nn.Sequential]) -> list[int]:
     """Channels that each stage gives: a dual path is as wide as its next batch normalisation expects."""
-    widths = [stages[0][0].conv.out_channels]
+    widths = [len(stages[0][0].get_parameter("conv.weight"))]
     for stage, following in zip(stages[1:], [*stages[2:], None], strict=True):
         if following is None:
-            widths.append(stage[-1].bn.num_features)
+            widths.append(len(stage[-1].get_parameter("bn.weight")))
         else:
-            widths.append(following[0].c1x1_a.bn.num_features)
+            widths.append(len(following[0].get_parameter("c1x1_a.bn.weight")))
     return widths
 
 

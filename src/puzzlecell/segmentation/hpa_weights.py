@@ -68,6 +68,8 @@ class _StoredTensor:
         self.storage, self.offset, self.size, self.stride = storage, offset, size, stride
 
     def read(self) -> Tensor:
+        if self.storage.values is None:
+            raise pickle.UnpicklingError("the values of a tensor are missing")
         return torch.as_strided(self.storage.values, self.size, self.stride, self.offset).clone()
 
 
@@ -214,8 +216,8 @@ def _read_legacy(path: Path) -> object:
             count = int.from_bytes(file.read(8), "little")
             dtype = storages[key].dtype
             values = bytearray(file.read(count * torch.empty(0, dtype=dtype).element_size()))
-            storages[key].values = _from_bytes(values, dtype)
-            if len(storages[key].values) != count:
+            storages[key].values = read = _from_bytes(values, dtype)
+            if len(read) != count:
                 raise EOFError(f"storage {key} is cut off")
     return found
 

@@ -10,9 +10,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from puzzlecell.config.segmentation import HpaCellSegSettings, LabellingSettings
+from puzzlecell.config.labelling import LabellingSettings
+from puzzlecell.config.segmentation import SegmentationSettings
+from puzzlecell.config.segmenters import HpaCellSegSettings
 from puzzlecell.data.label_images import number_by_cell, tidy
-from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter, reason_if_empty
+from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter, reason_if_empty
 from puzzlecell.segmentation.hpa_labelling import FULL_SIZE_PIXEL_UM, finished, label_cells
 from puzzlecell.segmentation.requirements import missing_published
 
@@ -63,6 +65,8 @@ class HpaCellSegSegmenter(Segmenter):
                 f"segmentation.hpacellseg.python: {settings.python} cannot be run ({error.strerror}); make the "
                 "environment of envs/hpacellseg.yaml and give the path of its Python"
             ) from error
+        assert self._worker.stdin is not None and self._worker.stdout is not None, "both were asked for above"
+        self._requests, self._answers = self._worker.stdin, self._worker.stdout
 
     def segment(self, fields: Sequence[FieldImage]) -> list[SegmentedField]:
         """Label images of each field, in the order given."""
@@ -73,8 +77,8 @@ class HpaCellSegSegmenter(Segmenter):
 
     def close(self) -> None:
         """End the package's process."""
-        self._worker.stdin.close()
-        self._worker.stdout.close()
+        self._requests.close()
+        self._answers.close()
         self._worker.wait()
 
     def _predicted(self, field: FieldImage) -> dict[str, np.ndarray]:
@@ -99,17 +103,18 @@ class HpaCellSegSegmenter(Segmenter):
     def _ask(self, field: FieldImage, label: bool) -> dict[str, np.ndarray]:
         image = field.image if field.image.max(initial=0) > 255 else field.image.astype(np.uint8)
         with TemporaryDirectory() as folder:
+            image_path, output_path = Path(folder, "image.npy"), Path(folder, "found.npz")
             request = {
-                "image": str(Path(folder, "image.npy")),
-                "output": str(Path(folder, "found.npz")),
+                "image": str(image_path),
+                "output": str(output_path),
                 "scale": field.pixel_um / self.settings.pixel_um,
                 "label": label,
             }
-            np.save(request["image"], image)
+            np.save(image_path, image)
             try:
-                self._worker.stdin.write(json.dumps(request) + "\n")
-                self._worker.stdin.flush()
-                answer = self._worker.stdout.readline()
+                self._requests.write(json.dumps(request) + "\n")
+                self._requests.flush()
+                answer = self._answers.readline()
             except BrokenPipeError:
                 answer = ""
             if not answer:
@@ -121,5 +126,10 @@ class HpaCellSegSegmenter(Segmenter):
             problem = json.loads(answer).get("error")
             if problem:
                 raise HpaCellSegError(f"{field.field_id}: hpacellseg failed:\n{problem}")
-            with np.load(request["output"]) as found:
+            with np.load(output_path) as found:
                 return dict(found)
+
+
+def make_segmenter(settings: SegmentationSettings, resources: Resources) -> HpaCellSegSegmenter:
+    """The segmenter for these settings. Raises HpaCellSegError where its environment or weights are missing."""
+    return HpaCellSegSegmenter(settings.hpacellseg, settings.labelling, resources.threads, resources.device)

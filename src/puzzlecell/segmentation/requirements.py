@@ -1,6 +1,6 @@
-"""Files that segmenters read beside the fields: weights and label images; what is missing, whether anything changed.
+"""Files that segmenters read besides the fields (weights, label images): what is missing, what changed.
 
-Imports nothing heavy, since planning asks too.
+Imports nothing heavy, because planning needs this module too.
 """
 
 import os
@@ -9,27 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from puzzlecell.config.segmentation import SegmentationSettings
-from puzzlecell.data.raw_files import files_digest
+from puzzlecell.runtime.fingerprint import files_digest
 
 PUBLISHED = "https://zenodo.org/record/4665863"
 PUBLISHED_NAMES = {"nuclei": "dpn_unet_nuclei_v1.pth", "cell": "dpn_unet_cell_3ch_v1.pth"}
 
 
-def weight_files(settings: SegmentationSettings) -> list[str]:
-    """Paths of the weights that the chosen method reads; a model that Cellpose knows by name is not among them."""
-    if settings.method == "hpa_dpn":
-        return [settings.hpa_dpn.nuclei_weights, settings.hpa_dpn.cell_weights]
-    if settings.method == "hpacellseg":
-        return [settings.hpacellseg.nuclei_weights, settings.hpacellseg.cell_weights]
-    model = settings.cellpose.model
-    if settings.method == "cellpose" and (os.sep in model or Path(model).is_file()):
-        return [model]
-    return []
-
-
 def weights_state(settings: SegmentationSettings) -> str | None:
     """Digest of names, sizes and times of the weights; None where the method reads none."""
-    paths = weight_files(settings)
+    paths = settings.chosen.weight_files()
     return files_digest(paths) if paths else None
 
 
@@ -42,13 +30,13 @@ def missing_files(
     """
     problems = []
     if settings.method == "hpa_dpn":
-        for kind, path in zip(PUBLISHED_NAMES, weight_files(settings), strict=True):
+        for kind, path in zip(PUBLISHED_NAMES, settings.chosen.weight_files(), strict=True):
             if not Path(path).is_file():
                 problems.append(missing_converted(path, kind))
             elif not checksum_file(path).is_file():
                 problems.append(missing_checksum(path))
     elif settings.method == "hpacellseg":
-        for kind, path in zip(PUBLISHED_NAMES, weight_files(settings), strict=True):
+        for kind, path in zip(PUBLISHED_NAMES, settings.chosen.weight_files(), strict=True):
             if not Path(path).is_file():
                 problems.append(missing_published(path, kind))
         if shutil.which(settings.hpacellseg.python) is None:
@@ -59,7 +47,7 @@ def missing_files(
     elif settings.method == "cellpose":
         problems += [
             f"segmentation.cellpose.model: there is no file {path}"
-            for path in weight_files(settings)
+            for path in settings.chosen.weight_files()
             if not Path(path).is_file()
         ]
     elif settings.method == "masks":

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,12 +13,17 @@ import pandas as pd
 
 from puzzlecell import __version__
 from puzzlecell.config.segmentation import SegmentationSettings
+from puzzlecell.data.fields import read_field
 from puzzlecell.data.label_images import resize_label_image, tidy
 from puzzlecell.data.store import COMPRESSION, ShardReader
+from puzzlecell.data.tables import write_parquet
 from puzzlecell.runtime.atomic import written_whole
-from puzzlecell.runtime.threads import opencv_threads
-from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter
-from puzzlecell.segmentation.cell_table import COLUMNS, cell_table
+from puzzlecell.runtime.progress import Progress, no_progress
+from puzzlecell.runtime.threads import limited_threads
+from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter
+from puzzlecell.segmentation.cell_table import CELL_COLUMNS, cell_table
+from puzzlecell.segmentation.factory import make_segmenter
+from puzzlecell.segmentation.overlay import write_overlays
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +34,12 @@ def segment_shard(
     table_path: str | os.PathLike,
     settings: SegmentationSettings,
     pixel_size_um: float,
+    *,
     raw_folder: str | os.PathLike | None = None,
+    overlay_path: str | os.PathLike | None = None,
     threads: int = 1,
     device: str = "cpu",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> None:
     """Segment every field of a shard; write its label images (HDF5) and its cell table (parquet).
 
@@ -42,17 +49,16 @@ def segment_shard(
     its reason, and the table names it in its attributes: `pd.read_parquet(table_path).attrs["no_cells"]` is a dict
     from ID to reason.
     """
-    from puzzlecell.segmentation import make_segmenter
-
     if settings.source == "raw" and raw_folder is None:
         raise ValueError("segmentation.source is raw, but no folder of raw fields was given")
+    read_from = raw_folder if settings.source == "raw" else None
     reader = ShardReader([store_path])
     side = settings.size or _stored_side(store_path)
-    data_folder = None if raw_folder is None else Path(raw_folder).parent
+    resources = Resources(threads, device, None if raw_folder is None else Path(raw_folder).parent)
     tables, reasons = [], {}
     with (
-        opencv_threads(threads),
-        closing(make_segmenter(settings, threads, device, data_folder)) as segmenter,
+        limited_threads(threads),
+        closing(make_segmenter(settings, resources)) as segmenter,
         written_whole(masks_path) as temporary,
         h5py.File(temporary, "w", libver="v110") as file,
     ):
@@ -61,7 +67,7 @@ def segment_shard(
         for name in ("height", "width"):
             file.create_dataset(name, data=reader.table[name].to_numpy())
         masks = {name: _label_dataset(file, name, len(reader), side) for name in ("cells", "nuclei")}
-        found_fields = _segmented(reader, segmenter, settings, pixel_size_um, raw_folder)
+        found_fields = _segmented(reader, segmenter, settings, pixel_size_um, read_from)
         for row, (field, found) in enumerate(found_fields):
             cells, nuclei = at_size(found, side)
             masks["cells"][row], masks["nuclei"][row] = cells, nuclei
@@ -73,13 +79,13 @@ def segment_shard(
             if not cells.any():
                 reasons[field.field_id] = found.reason or f"no cell is left at {side} x {side} pixels"
                 log.warning("%s: no cells: %s", field.field_id, reasons[field.field_id])
-            if progress is not None:
-                progress(row + 1, len(reader))
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
-    table = table.astype(COLUMNS)
+            progress(row + 1, len(reader))
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(CELL_COLUMNS))
+    table = table.astype(CELL_COLUMNS)
     table.attrs = {"no_cells": reasons}
-    with written_whole(table_path) as temporary:
-        table.to_parquet(temporary, index=False)
+    write_parquet(table_path, table)
+    if overlay_path is not None:
+        write_overlays(overlay_path, store_path, masks_path)
 
 
 def at_size(found: SegmentedField, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -109,7 +115,10 @@ def _segmented(
     pixel_size_um: float,
     raw_folder: str | os.PathLike | None,
 ) -> Iterator[tuple[FieldImage, SegmentedField]]:
-    """Fields in the order of the shard with their label images; a few at a time, for the sake of memory."""
+    """Fields in the order of the shard with their label images; a few at a time, for the sake of memory.
+
+    raw_folder: where to read them, None for the store.
+    """
     # Not a matter of threads: what goes through a network together must not depend on them.
     together = max(16, settings.hpa_dpn.batch)
     ids = reader.ids
@@ -128,10 +137,8 @@ def _read(
     pixel_size_um: float,
     raw_folder: str | os.PathLike | None,
 ) -> FieldImage:
-    if settings.source == "raw":
-        from puzzlecell.data.fields import read_field
-
-        return FieldImage(field_id, read_field(Path(raw_folder), field_id), pixel_size_um)
+    if raw_folder is not None:
+        return FieldImage(field_id, read_field(raw_folder, field_id), pixel_size_um)
     height, width = reader.size(field_id)
     image = reader.read(field_id)
     image = unsqueezed(image, height, width, settings.size or image.shape[0])

@@ -8,9 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from puzzlecell.config.segmentation import ClassicalSettings
+from puzzlecell.config.segmentation import SegmentationSettings
+from puzzlecell.config.segmenters import ClassicalSettings
 from puzzlecell.data.label_images import number_by_cell, resize_label_image, tidy
-from puzzlecell.segmentation.base import FieldImage, SegmentedField, Segmenter, intensity
+from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter, intensity
 from puzzlecell.segmentation.classical import find_nuclei
 from puzzlecell.segmentation.requirements import missing_masks
 
@@ -78,6 +79,15 @@ class MasksSegmenter(Segmenter):
                 f"({shape[1]} x {shape[0]} where it is segmented)"
             )
         return resize_label_image(labels, shape)
+
+
+def make_segmenter(settings: SegmentationSettings, resources: Resources) -> MasksSegmenter:
+    """The segmenter for these settings. Raises MasksError where there is no folder of label images."""
+    if resources.data_folder is None:
+        raise MasksError("segmentation.method is masks, but the folder of the data set is not known")
+    return MasksSegmenter(
+        resources.data_folder / settings.masks.folder, settings.classical, resources.threads
+    )
 
 
 def _same_proportions(one: tuple[int, int], other: tuple[int, int]) -> bool:

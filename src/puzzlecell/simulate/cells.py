@@ -168,7 +168,8 @@ def _sketch(
     stretch = math.sqrt(1 + (stretch - 1) * rng.uniform(0.3, 1.7))
     axis = rng.uniform(0, np.pi)
     reach = 1.35 * radius * stretch
-    window = tuple(slice(max(0, int(c - reach)), min(size, int(c + reach) + 1)) for c in centre)
+    vertical, horizontal = (slice(max(0, int(c - reach)), min(size, int(c + reach) + 1)) for c in centre)
+    window = (vertical, horizontal)
     rows, columns = (np.float32(grid) for grid in np.mgrid[window])
     y, x = centre.tolist()
     down, right = rows - y + warp[0][window], columns - x + warp[1][window]
@@ -180,7 +181,7 @@ def _sketch(
     nucleus = (
         _relative_radius(rows - y, columns - x, nucleus_radius, stretch**0.6, tilt, _outline(rng, 0.07)) < 1
     )
-    in_window = (y - window[0].start, x - window[1].start)
+    in_window = (y - vertical.start, x - horizontal.start)
     return _Sketch(window, radius, in_window, nucleus_radius, axis, nucleus), relative
 
 

@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -12,20 +12,24 @@ import numpy as np
 import pandas as pd
 
 from puzzlecell.config.simulation import SimulationSettings
+from puzzlecell.data.raw_files import CHANNELS, channel_path
 from puzzlecell.data.rle import encode_mask
 from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.progress import Progress, no_progress
+from puzzlecell.runtime.threads import limited_threads, set_threads
 from puzzlecell.simulate.field import SimulatedField, simulate_field
-
-CHANNELS = ("red", "green", "blue", "yellow")
+from puzzlecell.simulate.patterns import PATTERNS
 
 
 def simulate_dataset(
     folder: str | os.PathLike,
     settings: SimulationSettings,
     seed: int,
+    *,
     labelled: bool,
-    progress: Callable[[int, int], None] | None = None,
+    classes: Sequence[str] | None = None,
     threads: int = 1,
+    progress: Progress = no_progress,
 ) -> None:
     """Write a simulated data set; its name is that of the folder.
 
@@ -35,19 +39,24 @@ def simulate_dataset(
     when more are asked for. The tables are written last.
 
     Args:
-        labelled: labels.csv has the columns `ID,Label` (classes joined by `|`), else `ID` alone (a test set).
+        labelled: labels.csv has the columns `ID,Label` (classes joined by `|`), else only `ID` (a test set).
+        classes: names of the classes, of which there must be one per pattern and Negative.
         progress: called with the fields done and the fields in all after each field.
         threads: processes to use, at least 1.
     """
     if threads < 1:
         raise ValueError(f"threads: found {threads}, expected at least 1")
+    if classes is not None and len(classes) != PATTERNS + 1:
+        raise ValueError(
+            f"simulated fields show the {PATTERNS} patterns of the Human Protein Atlas and Negative, but there are "
+            f"{len(classes)} classes; use data of your own with other classes"
+        )
     folder = Path(folder).resolve()
     labels, truth = [], []
     for done, (label, row) in enumerate(_fields(folder, settings, seed, threads), start=1):
         labels.append(label)
         truth.append(row)
-        if progress is not None:
-            progress(done, settings.fields)
+        progress(done, settings.fields)
     table = pd.DataFrame(labels, columns=["ID", "Label"])
     truth = pd.DataFrame(truth, columns=["ID", "ImageWidth", "ImageHeight", "PredictionString"])
     with written_whole(folder / "truth.csv") as path:
@@ -62,28 +71,20 @@ def _fields(
     """Rows of labels.csv and truth.csv, in order of the fields, as the fields are written."""
     make = partial(_make, folder, settings, seed)
     if threads == 1:
-        before = cv2.getNumThreads()
-        _use_one_thread()
-        try:
+        with limited_threads(1):
             yield from map(make, range(settings.fields))
-        finally:
-            cv2.setNumThreads(before)
         return
     # Forking a process that runs threads (PyTorch, OpenCV) can hang; a spawned one starts clean.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(threads, mp_context=context, initializer=_use_one_thread) as pool:
+    with ProcessPoolExecutor(threads, mp_context=context, initializer=set_threads, initargs=(1,)) as pool:
         yield from pool.map(make, range(settings.fields), chunksize=8)
-
-
-def _use_one_thread() -> None:
-    cv2.setNumThreads(1)
 
 
 def _make(folder: Path, settings: SimulationSettings, seed: int, index: int) -> tuple[tuple, tuple]:
     """Simulate and write one field; its rows of labels.csv and truth.csv."""
     field = simulate_field(folder.name, index, settings, seed)
     for channel, name in enumerate(CHANNELS):
-        _write_png(folder / "images" / f"{field.id}_{name}.png", field.image[..., channel])
+        _write_png(channel_path(folder / "images", field.id, name), field.image[..., channel])
     if settings.true_masks:
         _write_png(folder / "cells" / f"{field.id}_cells.png", field.cells)
         _write_png(folder / "cells" / f"{field.id}_nuclei.png", field.nuclei)

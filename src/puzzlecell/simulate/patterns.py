@@ -84,6 +84,13 @@ def spindle(cell: Cell, rng: np.random.Generator) -> np.ndarray:
     return (np.minimum(image, 1.1) + 0.12) * cell.body
 
 
+def _coordinates(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
+    """Row (h, 1) and column (1, w) of each pixel of the cell's window."""
+    height, width = cell.body.shape
+    rows, columns = np.indices((height, width), sparse=True)
+    return rows, columns
+
+
 def _nucleoplasm(stage: Stage, rng: np.random.Generator) -> np.ndarray:
     cell = stage.cell
     return cell.nucleus * (0.75 + 0.1 * stage.textures.lumps) * (1 - 0.75 * cell.nucleoli)
@@ -103,7 +110,7 @@ def _nucleoli(stage: Stage, rng: np.random.Generator) -> np.ndarray:
 def _fibrillar_center(stage: Stage, rng: np.random.Generator) -> np.ndarray:
     cell = stage.cell
     spots = [np.zeros((0, 2))]
-    rows, columns = np.indices(cell.body.shape, sparse=True)
+    rows, columns = _coordinates(cell)
     for y, x in cell.nucleolus_centres:
         own = (cell.nucleoli > 0.6) & (np.hypot(rows - y, columns - x) < 0.4 * cell.nucleus_radius)
         spots.append(points_in(rng, own, int(rng.integers(2, 5)), 3.5 * cell.unit))
@@ -137,7 +144,7 @@ def _reticulum(stage: Stage, rng: np.random.Generator) -> np.ndarray:
 def _golgi(stage: Stage, rng: np.random.Generator) -> np.ndarray:
     cell = stage.cell
     unit = cell.unit
-    rows, columns = np.indices(cell.body.shape, sparse=True)
+    rows, columns = _coordinates(cell)
     y, x = cell.centrosomes[0]
     near = np.hypot(rows - y, columns - x) < 0.42 * cell.radius
     place = near & cell.cytoplasm & (cell.nucleus_distance > unit) & (cell.nucleus_distance < 9 * unit)
@@ -257,4 +264,4 @@ _DRAWN: tuple[Callable[[Stage, np.random.Generator], np.ndarray], ...] = (
 
 def draw_pattern(pattern: int, stage: Stage, rng: np.random.Generator) -> np.ndarray:
     """Draw pattern 0 to 17 in a cell: (h, w) float32, 0 outside the cell, about 1 at its brightest."""
-    return np.float32(_DRAWN[pattern](stage, rng) * stage.cell.body)
+    return (_DRAWN[pattern](stage, rng) * stage.cell.body).astype(np.float32)

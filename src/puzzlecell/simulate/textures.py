@@ -11,7 +11,7 @@ def smooth_noise(rng: np.random.Generator, size: int, sigma: float) -> np.ndarra
     # Beyond a few pixels of blur the noise is drawn on a coarser grid: same look, a fraction of the time.
     step = max(1, int(sigma / 2.5))
     side = -(-size // step)
-    noise = rng.standard_normal((side, side), dtype=np.float32)
+    noise: np.ndarray = rng.standard_normal((side, side), dtype=np.float32)
     noise = cv2.GaussianBlur(noise, (0, 0), max(sigma / step, 0.3), borderType=cv2.BORDER_REFLECT)
     if step > 1:
         noise = cv2.resize(noise, (side * step, side * step), interpolation=cv2.INTER_LINEAR)

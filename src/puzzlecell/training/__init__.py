@@ -1,0 +1,1 @@
+"""Training of one stage of a model on all folds but one."""

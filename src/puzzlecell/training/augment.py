@@ -71,8 +71,10 @@ def one_of(p: float, weighted: list[tuple[float, A.BasicTransform]]) -> list[A.O
 
 def noise(settings: NoiseSettings) -> list[A.OneOf]:
     """Noise and dropped squares."""
-    grain = tuple(math.sqrt(variance) for variance in settings.gauss_variance)
-    shared = tuple(255 * share for share in settings.additive_std)
+    least, greatest = settings.gauss_variance
+    grain = (math.sqrt(least), math.sqrt(greatest))
+    least, greatest = settings.additive_std
+    shared = (255 * least, 255 * greatest)
     side = (settings.dropout_size, settings.dropout_size)
     holes = (settings.dropout_holes, settings.dropout_holes)
     return one_of(

@@ -1,16 +1,134 @@
-"""The saved state of a training: all that is needed to go on as if it had never stopped."""
+"""The saved state of a training, and its outputs at the end.
+
+A state is all that is needed to resume as if the training had never stopped: on a CPU the result is the same to the
+bit.
+"""
 
 import os
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from puzzlecell.network.cam_network import save_network
 from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.training.history import draw_curves, write_history, write_predictions
+from puzzlecell.training.run import TrainingError
+from puzzlecell.training.setup import Session
 
-VERSION = 1
+VERSION = 2
+
+
+def save(session: Session) -> None:
+    """Write the state, if every weight is finite, and delete weights that are no longer the best."""
+    fabric, states = session.fabric, session.run.states
+    state = session_state(session)
+    if not all(bool(torch.isfinite(weight).all()) for weight in session.network.parameters()):
+        raise TrainingError(
+            f"epoch {session.epoch + 1}, step {session.step}: weights are no longer finite; the last "
+            f"good state is kept in {states}. A lower optimiser.learning_rate or optimiser.clip_norm: 1 may "
+            f"help"
+        )
+    if fabric.is_global_zero:
+        save_state(states / "last.ckpt", session.run.fingerprint, state)
+        for old in states.glob("best-*.safetensors"):
+            if session.best is None or old.name != session.best["file"]:
+                old.unlink()
+    fabric.barrier()
+
+
+def resume(session: Session) -> str:
+    """Load the saved state if it belongs to this training; returns a sentence that says so or why not."""
+    state, explanation = load_state(session.run.states / "last.ckpt", session.run.fingerprint)
+    if state is not None:
+        restore(session, state)
+        explanation += f", epoch {session.epoch + 1}, step {session.step}"
+    return explanation
+
+
+def save_best(session: Session) -> None:
+    """Write the weights of the best epoch, which is the current one."""
+    if session.fabric.is_global_zero:
+        save_network(session.run.states / session.best["file"], session.evaluated, metadata(session))
+
+
+def finish(session: Session) -> None:
+    """Write the outputs and remove the saved state."""
+    run, best = session.run, session.best
+    if best is None:
+        raise TrainingError(
+            f"no epoch has a {run.settings.best_metric} that is a number; choose another best_metric"
+        )
+    output, held_out = Path(run.output), session.validation.dataset
+    write_history(output / "history.csv", session.history)
+    title = f"{run.settings.network.backbone}, fold {run.fold} held out"
+    draw_curves(output / "curves.png", session.history, best["epoch"], title)
+    write_predictions(output / "oof.csv", held_out.ids, held_out.labels, best["probabilities"].numpy())
+    with written_whole(output / "model.safetensors") as temporary:
+        shutil.copyfile(run.states / best["file"], temporary)
+    (run.states / "last.ckpt").unlink(missing_ok=True)
+    for old in run.states.glob("best-*.safetensors"):
+        old.unlink()
+
+
+def metadata(session: Session) -> dict[str, object]:
+    """What a model file says about its training."""
+    run, best = session.run, session.best
+    return {
+        "training": run.settings.model_dump(mode="json"),
+        "fold": run.fold,
+        "epoch": best["epoch"],
+        run.settings.best_metric: best["value"],
+        **run.metadata,
+    }
+
+
+def session_state(session: Session) -> dict[str, Any]:
+    """Everything needed to resume, with any number of processes; must be called in all of them."""
+    return {
+        "network": session.network.state_dict(),
+        "mean": None if session.mean is None else session.mean.state_dict(),
+        "optimiser": session.optimiser.state_dict(),
+        "rate": session.rate.state_dict(),
+        "precision": session.fabric.strategy.precision.state_dict(),
+        "random": random_states(session),
+        "epoch": session.epoch,
+        "step": session.step,
+        "updates": session.updates,
+        "sums": session.summed(),
+        "seconds": session.seconds,
+        "history": session.history,
+        "best": session.best,
+    }
+
+
+def restore(session: Session, state: dict[str, Any]) -> None:
+    """Resume from a state of `session_state`."""
+    session.network.load_state_dict(state["network"])
+    if session.mean is not None:
+        session.mean.load_state_dict(state["mean"])
+    session.optimiser.load_state_dict(state["optimiser"])
+    session.rate.load_state_dict(state["rate"])
+    session.fabric.strategy.precision.load_state_dict(state["precision"])
+    if len(state["random"]) == session.fabric.world_size:
+        set_random_state(state["random"][session.fabric.global_rank], session.fabric.device)
+    if session.fabric.is_global_zero:
+        session.sums = state["sums"].to(session.fabric.device)
+    for name in ("epoch", "step", "updates", "seconds", "history", "best"):
+        setattr(session, name, state[name])
+
+
+def random_states(session: Session) -> list[dict[str, Any]]:
+    """States of the random generators of every process, gathered in all of them."""
+    mine = random_state(session.fabric.device)
+    if session.fabric.world_size == 1:
+        return [mine]
+    gathered: list[Any] = [None] * session.fabric.world_size
+    torch.distributed.all_gather_object(gathered, mine)
+    return gathered
 
 
 def save_state(path: str | os.PathLike, fingerprint: str, state: dict[str, Any]) -> None:
@@ -26,9 +144,9 @@ def load_state(path: str | os.PathLike, fingerprint: str) -> tuple[dict[str, Any
         return None, "starting at the first epoch"
     saved = torch.load(path, map_location="cpu", weights_only=True)
     if saved["version"] != VERSION:
-        return None, f"starting afresh: {path} was saved in format {saved['version']}, this is {VERSION}"
+        return None, f"starting again: {path} was saved in format {saved['version']}, this is {VERSION}"
     if saved["fingerprint"] != fingerprint:
-        return None, f"starting afresh: configuration, inputs or code changed since {path} was saved"
+        return None, f"starting again: configuration, inputs or code changed since {path} was saved"
     return saved["state"], f"resuming from {path}"
 
 

@@ -1,20 +1,22 @@
-"""What reads and augments the fields of a training."""
+"""Data loaders: stored fields, augmented for training and whole for validation, in batches."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from threadpoolctl import threadpool_limits
-from torch.utils.data import DataLoader
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from puzzlecell.config.augmentation import augmentation_settings
 from puzzlecell.data.fields import sized_field
 from puzzlecell.data.store import ShardReader
 from puzzlecell.runtime.signals import ignore_signals
+from puzzlecell.runtime.threads import set_threads
 from puzzlecell.training.augment import Augmenter
-from puzzlecell.training.dataset import TrainingFields, WholeFields, collate
 from puzzlecell.training.run import TrainingError, TrainingRun
 from puzzlecell.training.sampler import EpochBatches, field_weights
 
@@ -44,9 +46,9 @@ def make_loaders(run: TrainingRun, fabric: Fabric) -> tuple[EpochBatches, DataLo
         settings.samples_per_epoch or len(training),
         settings.batch_size,
         settings.seed,
-        settings.optimiser.accumulate,
-        fabric.global_rank,
-        fabric.world_size,
+        parts=settings.optimiser.accumulate,
+        rank=fabric.global_rank,
+        world=fabric.world_size,
     )
     workers = settings.compute.workers
     if workers is None:
@@ -88,7 +90,66 @@ def close_workers(loader: DataLoader) -> None:
 
 def start_worker(number: int) -> None:
     """One thread for each worker process, and no reaction to signals that are meant for the training."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
+    set_threads(1)
     threadpool_limits(1)
     ignore_signals()
+
+
+@dataclass
+class Batch:
+    """Fields of one step: images (B, H, W, 4) uint8, labels (B, C) float32, rows (B,) int64 of the table."""
+
+    images: Tensor
+    labels: Tensor
+    rows: Tensor
+
+    def pin_memory(self) -> "Batch":
+        """The same batch in memory from which a GPU can copy while it computes."""
+        return Batch(self.images.pin_memory(), self.labels.pin_memory(), self.rows.pin_memory())
+
+
+class TrainingFields(Dataset):
+    """Augmented crops, by (epoch, position in the epoch, row)."""
+
+    def __init__(
+        self,
+        reader: ShardReader,
+        ids: Sequence[str],
+        labels: np.ndarray,
+        field_size: int,
+        augmenter: Augmenter,
+    ):
+        self.reader, self.ids, self.labels = reader, list(ids), labels.astype(np.float32)
+        self.field_size, self.augmenter = field_size, augmenter
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, place: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray, int]:
+        epoch, position, row = place
+        field = sized_field(self.reader.read(self.ids[row]), self.field_size)
+        return self.augmenter(field, epoch, position), self.labels[row], row
+
+
+class WholeFields(Dataset):
+    """Whole fields without augmentation, by row."""
+
+    def __init__(self, reader: ShardReader, ids: Sequence[str], labels: np.ndarray, field_size: int):
+        self.reader, self.ids, self.labels = reader, list(ids), labels.astype(np.float32)
+        self.field_size = field_size
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, row: int) -> tuple[np.ndarray, np.ndarray, int]:
+        return sized_field(self.reader.read(self.ids[row]), self.field_size), self.labels[row], row
+
+
+def collate(samples: Iterable[tuple[np.ndarray, np.ndarray, int]]) -> Batch:
+    """Samples as one batch; images stay uint8 and channels last, a quarter of what float32 would take."""
+    images, labels, rows = zip(*samples, strict=True)
+    return Batch(
+        torch.from_numpy(np.stack(images)),
+        torch.from_numpy(np.stack(labels)),
+        torch.tensor(rows, dtype=torch.int64),
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from puzzlecell.data.labels import probability_columns
+from puzzlecell.data.tables import probability_columns
 from puzzlecell.runtime.atomic import written_whole
 
 

@@ -42,7 +42,7 @@ class ComboLoss:
         full = self.classification(output.logits, labels)
         total = self.settings.alpha * full
         tiles = consistency = torch.zeros_like(full)
-        if output.tile_logits is not None:
+        if output.tile_logits is not None and output.tile_maps is not None:
             tiles = self.classification(output.tile_logits, labels)
             consistency = (output.maps - output.tile_maps).abs().mean((1, 2, 3))
             total = total + self.settings.beta * tiles + self.gamma(progress) * consistency

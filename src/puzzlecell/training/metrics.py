@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score
 THRESHOLD = 0.5
 
 
-def image_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+def validation_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     """`map`, `f1_samples`, `f1_macro` and `ap00`, `ap01`, ... of fields (N, C); soft labels count from 0.5.
 
     A class that no field has gets no average precision (NaN) and is left out of the means over classes. F1
@@ -16,7 +16,7 @@ def image_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, fl
     """
     truth = labels >= THRESHOLD
     found = probabilities >= THRESHOLD
-    present = truth.any(axis=0)
+    present = np.asarray(truth.any(axis=0))
     precision = [
         float(average_precision_score(truth[:, number], probabilities[:, number])) if there else math.nan
         for number, there in enumerate(present)

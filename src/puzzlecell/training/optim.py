@@ -1,16 +1,16 @@
 """Optimiser, learning rate and running mean of the weights."""
 
-import copy
 import math
+from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from puzzlecell.config.training import EmaSettings, OptimiserSettings, ScheduleSettings
-from puzzlecell.training.metrics import is_better
+from puzzlecell.network._timm import ModelEmaV3
 
-PLATEAU_THRESHOLD = 1e-4
 ONE_CYCLE_START = 25
 ONE_CYCLE_MOMENTUM = (0.85, 0.95)
 
@@ -33,19 +33,33 @@ def make_optimiser(network: nn.Module, settings: OptimiserSettings) -> Optimizer
 class LearningRate:
     """The learning rate of every step, and its reduction on a plateau.
 
-    The plateau follows torch's ReduceLROnPlateau (relative threshold 1e-4): after more than `patience` epochs
-    without a better metric the rate is multiplied by `factor`, down to `floor`.
+    The plateau is torch's ReduceLROnPlateau (relative threshold 1e-4): after more than `patience` epochs without a
+    better metric the rate is multiplied by `factor`, down to `floor`. Warm-up, cosine and one-cycle are functions of
+    the step alone, so that a resumed training needs no state for them. torch's CosineAnnealingLR is recursive, and its
+    OneCycleLR begins at the lowest rate itself and ends its warm-up a step earlier.
     """
 
     def __init__(
         self, settings: ScheduleSettings, highest: float, steps_per_epoch: int, epochs: int, metric: str
     ):
-        self.settings, self.highest, self.metric = settings, highest, metric
+        self.settings, self.highest = settings, highest
         self.steps = steps_per_epoch * epochs
         self.warmup = settings.warmup_epochs * steps_per_epoch
-        self.reduced = highest
-        self.best: float | None = None
-        self.waited = 0
+        # ReduceLROnPlateau changes the rate of an optimiser; this one does nothing but hold it.
+        self.holder = torch.optim.SGD([nn.Parameter(torch.zeros(()))], lr=highest)
+        self.plateau = ReduceLROnPlateau(
+            self.holder,
+            mode="min" if metric == "loss" else "max",
+            factor=settings.factor,
+            patience=settings.patience,
+            min_lr=settings.floor,
+            eps=0,
+        )
+
+    @property
+    def reduced(self) -> float:
+        """The highest rate, reduced at every plateau so far."""
+        return self.holder.param_groups[0]["lr"]
 
     def at(self, step: int) -> float:
         """Learning rate of step 0, 1, ..."""
@@ -80,24 +94,17 @@ class LearningRate:
 
     def epoch_ended(self, value: float) -> None:
         """Take note of an epoch's metric."""
-        if self.settings.kind != "plateau":
-            return
-        margin = 0.0 if self.best is None else PLATEAU_THRESHOLD * self.best
-        wanted = None if self.best is None else self.best + (-margin if self.metric == "loss" else margin)
-        if is_better(self.metric, value, wanted):
-            self.best, self.waited = value, 0
-            return
-        self.waited += 1
-        if self.waited > self.settings.patience:
-            self.reduced, self.waited = max(self.reduced * self.settings.factor, self.settings.floor), 0
+        if self.settings.kind == "plateau":
+            self.plateau.step(value)
 
-    def state_dict(self) -> dict[str, float | int | None]:
+    def state_dict(self) -> dict[str, Any]:
         """What changes during training."""
-        return {"reduced": self.reduced, "best": self.best, "waited": self.waited}
+        return {"reduced": self.reduced, "plateau": self.plateau.state_dict()}
 
-    def load_state_dict(self, state: dict[str, float | int | None]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state_dict()`."""
-        self.reduced, self.best, self.waited = state["reduced"], state["best"], state["waited"]
+        self.holder.param_groups[0]["lr"] = state["reduced"]
+        self.plateau.load_state_dict(state["plateau"])
 
 
 def _between(first: float, last: float, share: float) -> float:
@@ -105,30 +112,17 @@ def _between(first: float, last: float, share: float) -> float:
     return last + (first - last) * (1 + math.cos(math.pi * min(1.0, share))) / 2
 
 
-class RunningMean:
-    """Exponential mean of a network's weights; batch statistics are taken over as they are."""
+def make_running_mean(network: nn.Module, settings: EmaSettings) -> ModelEmaV3:
+    """Exponential moving average of a network's weights; batch statistics are copied as they are.
 
-    def __init__(self, network: nn.Module, settings: EmaSettings):
-        self.settings = settings
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
-        self.steps = 0
-
-    @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """Take in the weights after an optimiser step."""
-        decay = self.settings.decay
-        if self.settings.warmup:
-            decay = min(decay, (1 + self.steps) / (10 + self.steps))
-        self.steps += 1
-        torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), 1 - decay)
-        for mine, current in zip(self.network.buffers(), network.buffers(), strict=True):
-            mine.copy_(current)
-
-    def state_dict(self) -> dict:
-        """Weights and number of updates."""
-        return {"network": self.network.state_dict(), "steps": self.steps}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Continue from `state_dict()`."""
-        self.network.load_state_dict(state["network"])
-        self.steps = state["steps"]
+    With `warmup` the decay at update 1, 2, ... is min(decay, u / (u + 9)).
+    """
+    mean = ModelEmaV3(
+        network,
+        decay=settings.decay,
+        use_warmup=settings.warmup,
+        warmup_gamma=9,
+        warmup_power=1,
+        exclude_buffers=True,
+    )
+    return mean.requires_grad_(False)

@@ -1,5 +1,6 @@
 """What one training is given: fields, settings, a fold to hold out, a folder for its outputs."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ import pandas as pd
 import torch
 
 from puzzlecell.config.training import TrainingSettings
+from puzzlecell.data.labels import read_labels
+from puzzlecell.data.store import ShardReader
 
 
 class TrainingError(ValueError):
@@ -60,12 +63,24 @@ class TrainingRun:
         return Path(self.output if self.state_folder is None else self.state_folder)
 
 
-def check_run(run: TrainingRun) -> None:
+def training_table(
+    labels: Sequence[str | os.PathLike],
+    folds: str | os.PathLike,
+    stores: Sequence[str | os.PathLike],
+    classes: Sequence[str],
+) -> pd.DataFrame:
+    """The table of a TrainingRun: all stored fields of these label tables that are in a fold."""
+    labelled = pd.concat([read_labels(path, classes) for path in labels])
+    table = pd.read_csv(folds, dtype={"ID": str}).merge(labelled, left_on="ID", right_index=True)
+    return table[table["ID"].isin(ShardReader(stores).ids)]
+
+
+def check_table(run: TrainingRun) -> None:
     """Raise TrainingError naming every fault of the table that would stop the training later."""
-    problems = []
     missing = [name for name in ("ID", "fold", *run.classes) if name not in run.table]
     if missing:
         raise TrainingError(f"the table of fields lacks the columns {', '.join(missing)}")
+    problems = []
     twice = run.table.loc[run.table["ID"].duplicated(), "ID"]
     if len(twice):
         problems.append(f"fields given twice: {', '.join(map(str, twice[:5]))}")

@@ -72,6 +72,7 @@ class EpochBatches(Sampler[list[tuple[int, int, int]]]):
         samples: int,
         batch_size: int,
         seed: int,
+        *,
         parts: int = 1,
         rank: int = 0,
         world: int = 1,

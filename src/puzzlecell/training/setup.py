@@ -1,10 +1,9 @@
-"""A training in progress: everything that is set up once and changes step by step."""
+"""A training in progress: everything that is set up once, before its first step."""
 
 import logging
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
@@ -13,13 +12,14 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from puzzlecell.config.training import ComputeSettings
-from puzzlecell.network.cam_network import CamNetwork, NetworkError, build_network, load_network
+from puzzlecell.network._timm import ModelEmaV3
+from puzzlecell.network.backbone import NetworkError
+from puzzlecell.network.cam_network import CamNetwork, build_network, load_network
 from puzzlecell.network.puzzle import PuzzleNetwork
 from puzzlecell.runtime.malloc import keep_freed_memory
-from puzzlecell.training.checkpoint import random_state, set_random_state
 from puzzlecell.training.dataloaders import make_loaders
 from puzzlecell.training.losses import ComboLoss
-from puzzlecell.training.optim import LearningRate, RunningMean, make_optimiser
+from puzzlecell.training.optim import LearningRate, make_optimiser, make_running_mean
 from puzzlecell.training.run import TrainingError, TrainingRun
 from puzzlecell.training.sampler import EpochBatches
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Session:
-    """The parts of a training; `state_dict` holds all that changes."""
+    """The parts of a training; `checkpoint.session_state` saves all that changes."""
 
     run: TrainingRun
     fabric: Fabric
@@ -37,13 +37,15 @@ class Session:
     optimiser: Optimizer
     rate: LearningRate
     loss: ComboLoss
-    mean: RunningMean | None
+    mean: ModelEmaV3 | None
     batches: EpochBatches
     training: DataLoader
     validation: DataLoader
     epoch: int = 0
     step: int = 0
     """Steps made of the current epoch."""
+    updates: int = 0
+    """Updates of the running mean so far."""
     sums: Tensor = field(init=False)
     """(4,) sums over the current epoch's fields, those that this process saw, of the loss and its three parts."""
     seconds: float = 0.0
@@ -63,39 +65,7 @@ class Session:
     @property
     def evaluated(self) -> CamNetwork:
         """The network that is validated and saved: the running mean where there is one."""
-        return self.network if self.mean is None else self.mean.network
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on, by any number of processes; to be called in all of them."""
-        return {
-            "network": self.network.state_dict(),
-            "mean": None if self.mean is None else self.mean.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "rate": self.rate.state_dict(),
-            "precision": self.fabric.strategy.precision.state_dict(),
-            "random": self.random_states(),
-            "epoch": self.epoch,
-            "step": self.step,
-            "sums": self.summed(),
-            "seconds": self.seconds,
-            "history": self.history,
-            "best": self.best,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state of `state_dict`."""
-        self.network.load_state_dict(state["network"])
-        if self.mean is not None:
-            self.mean.load_state_dict(state["mean"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.rate.load_state_dict(state["rate"])
-        self.fabric.strategy.precision.load_state_dict(state["precision"])
-        if len(state["random"]) == self.fabric.world_size:
-            set_random_state(state["random"][self.fabric.global_rank], self.fabric.device)
-        if self.fabric.is_global_zero:
-            self.sums = state["sums"].to(self.fabric.device)
-        for name in ("epoch", "step", "seconds", "history", "best"):
-            setattr(self, name, state[name])
+        return self.network if self.mean is None else self.mean.module
 
     def summed(self) -> Tensor:
         """`sums` over all processes."""
@@ -103,15 +73,6 @@ class Session:
         if self.fabric.world_size > 1:
             torch.distributed.all_reduce(sums)
         return sums
-
-    def random_states(self) -> list[dict[str, Any]]:
-        """State of the random generators of every process, gathered in all of them."""
-        mine = random_state(self.fabric.device)
-        if self.fabric.world_size == 1:
-            return [mine]
-        gathered: list[Any] = [None] * self.fabric.world_size
-        torch.distributed.all_gather_object(gathered, mine)
-        return gathered
 
 
 def make_fabric(run: TrainingRun) -> Fabric:
@@ -144,14 +105,13 @@ def make_session(run: TrainingRun, fabric: Fabric) -> Session:
     """Build network, optimiser, data and all else, on the device, ready for the first step."""
     settings, device = run.settings, fabric.device
     torch.manual_seed(settings.seed)
-    cv2.setNumThreads(0)
     if device.type == "cpu" and settings.compute.keep_memory:
         keep_freed_memory()
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = True
     network = laid_out(starting_network(run), settings.compute, fabric.world_size).to(device)
-    mean = None if settings.ema is None else RunningMean(network, settings.ema)
+    mean = None if settings.ema is None else make_running_mean(network, settings.ema)
     module: nn.Module = PuzzleNetwork(network, settings.puzzle.side)
     if settings.compute.compile:
         module = torch.compile(module)

@@ -12,8 +12,8 @@ from torch import Tensor
 from puzzlecell.network.puzzle import PuzzleNetwork
 from puzzlecell.runtime.progress import Progress
 from puzzlecell.runtime.signals import StopRequest
-from puzzlecell.training.dataset import Batch
-from puzzlecell.training.keeping import save
+from puzzlecell.training.checkpoint import save
+from puzzlecell.training.dataloaders import Batch
 from puzzlecell.training.run import TrainingError
 from puzzlecell.training.setup import Session
 
@@ -39,18 +39,18 @@ def train_epoch(session: Session, stop: StopRequest, progress: Progress) -> None
         session.step += 1
         session.seconds = before + time.monotonic() - started
         # A loss is looked at one step late, so that a GPU never waits for it.
-        check_finite(session, unchecked)
+        check_finite_losses(session, unchecked)
         unchecked = losses
         progress(made + 1, total)
         action = SAVE if due(settings.save_minutes, saved) else GO_ON
         action = agreed(session, STOP if stop.signal_number is not None else action)
         if action != GO_ON:
-            check_finite(session, unchecked)
+            check_finite_losses(session, unchecked)
             save(session)
             saved = time.monotonic()
         if action == STOP:
             raise stop.exit()
-    check_finite(session, unchecked)
+    check_finite_losses(session, unchecked)
 
 
 class Losses(NamedTuple):
@@ -81,7 +81,9 @@ def train_step(session: Session, batches: Iterator[Batch], share: float) -> Loss
     session.optimiser.step()
     session.optimiser.zero_grad()
     if session.mean is not None:
-        session.mean.update(session.network)
+        session.updates += 1
+        # timm counts from 0, and takes no average at its step 0.
+        session.mean.update(session.network, step=session.updates + 1)
     return Losses(torch.cat(parts, dim=1), torch.cat(rows), session.step + 1)
 
 
@@ -99,7 +101,7 @@ def due(minutes: float | None, saved: float) -> bool:
 
 
 def agreed(session: Session, action: int) -> int:
-    """The most urgent action that any process wants; asked every few steps, since it makes them wait."""
+    """Highest-priority action requested by any process; checked rarely, because it synchronises."""
     fabric = session.fabric
     if fabric.world_size == 1:
         return action
@@ -110,7 +112,7 @@ def agreed(session: Session, action: int) -> int:
     return int(wanted)
 
 
-def check_finite(session: Session, losses: Losses | None, training: bool = True) -> None:
+def check_finite_losses(session: Session, losses: Losses | None, training: bool = True) -> None:
     """Raise TrainingError naming the fields of a batch whose loss is not a finite number."""
     if losses is None or bool(torch.isfinite(losses.parts[0]).all()):
         return
@@ -138,7 +140,7 @@ def validate(session: Session, stop: StopRequest) -> tuple[np.ndarray, np.ndarra
         with fabric.autocast():
             output = network(images, tiles=settings.puzzle.validate_tiles)
         parts = torch.stack(session.loss(output, truth, min(1.0, done)))
-        check_finite(session, Losses(parts, batch.rows, session.step), training=False)
+        check_finite_losses(session, Losses(parts, batch.rows, session.step), training=False)
         rows.append(batch.rows.numpy())
         labels.append(batch.labels.numpy())
         probabilities.append(output.logits.sigmoid().float().cpu().numpy())

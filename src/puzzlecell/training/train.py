@@ -4,26 +4,25 @@ Read from `train` downwards.
 """
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
-from threadpoolctl import threadpool_limits
 
-from puzzlecell.runtime.progress import Progress, default_progress
+from puzzlecell.runtime.progress import Progress, default_progress, no_progress
 from puzzlecell.runtime.signals import StopRequest
-from puzzlecell.training.checkpoint import load_state
+from puzzlecell.runtime.threads import limited_threads, set_threads
+from puzzlecell.training.checkpoint import finish, resume, save, save_best
 from puzzlecell.training.dataloaders import close_workers
 from puzzlecell.training.history import Events, write_history
-from puzzlecell.training.keeping import end_epoch, finish, save, summary
-from puzzlecell.training.run import TrainingError, TrainingRun, check_run
+from puzzlecell.training.metrics import is_better, validation_metrics
+from puzzlecell.training.run import TrainingRun, check_table
 from puzzlecell.training.setup import Session, make_fabric, make_session
 from puzzlecell.training.steps import GO_ON, STOP, agreed, train_epoch, validate
 
-__all__ = ["TrainingError", "TrainingRun", "train"]
+PARTS = ("loss", "full", "tiles", "consistency")
 
 log = logging.getLogger(__name__)
 
@@ -37,23 +36,12 @@ def train(run: TrainingRun, progress: Progress | None = None) -> None:
     TrainingError for a table, device or loss (not finite) that training cannot go on with, NetworkError for
     the network or its weights.
     """
-    check_run(run)
-    with threads_of_torch(run.threads), threadpool_limits(run.threads, user_api="blas"):
+    check_table(run)
+    with limited_threads(run.threads, opencv=1):
         if run.world == 1:
             fit(make_fabric(run), run, progress or default_progress(f"fold {run.fold}"))
         else:
             launch(run)
-
-
-@contextmanager
-def threads_of_torch(count: int) -> Iterator[None]:
-    """PyTorch works with `count` threads inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def launch(run: TrainingRun) -> None:
@@ -71,22 +59,14 @@ def launch(run: TrainingRun) -> None:
 def fit_process(fabric: Fabric, run: TrainingRun) -> None:
     """The work of one of several processes."""
     logging.basicConfig(level=logging.INFO if fabric.is_global_zero else logging.WARNING)
-    torch.set_num_threads(max(1, run.threads // fabric.world_size))
+    set_threads(max(1, run.threads // fabric.world_size), opencv=1)
     fit(fabric, run, default_progress(f"fold {run.fold}") if fabric.is_global_zero else no_progress)
-
-
-def no_progress(done: int, total: int, text: str = "") -> None:
-    """Say nothing: another process reports."""
 
 
 def fit(fabric: Fabric, run: TrainingRun, progress: Progress) -> None:
     """Epochs of steps and a validation each, from the saved state to the end."""
     session = make_session(run, fabric)
-    state, explanation = load_state(run.states / "last.ckpt", run.fingerprint)
-    if state is not None:
-        session.load_state_dict(state)
-        explanation += f", epoch {session.epoch + 1}, step {session.step}"
-    log.info("%s", explanation)
+    log.info("%s", resume(session))
     events_folder = run.states / "events" if run.settings.tensorboard and fabric.is_global_zero else None
     events = Events(events_folder, session.epoch + 1)
     try:
@@ -114,6 +94,46 @@ def make_epoch(session: Session, stop: StopRequest, progress: Progress, events: 
     save(session)
     if agreed(session, STOP if stop.signal_number is not None else GO_ON) == STOP:
         raise stop.exit()
+
+
+def end_epoch(session: Session, labels: np.ndarray, probabilities: np.ndarray, losses: np.ndarray) -> None:
+    """Add the epoch to the history, keep its weights where they are the best, and go to the next."""
+    settings = session.run.settings
+    sums = session.summed()
+    shown = session.steps * settings.batch_size
+    last = (session.epoch + 1) * session.steps - 1
+    session.epoch += 1
+    row: dict[str, float] = {"epoch": session.epoch}
+    row |= {f"train_{part}": float(value) / shown for part, value in zip(PARTS, sums, strict=True)}
+    row |= {part: float(value) for part, value in zip(PARTS, losses.astype(np.float64).mean(0), strict=True)}
+    row |= validation_metrics(labels, probabilities)
+    row["learning_rate"] = session.rate.at(last)
+    row["gamma"] = session.loss.gamma(last / max(1, settings.epochs * session.steps - 1))
+    row["seconds"] = session.seconds
+    row["fields_per_s"] = shown / session.seconds if session.seconds > 0 else 0.0
+    session.history.append(row)
+    value = row[settings.best_metric]
+    session.rate.epoch_ended(value)
+    if is_better(settings.best_metric, value, None if session.best is None else session.best["value"]):
+        session.best = {
+            "epoch": session.epoch,
+            "value": value,
+            "file": f"best-{session.epoch}.safetensors",
+            "probabilities": torch.from_numpy(probabilities),
+        }
+        save_best(session)
+    session.step, session.seconds = 0, 0.0
+    session.sums.zero_()
+
+
+def summary(session: Session) -> str:
+    """An epoch in one line."""
+    row = session.history[-1]
+    best = "" if session.best is None or session.best["epoch"] != session.epoch else ", best so far"
+    return (
+        f"epoch {session.epoch}: training loss {row['train_loss']:.4f}, held-out loss {row['loss']:.4f}, "
+        f"mean AP {row['map']:.3f}, F1 {row['f1_samples']:.3f}, {row['fields_per_s']:.1f} fields/s{best}"
+    )
 
 
 def stale(session: Session) -> bool:

@@ -22,8 +22,8 @@ class QuarterTurn(A.RandomRotate90):
 
     def apply(self, img: np.ndarray, factor: int, **_: Any) -> np.ndarray:
         """Turn an image (H, W, channels) `factor` times by 90 degrees, against the clock."""
-        codes = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
-        return img if codes[factor] is None else cv2.rotate(img, codes[factor])
+        code = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)[factor]
+        return img if code is None else cv2.rotate(img, code)
 
 
 class SmoothElastic(A.ElasticTransform):
@@ -49,7 +49,7 @@ def normal_noise(shape: tuple[int, int], std: float, seed: int) -> np.ndarray:
     """Normal numbers (H, W) float32 by OpenCV's generator, several times as fast as numpy's."""
     noise = np.empty(shape, np.float32)
     cv2.setRNGSeed(seed)
-    return cv2.randn(noise, 0, std)
+    return cv2.randn(noise, 0, std)  # type: ignore[call-overload]  # the stub leaves out plain numbers
 
 
 def smoothed(noise: np.ndarray, sigma: float) -> np.ndarray:

@@ -5,8 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from puzzlecell.config.datasets import IngestSettings
+from puzzlecell.data.checks import RawDataset, dataset_problems
 from puzzlecell.data.fields import read_field, resize_field
-from puzzlecell.data.ingest import DataError, RawDataset, check_datasets, ingest_shard
+from puzzlecell.data.ingest import DataError, ingest_shard
 from puzzlecell.data.raw_files import CHANNELS, channel_path, shard_digest, shard_ids, shard_of
 from puzzlecell.data.store import ShardReader
 
@@ -35,13 +37,8 @@ def damage(raw, field_id):
     channel_path(raw.images, field_id, "blue").unlink()
 
 
-def test_every_field_is_listed(raw):
-    table = check_datasets({"train": raw}, CLASSES, 0.0)
-    assert table["ID"].tolist() == [f"f{n}" for n in range(6)]
-    assert table["height"].tolist() == [40, 48, 40] * 2
-    assert table["width"].tolist() == [40, 48, 60] * 2
-    assert table["bit_depth"].tolist() == [8, 16] * 3
-    assert (table["reason"] == "").all()
+def test_good_data_sets_have_no_problems(raw):
+    assert dataset_problems({"train": raw}, CLASSES, 0.0) == []
 
 
 def test_all_problems_of_all_data_sets_come_at_once(raw, tmp_path):
@@ -50,40 +47,39 @@ def test_all_problems_of_all_data_sets_come_at_once(raw, tmp_path):
     raw.labels.write_text("ID,Label\nf0,0\nf1,9\nf2,1\nf2,1\n")
     twin = tmp_path / "twin.csv"
     twin.write_text("ID,Label\nf2,0\n")
-    with pytest.raises(DataError) as caught:
-        check_datasets(
-            {"train": raw, "twin": RawDataset(raw.images, twin, True), "test": other}, CLASSES, 0.0
-        )
-    text = str(caught.value)
+    given = {"train": raw, "twin": RawDataset(raw.images, twin, True), "test": other}
+    text = "\n".join(dataset_problems(given, CLASSES, 0.0))
     assert "ID more than once: f2" in text
     assert "f2_blue.png: file is missing" in text
     assert "none.csv: there is no such table" in text
 
 
 def test_an_id_in_two_data_sets_is_an_error(raw, tmp_path):
-    with pytest.raises(DataError, match="ID f0 is in data set train as well"):
-        check_datasets({"train": raw, "test": raw}, CLASSES, 0.0)
+    problems = dataset_problems({"train": raw, "test": raw}, CLASSES, 0.0)
+    assert f"{raw.labels}: ID f0 is also in data set train" in problems
 
 
 def test_an_empty_test_set_is_an_error(raw, tmp_path):
     empty = tmp_path / "empty.csv"
     empty.write_text("ID\n")
-    with pytest.raises(DataError, match=r"empty.csv: the table has no rows"):
-        check_datasets({"train": raw, "test": RawDataset(raw.images, empty, False)}, CLASSES, 0.0)
+    given = {"train": raw, "test": RawDataset(raw.images, empty, False)}
+    assert dataset_problems(given, CLASSES, 0.0) == [f"{empty}: the table has no rows"]
 
 
-def test_damaged_fields_are_listed_up_to_the_allowed_fraction(raw):
+def test_damaged_fields_are_a_problem_above_the_allowed_fraction(raw):
     damage(raw, "f2")
-    table = check_datasets({"train": raw}, CLASSES, 0.2)
-    assert table.loc[table["reason"] != "", "ID"].tolist() == ["f2"]
-    with pytest.raises(DataError, match="1 of 6 fields are damaged"):
-        check_datasets({"train": raw}, CLASSES, 0.1)
+    assert dataset_problems({"train": raw}, CLASSES, 0.2) == []
+    field, count = dataset_problems({"train": raw}, CLASSES, 0.1)
+    assert "f2_blue.png: file is missing" in field
+    assert "1 of 6 fields are damaged" in count
 
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_shard_holds_the_resized_fields(raw, tmp_path, threads):
     ids = [f"f{n}" for n in range(6)]
-    ingest_shard(tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ids, 32, 0.0, threads)
+    ingest_shard(
+        tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ids, IngestSettings(size=32), threads=threads
+    )
     reader = ShardReader([tmp_path / "000.h5"])
     assert reader.ids == ids
     for field_id in ids:
@@ -99,9 +95,11 @@ def test_rejected_fields_are_listed_with_their_reason(raw, tmp_path):
     damage(raw, "f1")
     ids = ["f0", "f1", "f2"]
     with pytest.raises(DataError, match=r"f1_blue.png: file is missing"):
-        ingest_shard(tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ids, 32, 0.0)
+        ingest_shard(tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ids, IngestSettings(size=32))
     assert not (tmp_path / "000.h5").exists()
-    ingest_shard(tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ids, 32, 0.4)
+    ingest_shard(
+        tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ids, IngestSettings(size=32, max_rejected=0.4)
+    )
     rejected = pd.read_csv(tmp_path / "r.csv")
     assert rejected["ID"].tolist() == ["f1"]
     assert "f1_blue.png: file is missing" in rejected["reason"][0]
@@ -132,8 +130,8 @@ def test_an_added_field_changes_the_digest_of_its_shard_only(raw):
 
 
 def test_files_made_by_the_workflow_count_only_when_touched(raw, tmp_path):
-    missing = shard_digest(tmp_path / "none.csv", raw.images, 0, 1, made_here=True)
+    missing = shard_digest(tmp_path / "none.csv", raw.images, 0, 1, simulated=True)
     written = raw.labels.stat().st_mtime_ns
-    assert shard_digest(raw.labels, raw.images, 0, 1, made_here=True) == missing
+    assert shard_digest(raw.labels, raw.images, 0, 1, simulated=True) == missing
     os.utime(channel_path(raw.images, "f3", "green"), ns=(written + 1, written + 1))
-    assert shard_digest(raw.labels, raw.images, 0, 1, made_here=True) != missing
+    assert shard_digest(raw.labels, raw.images, 0, 1, simulated=True) != missing

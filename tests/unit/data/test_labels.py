@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from puzzlecell.data.labels import LabelError, probability_columns, read_classes, read_ids, read_labels
+from puzzlecell.data.labels import LabelError, read_classes, read_ids, read_labels
+from puzzlecell.data.tables import probability_columns
 
 NAMES = ["a", "b", "c"]
 

@@ -4,11 +4,11 @@ import pytest
 from pydantic import ValidationError
 
 from puzzlecell.config.ensemble import PRESETS, EnsembleSettings, ImageFusion
-from puzzlecell.data.labels import probability_columns
+from puzzlecell.data.tables import probability_columns
 from puzzlecell.ensemble.combine import ensemble_cells, mean_table
 
 MEMBER = {"model": "m", "stage": "s", "step": 1}
-PLAIN = {"max_classes": None}
+PLAIN = {"max_classes": "all"}
 
 
 def settings(**values):
@@ -203,7 +203,7 @@ def test_mean_of_image_tables():
 
 def test_presets_fill_what_is_not_given():
     crodoc = EnsembleSettings(preset="crodoc", members=[MEMBER])
-    assert crodoc.image_fusion == ImageFusion(weight=0.7, except_classes=(11, 18))
+    assert crodoc.image_fusion == ImageFusion(weight=0.7, except_classes=("Mitotic spindle", "Negative"))
     assert (crodoc.negative, crodoc.border_quality, crodoc.outlier_quality) == ("one_minus_max", True, True)
     changed = EnsembleSettings(preset="crodoc", members=[MEMBER], border_quality=False, image_fusion=None)
     assert (changed.border_quality, changed.image_fusion, changed.outlier_quality) == (False, None, True)
@@ -226,3 +226,26 @@ def test_wrong_settings_are_refused():
     ):
         with pytest.raises(ValidationError):
             EnsembleSettings(**{"members": [MEMBER], **wrong})
+
+
+def test_classes_may_be_given_by_name():
+    names = ["a", "b", "Negative"]
+    given = EnsembleSettings(
+        members=[MEMBER], image_fusion={"except_classes": ["b", 0]}, class_thresholds={"a": 0.2, 1: 0.3}
+    ).with_indices(names)
+    assert given.image_fusion.except_classes == (1, 0)
+    assert given.class_thresholds == {0: 0.2, 1: 0.3}
+    crodoc = EnsembleSettings(preset="crodoc", members=[MEMBER]).with_indices(names)
+    assert crodoc.image_fusion.except_classes == (2,)
+    wrong = EnsembleSettings(members=[MEMBER], image_fusion={"except_classes": ["Negativ", 3]})
+    with pytest.raises(
+        ValueError, match="no class 'Negativ'; did you mean Negative.*no class 3; indices are 0 to 2"
+    ):
+        wrong.with_indices(names)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [("all", 3), ("all_but_one", 2), (1, 1)])
+def test_a_limit_of_classes_follows_their_number(limit, expected):
+    values = ensemble_cells(cell_table(), [(table(FIRST), 1)], None, settings(max_classes=limit), negative=2)
+    field = values[values["ID"] == values["ID"].iloc[0]]
+    assert np.count_nonzero(field[["p00", "p01", "p02"]].to_numpy().any(axis=0)) == expected

@@ -4,8 +4,8 @@ import pytest
 
 from puzzlecell.config.submission import MergeSettings
 from puzzlecell.data.rle import decode_mask, encode_mask
+from puzzlecell.data.submission_file import read_submission, triplets
 from puzzlecell.ensemble.merge import merge_submissions
-from puzzlecell.ensemble.submission import read_submission, triplets
 
 SIDE = 40
 

@@ -8,16 +8,11 @@ from helpers.paths import SHARED
 from pycocotools import mask as coco
 
 from puzzlecell.config.submission import SubmissionSettings
-from puzzlecell.data.labels import probability_columns
-from puzzlecell.data.rle import (
-    cell_runs,
-    decode_mask,
-    encode_cells,
-    encode_mask,
-    nearest_index,
-    resize_labels,
-)
-from puzzlecell.ensemble.submission import read_submission, triplets, write_submission
+from puzzlecell.data.label_images import nearest_index, resize_labels
+from puzzlecell.data.rle import cell_runs, decode_mask, encode_cells, encode_mask
+from puzzlecell.data.submission_file import read_submission, triplets
+from puzzlecell.data.tables import probability_columns
+from puzzlecell.ensemble.submission import write_submission
 
 SAMPLE = SHARED / "labels/sample_submission.csv"
 # pycocotools returns arrays from a class whose __array__ lacks a keyword of numpy 2.

@@ -1,14 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.inference_data import CLASSES, write_data, write_network
-from sklearn.metrics import f1_score
+from helpers.inference_data import write_data, write_network
 
 from puzzlecell.config.steps import Step1Settings
-from puzzlecell.data.labels import probability_columns
-from puzzlecell.inference.out_of_fold import fields_of_cells, image_metrics, write_oof
-from puzzlecell.inference.step1 import step1_shard
-from puzzlecell.scoring.thresholds import search_thresholds
+from puzzlecell.data.tables import probability_columns
+from puzzlecell.inference.out_of_fold import held_out_fields, write_oof
+from puzzlecell.inference.step1 import step1_tables
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +17,8 @@ def data(tmp_path_factory):
     model = write_network(folder / "model.safetensors")
     tables = []
     for number, (store, masks) in enumerate(shards):
-        step1_shard(store, masks, [model], folder / f"{number}.parquet", Step1Settings(), negative=3)
-        cells = pd.read_parquet(folder / f"{number}.parquet")
+        cells, _ = step1_tables(store, masks, [model], settings=Step1Settings(), negative=3)
+        cells.to_parquet(folder / f"{number}.parquet")
         cells[["ID", "cell"]].assign(
             centroid_x=np.arange(len(cells)) + 0.5, centroid_y=100.0 * number, area_px=1
         ).to_parquet(folder / f"{number}.cells.parquet")
@@ -38,7 +36,7 @@ def test_columns_rows_and_values(data, tmp_path):
         masks,
         cells,
         [model],
-        Step1Settings(),
+        settings=Step1Settings(),
         negative=3,
         field_ids=chosen,
         images_csv=tmp_path / "images.csv",
@@ -60,52 +58,11 @@ def test_columns_rows_and_values(data, tmp_path):
 def test_a_cell_that_is_not_in_the_cell_table(data, tmp_path):
     _, stores, masks, cells, model = data
     with pytest.raises(ValueError, match="not in the cell table, such as field10 cell"):
-        write_oof(tmp_path / "o.csv", stores, masks, cells[:1], [model], Step1Settings(), negative=3)
+        write_oof(tmp_path / "o.csv", stores, masks, cells[:1], [model], settings=Step1Settings(), negative=3)
 
 
-def test_fields_of_cells_takes_the_largest():
-    cells = pd.DataFrame(
-        {"ID": ["b", "a", "b"], "cell": [1, 1, 2], "p00": [0.1, 0.5, 0.3], "p01": [0.9, 0, 0.2]}
-    )
-    assert fields_of_cells(cells).to_numpy().tolist() == [["b", 0.3, 0.9], ["a", 0.5, 0]]
-
-
-def test_image_metrics_by_hand():
-    labels = pd.DataFrame({"a": [1, 0, 1, 0], "b": [0, 0, 0, 0]}, index=list("wxyz"))
-    images = pd.DataFrame({"ID": list("zyxw"), "p00": [0.1, 0.2, 0.3, 0.9], "p01": 0.5})
-    table = image_metrics(images, labels).set_index("class")
-    assert table.loc["a", "ap"] == pytest.approx((1 + 2 / 3) / 2)
-    assert table.loc["a", "auc"] == pytest.approx(3 / 4)
-    assert table.loc["b", ["ap", "auc"]].isna().all()
-    assert table.loc["mean", "ap"] == table.loc["a", "ap"]
-    assert table["positives"].tolist() == [2, 0, 2]
-    with pytest.raises(ValueError, match="no labels of 1 fields, such as w"):
-        image_metrics(images, labels.iloc[1:])
-    with pytest.raises(ValueError, match="2 classes are predicted, 1 labelled"):
-        image_metrics(images, labels[["a"]])
-
-
-def test_thresholds_are_the_best_of_the_grid():
-    random = np.random.default_rng(0)
-    truth = random.uniform(size=(300, 4)) < [0.5, 0.1, 0.3, 0.0]
-    values = np.clip(random.normal(0.35, 0.15, (300, 4)) + 0.2 * truth, 0, 1)
-    grid = [0.2, 0.3, 0.4, 0.5, 0.6]
-    table = search_thresholds(values, truth, CLASSES, grid)
-    assert table["class"].tolist() == ["all", *CLASSES]
-    scores = np.array([[f1_score(truth[:, c], values[:, c] >= t) for c in range(3)] for t in grid])
-    assert table["threshold"][0] == grid[scores.mean(axis=1).argmax()]
-    assert table["f1"][0] == pytest.approx(scores.mean(axis=1).max())
-    assert table["threshold"][1:4].tolist() == [grid[best] for best in scores.argmax(axis=0)]
-    np.testing.assert_allclose(table["f1"][1:4], scores.max(axis=0))
-    assert table["threshold"][4] == table["threshold"][0]
-    assert np.isnan(table["f1"][4])
-
-
-def test_between_equal_thresholds_the_middle_is_taken():
-    values, truth = np.array([[0.2], [0.9]]), np.array([[False], [True]])
-    assert search_thresholds(values, truth, ["a"], [0.1, 0.3, 0.5, 0.7, 0.95])["threshold"].tolist() == [
-        0.5,
-        0.5,
-    ]
-    with pytest.raises(ValueError, match="no class occurs"):
-        search_thresholds(values, np.zeros((2, 1)), ["a"])
+def test_held_out_fields_are_the_stored_ones_of_the_fold(data, tmp_path):
+    _, stores, *_ = data
+    rows = ["field1,train,1", "field11,train,2", "rejected,train,2", "field3,other,2", "field0,more,2"]
+    (tmp_path / "folds.csv").write_text("\n".join(["ID,dataset,fold", *rows]))
+    assert held_out_fields(tmp_path / "folds.csv", ["train", "more"], 2, stores) == ["field11", "field0"]

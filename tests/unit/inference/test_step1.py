@@ -12,6 +12,7 @@ from puzzlecell.inference.step1 import (
     interpolation,
     step1_scores,
     step1_shard,
+    step1_tables,
     upper_quantile,
 )
 
@@ -117,10 +118,11 @@ def test_quantile_is_that_of_numpy(quantile, size, kind):
 def run(tmp_path, store, masks, models, name="out", **settings):
     out = tmp_path / f"{name}.parquet"
     images = tmp_path / f"{name}.images.parquet"
-    options = {"field_ids": settings.pop("field_ids", None)}
-    step1_shard(
-        store, masks, models, out, Step1Settings(**settings), negative=3, image_path=images, **options
-    )
+    field_ids = settings.pop("field_ids", None)
+    if field_ids is not None:
+        return step1_tables(store, masks, models, Step1Settings(**settings), negative=3, field_ids=field_ids)
+    given = {"store": store, "masks": masks, "models": models, "settings": Step1Settings(**settings)}
+    step1_shard(out, images, **given, negative=3)
     return pd.read_parquet(out), pd.read_parquet(images)
 
 
@@ -191,15 +193,8 @@ def test_tta_acts(data, tmp_path):
 def test_progress_counts_fields(data, tmp_path):
     store, masks, models = data
     seen = []
-    step1_shard(
-        store,
-        masks,
-        models,
-        tmp_path / "o.parquet",
-        Step1Settings(batch_size=2),
-        negative=3,
-        progress=lambda *counts: seen.append(counts),
-    )
+    settings = Step1Settings(batch_size=2)
+    step1_tables(store, masks, models, settings, negative=3, progress=lambda *counts: seen.append(counts))
     assert seen == [(2, 5), (4, 5), (5, 5)]
 
 

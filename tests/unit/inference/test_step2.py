@@ -5,7 +5,14 @@ import pytest
 from helpers.inference_data import SIZE, labels, write_data, write_network
 
 from puzzlecell.config.steps import Step2Settings
-from puzzlecell.inference.step2 import as_bytes, crop_geometry, cut_cells, pool_under, step2_shard
+from puzzlecell.inference.step2 import (
+    as_bytes,
+    crop_geometry,
+    cut_cells,
+    pool_under,
+    step2_shard,
+    step2_table,
+)
 
 
 def geometry(field_size=64, crop_size=32, **settings):
@@ -141,7 +148,8 @@ def test_raw_fields_as_bytes():
     field[0, 0] = (0, 257, 65535, 128)
     assert as_bytes(field)[0, 0].tolist() == [0, 1, 255, 0]
     assert as_bytes((field % 256).astype(np.uint16))[0, 0].tolist() == [0, 1, 255, 128]
-    assert as_bytes(field.astype(np.uint8)) is not None
+    eight_bit = field.astype(np.uint8)
+    np.testing.assert_array_equal(as_bytes(eight_bit), eight_bit)
 
 
 @pytest.fixture(scope="module")
@@ -152,11 +160,12 @@ def data(tmp_path_factory):
 
 
 def run(tmp_path, store, masks, models, field_ids=None, raw_folder=None, **settings):
-    out = tmp_path / "out.parquet"
-    step2_shard(
-        store, masks, models, out, Step2Settings(**settings), field_ids=field_ids, raw_folder=raw_folder
-    )
-    return pd.read_parquet(out)
+    settings = Step2Settings(**settings)
+    if field_ids is not None:
+        return step2_table(store, masks, models, settings, field_ids=field_ids, raw_folder=raw_folder)
+    given = {"store": store, "masks": masks, "models": models, "settings": settings}
+    step2_shard(tmp_path / "out.parquet", **given, raw_folder=raw_folder)
+    return pd.read_parquet(tmp_path / "out.parquet")
 
 
 def test_shard_has_every_cell_once(data, tmp_path):

@@ -1,8 +1,8 @@
 import os
 
-from rule_times import benchmark_table
+import pytest
 
-from puzzlecell.runtime.fingerprint import fingerprint
+from puzzlecell.runtime.fingerprint import files_digest, fingerprint, folder_digest
 
 
 def test_everything_that_decides_the_result_counts(tmp_path):
@@ -22,16 +22,36 @@ def test_everything_that_decides_the_result_counts(tmp_path):
     assert fingerprint(settings, [small], [large]) != second
 
 
-def test_swapped_values_count(tmp_path):
-    assert fingerprint({"a": 1, "b": 2}, []) != fingerprint({"a": 2, "b": 1}, [])
+def test_swapped_values_count():
+    assert fingerprint({"a": 1, "b": 2}) != fingerprint({"a": 2, "b": 1})
 
 
-def test_benchmarks_are_summed_by_rule(tmp_path):
-    head = "s\tmax_rss\n"
-    (tmp_path / "ingest/train").mkdir(parents=True)
-    (tmp_path / "ingest/train/000.tsv").write_text(head + "2.0\t100\n")
-    (tmp_path / "ingest/train/001.tsv").write_text(head + "4.0\t300\n")
-    (tmp_path / "submission.tsv").write_text(head + "1.0\t-\n")
-    lines = benchmark_table(tmp_path).splitlines()
-    assert "| ingest | 2 | 6 | 4 | 300 |" in lines
-    assert "| submission | 1 | 1 | 1 | nan |" in lines
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.write_text("longer"),
+        lambda path: os.utime(path, ns=(1, 1)),
+        lambda path: path.rename(path.with_name("other")),
+        lambda path: path.unlink(),
+    ],
+)
+def test_names_sizes_times_and_absence_of_files_count(tmp_path, change):
+    path = tmp_path / "file"
+    path.write_text("text")
+    before = files_digest([path]), folder_digest(tmp_path)
+    assert (files_digest([path]), folder_digest(tmp_path)) == before
+    change(path)
+    assert files_digest([path]) != before[0]
+    assert folder_digest(tmp_path) != before[1]
+
+
+def test_old_files_do_not_count_where_only_new_ones_are_asked_for(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("text")
+    os.utime(path, ns=(5, 5))
+    assert files_digest([path], newer_than_ns=5) == files_digest([])
+    assert files_digest([path], newer_than_ns=4) != files_digest([])
+
+
+def test_a_missing_folder_counts_as_empty(tmp_path):
+    assert folder_digest(tmp_path / "none") == folder_digest(tmp_path)

@@ -1,58 +1,67 @@
+import json
 import subprocess
 import sys
 
-import pytest
-
 SCRIPT = """
-import os, sys, logging
+import os, logging
+from types import SimpleNamespace
+from puzzlecell.config.steps import Step1Settings
 from puzzlecell.runtime.job import job
-with job("a task", "{log}", {{"gamma": 0.5}}) as progress:
+
+snakemake = SimpleNamespace(
+    rule="step1", wildcards=["test", "000"], log=LOG, params={{"settings": Step1Settings(quantile=0.5)}}
+)
+with job(snakemake) as progress:
     print("printed")
     os.system("echo from a child process")
-    logging.getLogger("x").info("logged")
+    logging.getLogger("puzzlecell.x").warning("darker than usual")
     for done in range(1, 4):
         progress(done, 3, "fields")
     {last}
 """
 
 
-def run(tmp_path, last="pass"):
-    log = tmp_path / "logs" / "a.log"
-    script = SCRIPT.format(log=log, last=last)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    return done, log.read_text()
+def run(tmp_path, last="pass", log=("logs/a.log",), environment=None):
+    script = SCRIPT.format(last=last).replace("LOG", repr([str(tmp_path / path) for path in log]))
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
 
 
 def test_everything_goes_to_the_log_and_progress_to_the_terminal_too(tmp_path):
-    done, log = run(tmp_path)
+    done = run(tmp_path)
     assert done.returncode == 0
-    for text in (
-        "a task; puzzlecell",
-        '{"gamma": 0.5}',
-        "printed",
-        "from a child process",
-        "logged",
-        "3/3 fields",
-    ):
-        assert text in log
+    first, second, *rest = (tmp_path / "logs/a.log").read_text().splitlines()
+    assert "step1 test/000; puzzlecell" in first
+    assert '"quantile":0.5' in second
+    for text in ("printed", "from a child process", "darker than usual", "3/3 fields"):
+        assert any(text in line for line in rest)
     assert done.stdout == ""
-    assert "a task: 3/3 fields" in done.stderr
+    assert "step1 test/000: 3/3 fields" in done.stderr
     assert "printed" not in done.stderr
 
 
-def test_an_error_is_told_on_the_terminal_and_traced_in_the_log(tmp_path):
-    done, log = run(tmp_path, 'raise ValueError("field x: red is missing")')
+def test_the_message_of_an_error_is_on_the_terminal_and_its_traceback_in_the_log(tmp_path):
+    done = run(tmp_path, 'raise ValueError("field x: red is missing")')
     assert done.returncode == 1
-    assert "a task: ValueError: field x: red is missing" in done.stderr
+    assert "step1 test/000: ValueError: field x: red is missing" in done.stderr
+    assert "a.log" in done.stderr
     assert "Traceback" not in done.stderr
-    assert "Traceback" in log
+    assert "Traceback" in (tmp_path / "logs/a.log").read_text()
 
 
-@pytest.mark.parametrize("available", [1, 4])
-def test_cores_count_up_to_what_the_machine_has(monkeypatch, available):
-    from puzzlecell.runtime import threads as scheduling
+def test_a_display_gets_status_files_in_place_of_lines(tmp_path):
+    import os
 
-    monkeypatch.setattr(scheduling.os, "sched_getaffinity", lambda _: set(range(available)), raising=False)
-    assert scheduling.machine_cores(2) == min(2, available)
-    assert scheduling.machine_cores(10) == available
-    assert scheduling.machine_cores(None) is None
+    environment = {**os.environ, "PUZZLECELL_PROGRESS": str(tmp_path / "status")}
+    done = run(tmp_path, 'raise ValueError("field x")', environment=environment)
+    assert done.stderr == ""
+    (path,) = (tmp_path / "status").iterdir()
+    assert path.name == f"{tmp_path / 'logs/a.log'}.json".replace("/", "%2F")
+    status = json.loads(path.read_text())
+    assert (status["done"], status["warnings"]) == (3, ["darker than usual"])
+    assert status["error"] == "ValueError: field x"
+
+
+def test_without_a_log_the_output_stays_where_it_is(tmp_path):
+    done = run(tmp_path, log=())
+    assert "printed" in done.stdout
+    assert "3/3 fields" in done.stderr

@@ -7,10 +7,10 @@ from puzzlecell.config.score import ScoreSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.data.rle import encode_cells
 from puzzlecell.data.store import ShardReader
+from puzzlecell.data.submission_file import read_submission
 from puzzlecell.ensemble.combine import ensemble_cells, mean_table
-from puzzlecell.ensemble.submission import read_submission
 from puzzlecell.inference.step1 import step1_tables
-from puzzlecell.inference.step2 import step2_shard
+from puzzlecell.inference.step2 import step2_table
 from puzzlecell.scoring.ablation import (
     ALL_VIEWS,
     AblationData,
@@ -92,7 +92,7 @@ def test_rows_equal_scores_made_by_hand(data, made):
             (step1_tables(data.store, data.masks, models, settings, negative=3)[0], 1)
             for models in data.models.values()
         ]
-        only = EnsembleSettings(members=[m for m in ENSEMBLE.members if m.step == 1], max_classes=None)
+        only = EnsembleSettings(members=[m for m in ENSEMBLE.members if m.step == 1], max_classes="all")
         answer = ensemble_cells(cells, members, None, only, negative=3)
         expected = score_cells(answer, lambda i: reader.read(i, "cells"), truth, SCORE)
         row = table[(table["prediction"] == "step1") & (table["change"] == change) & (table["tta"] == tta)]
@@ -100,19 +100,18 @@ def test_rows_equal_scores_made_by_hand(data, made):
         assert row["low"].tolist() == [pytest.approx(expected.low, abs=1e-9)]
 
 
-def test_a_change_of_a_step_is_seen_in_the_ensemble(data, made, tmp_path):
+def test_a_change_of_a_step_is_seen_in_the_ensemble(data, made):
     table, _ = made
     cells, reader = pd.read_parquet(data.cells[0]), ShardReader([data.masks])
     steps, images = {}, []
     for key, models in data.models.items():
         steps[key, 1], image = step1_tables(data.store, data.masks, models, Step1Settings(), negative=3)
         images.append((image, 1))
-        step2_shard(data.store, data.masks, models, tmp_path / "cells.parquet", Step2Settings(margin=0.0))
-        steps[key, 2] = pd.read_parquet(tmp_path / "cells.parquet")
+        steps[key, 2] = step2_table(data.store, data.masks, models, Step2Settings(scale="enlarged"))
     members = [(steps[(m.model, m.stage), m.step], m.weight) for m in ENSEMBLE.members]
     answer = ensemble_cells(cells, members, mean_table(images), ENSEMBLE, negative=3)
     expected = score_cells(answer, lambda i: reader.read(i, "cells"), read_submission(data.truth), SCORE)
-    row = table[(table["prediction"] == "ensemble") & (table["change"] == "step2 margin 0.0")]
+    row = table[(table["prediction"] == "ensemble") & (table["change"] == "step2 scale enlarged")]
     assert row["mean_ap"].tolist() == [pytest.approx(expected.mean, abs=1e-9)]
     unchanged = table[(table["prediction"] == "ensemble") & (table["change"] == "") & ~table["tta"]]
     assert row["mean_ap"].item() != unchanged["mean_ap"].item()

@@ -5,11 +5,13 @@ from pycocotools import mask as coco
 
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.config.submission import SubmissionSettings
-from puzzlecell.data.labels import probability_columns
-from puzzlecell.data.rle import encode_cells, encode_mask, resize_labels
-from puzzlecell.ensemble.submission import triplets, write_submission
+from puzzlecell.data.iou import box_iou, mask_iou, mask_runs
+from puzzlecell.data.label_images import resize_labels
+from puzzlecell.data.rle import encode_cells, encode_mask
+from puzzlecell.data.submission_file import triplets
+from puzzlecell.data.tables import probability_columns
+from puzzlecell.ensemble.submission import write_submission
 from puzzlecell.scoring.average_precision import score_cells, score_submission, score_tables
-from puzzlecell.scoring.matching import box_iou, mask_iou, mask_runs
 
 PLAIN = ScoreSettings(bootstrap=0)
 

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 
 from puzzlecell.config.ensemble import EnsembleMember
-from puzzlecell.scoring.baselines import compared_tables, read_parts
+from puzzlecell.data.tables import read_parts
+from puzzlecell.scoring.baselines import compared_tables
 
 CELLS = pd.DataFrame({"ID": ["a", "a", "b"], "cell": [1, 2, 1]})
 

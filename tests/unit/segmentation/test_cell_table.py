@@ -3,8 +3,8 @@ import pytest
 from skimage.measure import regionprops
 
 from puzzlecell.config.segmentation import QualitySettings
-from puzzlecell.data.rle import resize_labels
-from puzzlecell.segmentation.cell_table import COLUMNS, border_quality, cell_table, outlier_quality
+from puzzlecell.data.label_images import resize_labels
+from puzzlecell.segmentation.cell_table import CELL_COLUMNS, border_quality, cell_table, outlier_quality
 
 SETTINGS = QualitySettings()
 
@@ -46,7 +46,7 @@ def test_columns_and_types():
         "ID, cell, area_px, centroid_y, centroid_x, y0, x0, y1, x1, touches_border, nucleus_area_px, "
         "border_quality, outlier_quality"
     )
-    assert ", ".join(table) == ", ".join(COLUMNS) == design
+    assert ", ".join(table) == ", ".join(CELL_COLUMNS) == design
     assert (table["ID"] == "field one").all()
     empty = cell_table(
         "b", np.zeros((8, 8, 4), np.uint8), *(np.zeros((8, 8), np.uint16),) * 2, 8, 8, SETTINGS

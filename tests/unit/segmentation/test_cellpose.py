@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from helpers.segmentation_data import in_order, two_discs
 
-from puzzlecell.config.segmentation import CellposeSettings, SegmentationSettings
-from puzzlecell.segmentation import FieldImage, make_segmenter
+from puzzlecell.config.segmentation import SegmentationSettings
+from puzzlecell.config.segmenters import CellposeSettings
+from puzzlecell.segmentation.base import FieldImage, Resources
 from puzzlecell.segmentation.cellpose import CellposeError, CellposeSegmenter
+from puzzlecell.segmentation.factory import make_segmenter
 
 
 @pytest.fixture
@@ -80,6 +82,6 @@ def test_a_model_that_cellpose_would_replace_by_its_default_is_refused(cellpose,
 
 def test_cellpose_is_imported_only_when_chosen(monkeypatch):
     monkeypatch.setitem(sys.modules, "cellpose", None)
-    make_segmenter(SegmentationSettings())
+    make_segmenter(SegmentationSettings(), Resources())
     with pytest.raises(ImportError, match=r"puzzlecell\[cellpose\]"):
-        make_segmenter(SegmentationSettings(method="cellpose"))
+        make_segmenter(SegmentationSettings(method="cellpose"), Resources())

@@ -6,12 +6,15 @@ import pytest
 from helpers.paths import SHARED
 from helpers.segmentation_data import in_order
 
-from puzzlecell.config.segmentation import ClassicalSettings, SegmentationSettings
+from puzzlecell.config.segmentation import SegmentationSettings
+from puzzlecell.config.segmenters import ClassicalSettings
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.data.store import ShardReader, write_shard
-from puzzlecell.segmentation import FieldImage, make_segmenter, segment_shard
+from puzzlecell.segmentation.base import FieldImage, Resources
 from puzzlecell.segmentation.classical import find_nuclei
-from puzzlecell.simulate import simulate_field
+from puzzlecell.segmentation.factory import make_segmenter
+from puzzlecell.segmentation.shard import segment_shard
+from puzzlecell.simulate.field import simulate_field
 
 TRUTH = SHARED / "nuclei_truth"
 REAL = SHARED / "hpa_fields"
@@ -33,7 +36,7 @@ def simulated():
 
 
 def segmented(image, pixel_um=PIXEL_UM):
-    segmenter = make_segmenter(SegmentationSettings())
+    segmenter = make_segmenter(SegmentationSettings(), Resources())
     return segmenter.segment([FieldImage("a field", image, pixel_um)])[0]
 
 

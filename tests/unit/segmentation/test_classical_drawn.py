@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers.segmentation_data import CELL, drawn, grid, in_order, one_nucleus_each, segmented
 
-from puzzlecell.config.segmentation import ClassicalSettings
+from puzzlecell.config.segmenters import ClassicalSettings
 from puzzlecell.segmentation.classical import find_nuclei, grow_cells, split_at_necks
 
 

@@ -7,7 +7,8 @@ from helpers.segmentation_data import in_order
 from skimage.transform import rescale
 from torch import nn
 
-from puzzlecell.config.segmentation import HpaDpnSettings, LabellingSettings, PublishedFaults
+from puzzlecell.config.labelling import LabellingSettings, PublishedFaults
+from puzzlecell.config.segmenters import HpaDpnSettings
 from puzzlecell.segmentation.base import FieldImage
 from puzzlecell.segmentation.hpa_dpn import HpaDpnSegmenter, shrink
 

@@ -7,7 +7,7 @@ from scipy import ndimage
 from skimage.measure import label
 from skimage.segmentation import watershed
 
-from puzzlecell.config.segmentation import LabellingSettings, PublishedFaults
+from puzzlecell.config.labelling import LabellingSettings, PublishedFaults
 from puzzlecell.segmentation.hpa_labelling import label_cells
 from puzzlecell.segmentation.watershed import flood, grow, split_flat
 

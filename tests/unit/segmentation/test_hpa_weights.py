@@ -11,7 +11,8 @@ import torch
 from helpers.published_network import START, published_network, small_network
 from torch import nn
 
-from puzzlecell.config.segmentation import HpaDpnSettings, LabellingSettings
+from puzzlecell.config.labelling import LabellingSettings
+from puzzlecell.config.segmenters import HpaDpnSettings
 from puzzlecell.segmentation.hpa_dpn import HpaDpnSegmenter, load_hpa_network
 from puzzlecell.segmentation.hpa_unet import MEAN, STD, HpaUnet, published_names
 from puzzlecell.segmentation.hpa_weights import WeightsError, convert_segmenter, read_published

@@ -11,8 +11,9 @@ import yaml
 from helpers.paths import ROOT
 from helpers.segmentation_data import in_order, two_discs
 
-from puzzlecell.config.segmentation import HpaCellSegSettings, LabellingSettings
-from puzzlecell.segmentation import FieldImage
+from puzzlecell.config.labelling import LabellingSettings
+from puzzlecell.config.segmenters import HpaCellSegSettings
+from puzzlecell.segmentation.base import FieldImage
 from puzzlecell.segmentation.hpacellseg import HpaCellSegError, HpaCellSegSegmenter
 
 

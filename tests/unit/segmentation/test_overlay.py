@@ -3,14 +3,7 @@ import numpy as np
 import pytest
 
 from puzzlecell.data.store import write_shard
-from puzzlecell.scoring.plot import (
-    CELL_COLOUR,
-    NUCLEUS_COLOUR,
-    composite,
-    overlay,
-    write_overlays,
-    write_score_picture,
-)
+from puzzlecell.segmentation.overlay import CELL_COLOUR, NUCLEUS_COLOUR, composite, overlay, write_overlays
 
 
 def test_channels_go_to_their_colours():
@@ -45,14 +38,3 @@ def test_overlays_of_a_shard(tmp_path, count):
     write_overlays(tmp_path / "o.png", tmp_path / "s.h5", tmp_path / "m.h5")
     shape = {0: (64, 64), 1: (512, 512), 5: (1024, 1536)}[count]
     assert cv2.imread(str(tmp_path / "o.png")).shape[:2] == shape
-
-
-def test_score_picture(tmp_path):
-    rows = [
-        {"prediction": "a", "mean_ap": 0.5, "low": 0.4, "high": 0.6},
-        {"prediction": "b", "mean_ap": 0.7, "low": np.nan, "high": np.nan},
-    ]
-    write_score_picture(
-        tmp_path / "s.png", rows, {"a": np.array([0.5, np.nan]), "b": np.array([0.7, 0.7])}, ["x", "y"]
-    )
-    assert cv2.imread(str(tmp_path / "s.png")).std() > 0

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from puzzlecell.config.segmentation import SegmentationSettings
-from puzzlecell.segmentation.requirements import missing_files, weight_files, weights_state
+from puzzlecell.segmentation.requirements import missing_files, weights_state
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +80,7 @@ def test_folders_of_masks(tmp_path):
 )
 def test_the_state_changes_with_every_file_of_weights(folder, settings, names):
     settings = SegmentationSettings(**settings)
-    assert weight_files(settings) == [f"weights/{name}" for name in names]
+    assert settings.chosen.weight_files() == [f"weights/{name}" for name in names]
     states = [weights_state(settings)]
     for name in names:
         place(folder, name)
@@ -98,6 +98,7 @@ def test_methods_without_files_of_weights_have_no_state(method):
 
 
 def test_planning_imports_nothing_heavy():
-    code = "import sys, puzzlecell.segmentation.requirements as _; print(*{'torch', 'cv2', 'h5py'} & set(sys.modules))"
+    heavy = "{'torch', 'cv2', 'skimage', 'h5py'}"
+    code = f"import sys, puzzlecell.segmentation.requirements; print(*{heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

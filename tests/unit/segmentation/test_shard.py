@@ -10,10 +10,9 @@ from helpers.segmentation_data import CELL, drawn, grid, in_order, segmented
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.data.label_images import resize_label_image, tidy
 from puzzlecell.data.store import ShardReader, write_shard
-from puzzlecell.segmentation import segment_shard
 from puzzlecell.segmentation.base import SegmentedField
-from puzzlecell.segmentation.cell_table import COLUMNS
-from puzzlecell.segmentation.shard import at_size, unsqueezed
+from puzzlecell.segmentation.cell_table import CELL_COLUMNS
+from puzzlecell.segmentation.shard import at_size, segment_shard, unsqueezed
 
 
 def write_store(path, images, sizes, ids=None):
@@ -47,7 +46,7 @@ def test_the_files_of_a_shard(tmp_path, caplog):
     assert cells.shape == (128, 128)
     assert cells.dtype == masks.read("a b", "nuclei").dtype == np.uint16
     assert not masks.read("empty", "cells").any()
-    assert list(table) == list(COLUMNS)
+    assert list(table) == list(CELL_COLUMNS)
     assert (table["ID"] == "a b").all()
     assert table["cell"].tolist() == list(range(1, cells.max() + 1))
     assert table["area_px"].sum() == 4 * (cells > 0).sum()
@@ -60,7 +59,7 @@ def test_an_empty_shard(tmp_path):
     write_store(tmp_path / "store.h5", np.zeros((0, 64, 64, 4)), [])
     masks, table = run(tmp_path)
     assert len(masks) == len(table) == 0
-    assert list(table) == list(COLUMNS)
+    assert list(table) == list(CELL_COLUMNS)
     with h5py.File(tmp_path / "out.h5") as file:
         assert file["cells"].shape == file["nuclei"].shape == (0, 64, 64)
 

@@ -6,9 +6,11 @@ import pandas as pd
 import pytest
 from helpers.segmentation_data import in_order, two_discs
 
-from puzzlecell.config.segmentation import ClassicalSettings, MasksSettings, SegmentationSettings
+from puzzlecell.config.segmentation import SegmentationSettings
+from puzzlecell.config.segmenters import ClassicalSettings, MasksSettings
 from puzzlecell.data.store import ShardReader, write_shard
-from puzzlecell.segmentation import FieldImage, segment_shard
+from puzzlecell.segmentation.base import FieldImage
+from puzzlecell.segmentation.shard import segment_shard
 from puzzlecell.segmentation.user_masks import MasksError, MasksSegmenter
 
 
@@ -117,7 +119,12 @@ def test_a_shard_takes_masks_from_beside_the_raw_fields(tmp_path):
     write_shard(tmp_path / "store.h5", ["f", "none"], {**images, **sizes}, {})
     settings = SegmentationSettings(method="masks", masks=MasksSettings(folder="annotated"))
     segment_shard(
-        tmp_path / "store.h5", tmp_path / "m.h5", tmp_path / "t.parquet", settings, 1.0, tmp_path / "images"
+        tmp_path / "store.h5",
+        tmp_path / "m.h5",
+        tmp_path / "t.parquet",
+        settings,
+        1.0,
+        raw_folder=tmp_path / "images",
     )
     table = pd.read_parquet(tmp_path / "t.parquet")
     assert table["cell"].tolist() == [1, 2]

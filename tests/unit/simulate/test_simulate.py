@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.data.rle import decode_mask
 from puzzlecell.simulate import patterns as hpa
-from puzzlecell.simulate import simulate_dataset, simulate_field
-from puzzlecell.simulate.field import field_id
+from puzzlecell.simulate.dataset import simulate_dataset
+from puzzlecell.simulate.field import field_id, simulate_field
 
 SMALL = {"size": 96, "cells": (3, 5), "fields": 5}
 
@@ -107,18 +107,20 @@ def test_a_test_set_has_no_labels_and_no_true_masks_are_written_unasked(tmp_path
 
 def test_progress_counts_the_fields(tmp_path):
     seen = []
-    simulate_dataset(tmp_path / "x", settings(fields=3), 1, True, progress=lambda *done: seen.append(done))
+    simulate_dataset(
+        tmp_path / "x", settings(fields=3), 1, labelled=True, progress=lambda *done: seen.append(done)
+    )
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_no_thread_at_all_is_refused(tmp_path):
     with pytest.raises(ValueError, match="threads: found 0"):
-        simulate_dataset(tmp_path / "x", settings(), 1, True, threads=0)
+        simulate_dataset(tmp_path / "x", settings(), 1, labelled=True, threads=0)
 
 
 def test_opencv_keeps_its_number_of_threads(tmp_path):
     before = cv2.getNumThreads()
-    simulate_dataset(tmp_path / "x", settings(fields=1), 1, True)
+    simulate_dataset(tmp_path / "x", settings(fields=1), 1, labelled=True)
     assert cv2.getNumThreads() == before
 
 

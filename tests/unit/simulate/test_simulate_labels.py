@@ -7,8 +7,8 @@ import pytest
 
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.simulate import patterns as hpa
-from puzzlecell.simulate import simulate_field
 from puzzlecell.simulate.expression import express, well_patterns
+from puzzlecell.simulate.field import simulate_field
 
 
 def settings(**changes) -> SimulationSettings:

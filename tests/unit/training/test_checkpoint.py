@@ -26,7 +26,7 @@ def test_a_state_of_another_fingerprint_is_not_taken_up(tmp_path):
     save_state(tmp_path / "last.ckpt", "one", {"epoch": 2})
     assert load_state(tmp_path / "last.ckpt", "two") == (
         None,
-        f"starting afresh: configuration, inputs or code changed since {tmp_path / 'last.ckpt'} was saved",
+        f"starting again: configuration, inputs or code changed since {tmp_path / 'last.ckpt'} was saved",
     )
 
 

@@ -4,9 +4,10 @@ import torch
 from helpers.training_data import CLASSES, write_fields
 
 from puzzlecell.config.augmentation import NONE
+from puzzlecell.data.fields import sized_field
 from puzzlecell.data.store import ShardReader
 from puzzlecell.training.augment import Augmenter
-from puzzlecell.training.dataset import TrainingFields, WholeFields, collate, sized_field
+from puzzlecell.training.dataloaders import TrainingFields, WholeFields, collate
 
 
 @pytest.fixture(scope="module")

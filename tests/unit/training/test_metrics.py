@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from puzzlecell.training.metrics import image_metrics, is_better
+from puzzlecell.training.metrics import is_better, validation_metrics
 
 
 def test_metrics_by_hand():
     labels = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0]])
     probabilities = np.array([[0.9, 0.8, 0.1], [0.6, 0.7, 0.2], [0.5, 0.4, 0.3]])
-    found = image_metrics(labels, probabilities)
+    found = validation_metrics(labels, probabilities)
     # Class 0: 0.9 +, 0.6 -, 0.5 +: 1/2 * 1 + 1/2 * 2/3. Class 1: 0.8 -, 0.7 +, 0.4 +: 1/2 * 1/2 + 1/2 * 2/3.
     assert found["ap00"] == pytest.approx(5 / 6)
     assert found["ap01"] == pytest.approx(7 / 12)
@@ -23,12 +23,12 @@ def test_metrics_by_hand():
 
 
 def test_soft_labels_count_from_a_half():
-    soft = image_metrics(np.array([[0.6], [0.4]]), np.array([[0.7], [0.2]]))
+    soft = validation_metrics(np.array([[0.6], [0.4]]), np.array([[0.7], [0.2]]))
     assert soft["map"] == 1
 
 
 def test_no_label_at_all_gives_no_mean():
-    assert math.isnan(image_metrics(np.zeros((2, 2)), np.full((2, 2), 0.5))["map"])
+    assert math.isnan(validation_metrics(np.zeros((2, 2)), np.full((2, 2), 0.5))["map"])
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_is_better(metric, value, best, expected):
 def test_f1_is_that_of_scikit_learn():
     random = np.random.default_rng(0)
     labels, probabilities = random.random((40, 5)) < 0.3, random.random((40, 5))
-    found = image_metrics(labels, probabilities)
+    found = validation_metrics(labels, probabilities)
     for name in ("samples", "macro"):
         theirs = f1_score(labels, probabilities >= 0.5, average=name, zero_division=0)
         assert found[f"f1_{name}"] == pytest.approx(theirs)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from puzzlecell.config.training import EmaSettings, OptimiserSettings, ScheduleSettings
-from puzzlecell.training.optim import LearningRate, RunningMean, make_optimiser
+from puzzlecell.training.optim import LearningRate, make_optimiser, make_running_mean
 
 
 def rate(metric="loss", epochs=10, steps=4, **settings):
@@ -82,22 +82,32 @@ def test_every_setting_of_the_optimiser_acts(settings, kind, options):
     assert options.items() <= optimiser.param_groups[0].items()
 
 
-def test_running_mean_by_hand():
-    network = nn.Linear(1, 1, bias=False)
+def updated(network, settings, values):
+    """Weights of the running mean after each value of the network's weight."""
     nn.init.constant_(network.weight, 0)
-    mean = RunningMean(network, EmaSettings(decay=0.9, warmup=False))
-    for value, expected in ((1, 0.1), (1, 0.19), (0, 0.171)):
+    mean, weights = make_running_mean(network, settings), []
+    for number, value in enumerate(values, start=1):
         nn.init.constant_(network.weight, value)
-        mean.update(network)
-        assert mean.network.weight.item() == pytest.approx(expected)
+        mean.update(network, step=number + 1)
+        weights.append(mean.module.weight.item())
+    return mean, weights
 
 
-def test_running_mean_warms_up_and_takes_statistics_as_they_are():
+def test_running_mean_by_hand():
+    _, found = updated(nn.Linear(1, 1, bias=False), EmaSettings(decay=0.9, warmup=False), (1, 1, 0))
+    assert found == pytest.approx([0.1, 0.19, 0.171])
+
+
+def test_running_mean_warms_up_to_its_decay():
+    """The decay at update u is u / (u + 9), as (1 + s) / (10 + s) for s = 0, 1, ..., until it reaches 0.25."""
+    _, found = updated(nn.Linear(1, 1, bias=False), EmaSettings(decay=0.25), [1] * 5)
+    left = [0.1, 2 / 11, 3 / 12, 0.25, 0.25]
+    assert found == pytest.approx([1 - math.prod(left[: number + 1]) for number in range(5)])
+
+
+def test_running_mean_takes_batch_statistics_as_they_are():
     network = nn.BatchNorm1d(1)
-    mean = RunningMean(network, EmaSettings(decay=0.999))
-    nn.init.constant_(network.weight, 3)
     network.running_mean.fill_(5)
-    mean.update(network)
-    assert mean.network.weight.item() == pytest.approx(0.1 * 1 + 0.9 * 3)
-    assert mean.network.running_mean.item() == 5
-    assert not mean.network.training
+    mean, _ = updated(network, EmaSettings(decay=0.999), [3])
+    assert mean.module.running_mean.item() == 5
+    assert not mean.module.training

@@ -6,7 +6,8 @@ from helpers.training_data import CLASSES, STATEFUL, assert_equal, make_run, sil
 
 from puzzlecell.data.store import ShardReader
 from puzzlecell.network.cam_network import load_network, read_metadata
-from puzzlecell.training.train import TrainingError, train
+from puzzlecell.training.run import TrainingError
+from puzzlecell.training.train import train
 
 
 def test_outputs_of_a_training(training_fields, uninterrupted):
@@ -76,7 +77,7 @@ def test_a_loss_that_is_no_number_stops_with_the_fields_and_keeps_the_last_good_
 
 
 def test_a_field_that_spoils_the_loss_is_named(training_fields, tmp_path, monkeypatch):
-    from puzzlecell.training.dataset import TrainingFields
+    from puzzlecell.training.dataloaders import TrainingFields
 
     read = TrainingFields.__getitem__
 

@@ -8,11 +8,13 @@ import pytest
 import torch
 from helpers.training_data import CLASSES, make_run, silent, weights
 
-from puzzlecell.config.training import ComputeSettings, InputSettings, NetworkSettings
+from puzzlecell.config.network import InputSettings, NetworkSettings
+from puzzlecell.config.training import ComputeSettings
 from puzzlecell.network.cam_network import build_network
-from puzzlecell.training import setup as session
+from puzzlecell.training import setup
+from puzzlecell.training.run import TrainingError
 from puzzlecell.training.setup import laid_out
-from puzzlecell.training.train import TrainingError, train
+from puzzlecell.training.train import train
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_batch_statistics_are_shared_between_several_processes_alone(world, shar
 @pytest.mark.parametrize(("keep", "calls"), [(True, 1), (False, 0)])
 def test_keeping_memory_acts(training_fields, tmp_path, monkeypatch, keep, calls):
     called = []
-    monkeypatch.setattr(session, "keep_freed_memory", lambda: called.append(True))
+    monkeypatch.setattr(setup, "keep_freed_memory", lambda: called.append(True))
     train(make_run(*training_fields, tmp_path, {"compute": {"keep_memory": keep}, "epochs": 1}), silent)
     assert len(called) == calls
 

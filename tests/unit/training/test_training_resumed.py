@@ -96,12 +96,12 @@ def stop_after(step):
     return stop
 
 
-def test_a_changed_fingerprint_starts_afresh_and_says_so(training_fields, uninterrupted, tmp_path, caplog):
+def test_a_changed_fingerprint_starts_again_and_says_so(training_fields, uninterrupted, tmp_path, caplog):
     with pytest.raises(SystemExit):
         train(make_run(*training_fields, tmp_path, {**STATEFUL, "seed": 1}, fingerprint="old"), stop_after(4))
     caplog.set_level("INFO")
     train(make_run(*training_fields, tmp_path, STATEFUL, fingerprint="new"), silent)
-    assert "starting afresh: configuration, inputs or code changed" in caplog.text
+    assert "starting again: configuration, inputs or code changed" in caplog.text
     assert_equal(tmp_path, uninterrupted)
 
 

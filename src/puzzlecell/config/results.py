@@ -1,0 +1,101 @@
+"""What the result of each stage depends on: the one place that decides what a changed setting rebuilds.
+
+Both the parameters of the rules, which Snakemake compares, and the fingerprint of a training's saved state come from
+here. A setting that changes no result is marked with `NO_EFFECT` where it is declared.
+"""
+
+import json
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from puzzlecell.config.workflow import Configuration
+
+Deciding = dict[str, str]
+"""Key of a setting, dotted as in the configuration -> its value as text."""
+
+
+def deciding(section: BaseModel, key: str) -> Deciding:
+    """All settings of a section, and of the sections in it, that decide a result."""
+    found: Deciding = {}
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            found |= deciding(value, f"{key}.{name}")
+        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            for number, entry in enumerate(value):
+                found |= deciding(entry, f"{key}.{name}.{number}")
+        elif decides(field):
+            found[f"{key}.{name}"] = json.dumps(value)
+    return found
+
+
+def decides(field: FieldInfo) -> bool:
+    """Whether a change of the setting changes results."""
+    extra = field.json_schema_extra
+    return not isinstance(extra, dict) or bool(extra.get("changes_result", True))
+
+
+def simulation(settings: Configuration, dataset: str) -> Deciding:
+    """What a simulated data set depends on."""
+    given = settings.datasets[dataset]
+    if given.simulate is None:
+        return {}
+    labelled = {"labelled": json.dumps(given.role != "test")}
+    return {**deciding(given.simulate, "simulate"), **labelled, "seed": json.dumps(settings.seed)}
+
+
+def store(settings: Configuration, dataset: str) -> Deciding:
+    """What a stored shard depends on besides the raw files."""
+    return {**deciding(settings.ingest, "ingest"), "shards": json.dumps(settings.datasets[dataset].shards)}
+
+
+def segmentation(settings: Configuration, dataset: str) -> Deciding:
+    """What label images depend on: settings of other segmenters than the chosen one do not count."""
+    section = settings.segmentation
+    found = {
+        "segmentation.method": json.dumps(section.method),
+        "segmentation.source": json.dumps(section.source),
+        "segmentation.size": json.dumps(section.size),
+        "pixel_size_um": json.dumps(settings.datasets[dataset].pixel_size_um),
+    }
+    for name in (section.method, *section.chosen.also_reads, "quality"):
+        found |= deciding(getattr(section, name), f"segmentation.{name}")
+    return found
+
+
+def training(settings: Configuration, model: str, stage: str) -> Deciding:
+    """What the weights of a stage depend on."""
+    given = settings.models[model].stages[stage]
+    return {
+        **deciding(settings.stage_training(model, stage), "training"),
+        "datasets": json.dumps(given.datasets),
+        "start": json.dumps(given.start),
+    }
+
+
+def steps(settings: Configuration, step: str) -> Deciding:
+    """What the tables of `step1` or `step2` depend on."""
+    negative = {"negative": json.dumps(settings.negative)} if step == "step1" else {}
+    return {**deciding(getattr(settings, step), step), **negative}
+
+
+def ensemble(settings: Configuration) -> Deciding:
+    """What the answer depends on besides the tables of its members."""
+    return {**deciding(settings.ensemble, "ensemble"), "negative": json.dumps(settings.negative)}
+
+
+def score(settings: Configuration) -> Deciding:
+    """What the score of an answer depends on besides the tables that are scored."""
+    members = {key: text for key, text in ensemble(settings).items() if key.startswith("ensemble.members")}
+    return {**deciding(settings.score, "score"), **members}
+
+
+def ablation(settings: Configuration) -> Deciding:
+    """What the ablation depends on besides masks and models."""
+    return {
+        **steps(settings, "step1"),
+        **steps(settings, "step2"),
+        **ensemble(settings),
+        **deciding(settings.score, "score"),
+    }

@@ -1,0 +1,28 @@
+"""Run the script of one job by hand, in this process and with its output here: for debugging.
+
+Run: python -m puzzlecell.runtime.run_script RULE [WILDCARD=VALUE ...] [--configfile FILE], under a debugger too:
+python -m pdb -m puzzlecell.runtime.run_script step1 ds=test model=lite0 stage=stage2 sh=000
+"""
+
+import argparse
+import runpy
+
+from puzzlecell.runtime.snakemake_internals import job_of
+
+
+def main() -> None:
+    """Read the command line and run the script."""
+    parser = argparse.ArgumentParser(prog="python -m puzzlecell.runtime.run_script", description=__doc__)
+    parser.add_argument("rule", help="name of a rule, such as step1")
+    parser.add_argument("wildcards", nargs="*", metavar="WILDCARD=VALUE", help="such as ds=test sh=000")
+    parser.add_argument("--configfile", help="configuration in place of the default")
+    options = parser.parse_intermixed_args()
+    wildcards = dict(part.split("=", 1) for part in options.wildcards)
+    script, snakemake = job_of(options.rule, wildcards, options.configfile)
+    # Without a log the output stays here.
+    snakemake.log.clear()
+    runpy.run_path(str(script), init_globals={"snakemake": snakemake}, run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

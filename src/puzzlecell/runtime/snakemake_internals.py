@@ -1,0 +1,51 @@
+"""Parts of Snakemake that are not its public interface, behind functions of ours. Tested with the pinned version."""
+
+from pathlib import Path
+from typing import Any
+
+from puzzlecell.runtime.threads import available_cores
+
+
+def has_own_configuration(workflow: Any) -> bool:
+    """Whether `--configfile` was given: that file then stands alone, without the default configuration."""
+    return bool(workflow.overwrite_configfiles)
+
+
+def limit_cores(workflow: Any) -> None:
+    """Let `--cores` count up to the cores of this machine: more threads than cores slow every job down."""
+    if workflow.local_exec and workflow.is_main_process:
+        asked = workflow.global_resources["_cores"].value
+        if asked is not None:
+            workflow.register_resource("_cores", min(asked, available_cores()))
+
+
+def planned_wildcards(workflow: Any, rule: str) -> list[Any]:
+    """Wildcards of the jobs of a rule that this run will do; to be called once the plan is made."""
+    return [job.wildcards for job in workflow.dag.needrun_jobs() if job.rule.name == rule]
+
+
+def job_of(rule: str, wildcards: dict[str, str], configfile: str | None = None) -> tuple[Path, Any]:
+    """The script of a rule, and the object that Snakemake would put into it for a job with these wildcards.
+
+    Works in the current folder, without running anything. Raises Snakemake's WorkflowError for an unknown rule,
+    missing wildcards, or a configuration that cannot be used.
+    """
+    from snakemake.api import SnakemakeApi
+    from snakemake.dag import DAG
+    from snakemake.jobs import Job
+    from snakemake.script import Snakemake
+    from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
+
+    configuration = ConfigSettings(configfiles=[Path(configfile)] if configfile else [])
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=available_cores()),
+            config_settings=configuration,
+            snakefile=Path("Snakefile"),
+        )._workflow
+        workflow.include(workflow.main_snakefile, overwrite_default_target=True)
+        found = workflow.get_rule(rule)
+        job = Job(found, DAG(workflow, rules=[found]), wildcards)
+        script = Path(workflow.basedir, "workflow/scripts", Path(found.script).name)
+        parts = (job.input, job.output, job.params, job.wildcards, job.threads, job.resources, job.log)
+        return script, Snakemake(*parts, workflow.config, rule, None, str(script.parent))

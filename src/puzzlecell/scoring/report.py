@@ -1,0 +1,70 @@
+"""Score an answer against its ground truth, beside each step and the broadcast baseline."""
+
+import os
+from collections.abc import Sequence
+
+import pandas as pd
+
+from puzzlecell.config.ensemble import EnsembleMember
+from puzzlecell.config.score import ScoreSettings
+from puzzlecell.data.labels import read_classes
+from puzzlecell.data.store import ShardReader
+from puzzlecell.data.submission_file import read_submission
+from puzzlecell.data.tables import read_parts, write_csv
+from puzzlecell.ensemble.combine import mean_table
+from puzzlecell.runtime.progress import Progress, no_progress
+from puzzlecell.scoring.average_precision import ScoreResult, score_tables
+from puzzlecell.scoring.baselines import compared_tables
+from puzzlecell.scoring.plot import write_score_picture
+
+Path = str | os.PathLike
+
+
+def write_score(
+    summary_csv: Path,
+    classes_csv: Path,
+    picture_png: Path,
+    *,
+    truth: Path,
+    masks: Sequence[Path],
+    answer: Path,
+    member_tables: Sequence[Path],
+    members: Sequence[EnsembleMember],
+    image_tables: Sequence[Path],
+    classes: Path,
+    settings: ScoreSettings,
+    progress: Progress = no_progress,
+) -> None:
+    """Write the mean average precision of each prediction, the precision of each class, and a picture of both.
+
+    masks: shards of label images. answer: the ensembled cell table. member_tables: of each ensemble member in turn,
+    one per shard. image_tables: probabilities of whole fields, of each stage in turn, one per shard.
+    """
+    names = read_classes(classes)
+    tables = compared_tables(
+        pd.read_parquet(answer),
+        list(zip(members, read_parts(member_tables, len(members)), strict=True)),
+        mean_table([(table, 1.0) for table in read_parts(image_tables, len(image_tables) // len(masks))]),
+    )
+    results = score_tables(tables, ShardReader(masks).get, read_submission(truth), settings)
+    summary = [
+        {"prediction": name, "mean_ap": result.mean, "low": result.low, "high": result.high}
+        for name, result in results.items()
+    ]
+    write_csv(summary_csv, pd.DataFrame(summary), digits=4)
+    write_csv(classes_csv, class_table(results, names), digits=4)
+    write_score_picture(
+        picture_png, summary, {name: result.classes["ap"] for name, result in results.items()}, names
+    )
+    for number, row in enumerate(summary, start=1):
+        progress(number, len(summary), f"mean AP of {row['prediction']}: {row['mean_ap']:.3f}")
+
+
+def class_table(results: dict[str, ScoreResult], names: Sequence[str]) -> pd.DataFrame:
+    """One row per prediction and class: its average precision and what became of its true cells."""
+    parts = []
+    for prediction, result in results.items():
+        table = result.classes.assign(name=[names[index] for index in result.classes["class"]])
+        table = table.merge(result.misses, on="class", how="left", suffixes=("", "_missed"))
+        parts.append(table.assign(prediction=prediction))
+    return pd.concat(parts)

@@ -1,0 +1,83 @@
+"""Logger plugin of Snakemake, `--logger puzzlecell`: a bar for each running job, or few lines without a terminal."""
+
+import logging
+import os
+import sys
+import threading
+
+from rich.console import Console
+from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter
+from snakemake.settings.enums import Quietness
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.settings import OutputSettingsLoggerInterface
+
+from snakemake_logger_plugin_puzzlecell.jobs import PROGRESS_VARIABLE, progress_folder
+from snakemake_logger_plugin_puzzlecell.run import Run
+
+
+class LogHandler(LogHandlerBase):
+    """Shows a run on the terminal; a dry run and `--quiet all` look as Snakemake itself has them."""
+
+    def __post_init__(self) -> None:
+        settings = self.common_settings
+        quiet = set(settings.quiet or ())
+        self.usual = usual_handler(settings)
+        self.run: Run | None = None
+        self.closed = threading.Event()
+        if settings.dryrun or Quietness.ALL in quiet:
+            return
+        # Set here and not at the first record, which another thread handles: jobs inherit it.
+        os.environ[PROGRESS_VARIABLE] = str(progress_folder())
+        terminal = sys.stderr.isatty()
+        console = Console(
+            file=sys.stderr, force_terminal=terminal, no_color=settings.nocolor or None, highlight=False
+        )
+        self.run = Run(
+            console,
+            self.usual,
+            quiet=bool(quiet - {Quietness.HOST, Quietness.REASON}),
+            verbose=settings.verbose,
+        )
+        threading.Thread(target=self._tick, args=(0.25 if terminal else 1.0,), daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.run is None:
+            self.usual.handle(record)
+            return
+        try:
+            self.run.handle(record)
+        except Exception:
+            self.handleError(record)
+
+    def _tick(self, every_s: float) -> None:
+        while not self.closed.wait(every_s):
+            with self.lock:
+                if not self.closed.is_set():
+                    self.run.tick()
+
+    def close(self) -> None:
+        """End the bars and print the summary; called at the end of the run, or else by Python at exit."""
+        with self.lock:
+            if self.run is not None and not self.closed.is_set():
+                self.closed.set()
+                self.run.close()
+                os.environ.pop(PROGRESS_VARIABLE, None)
+        super().close()
+
+    writes_to_stream = True
+    writes_to_file = False
+    has_filter = True
+    has_formatter = True
+    needs_rulegraph = False
+
+
+def usual_handler(settings: OutputSettingsLoggerInterface) -> ColorizingTextHandler:
+    """What Snakemake itself would print with, its formatter and filter included."""
+    return ColorizingTextHandler(
+        nocolor=settings.nocolor,
+        stream=sys.stdout if settings.stdout else sys.stderr,
+        formatter=DefaultFormatter(settings.quiet, settings.show_failed_logs),
+        filter=DefaultFilter(
+            settings.quiet, settings.debug_dag, settings.verbose, settings.dryrun, settings.printshellcmds
+        ),
+    )

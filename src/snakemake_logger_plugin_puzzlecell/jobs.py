@@ -1,0 +1,95 @@
+"""The jobs of a run: what Snakemake tells of them, what they report themselves, and what they leave to look at."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path, PurePath
+
+PROGRESS_VARIABLE = "PUZZLECELL_PROGRESS"
+
+# Files for a person's eyes, in the order in which they are named at the end of a run.
+TO_LOOK_AT = (
+    "results/submission.csv",
+    "results/score/*.csv",
+    "results/score/*.png",
+    "results/masks/*/*.png",
+    "results/models/*/*/fold*/curves.png",
+)
+
+
+def progress_folder() -> Path:
+    """Where jobs leave reports of their progress, one file per job."""
+    return Path.cwd() / ".snakemake" / "puzzlecell-progress"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a job says of itself; `elapsed` in seconds since it started."""
+
+    done: int = 0
+    total: int = 0
+    text: str = ""
+    elapsed: float = 0.0
+    warnings: Sequence[str] = ()
+    error: str | None = None
+
+    @property
+    def seconds_left(self) -> float | None:
+        if not 0 < self.done < self.total:
+            return None
+        return self.elapsed / self.done * (self.total - self.done)
+
+
+@dataclass
+class Job:
+    name: str
+    log: str | None
+    output: Sequence[str]
+    started: float
+    report: Report = field(default_factory=Report)
+    # When a line on its progress was last printed, and which.
+    told_at: float = 0.0
+    told: str = ""
+
+    @classmethod
+    def announced(cls, record: logging.LogRecord, now: float) -> "Job":
+        """The job that a JOB_INFO or JOB_ERROR event is about."""
+        wildcards = getattr(record, "wildcards", None) or {}
+        name = " ".join([record.rule_name, *(f"{key}={value}" for key, value in wildcards.items())])
+        message = " ".join((record.rule_msg or "").split())
+        return cls(message or name, next(iter(record.log), None), list(record.output), now, told_at=now)
+
+    def read_report(self, folder: Path, last: bool = False) -> None:
+        """Take in the newest report, and remove the last; one that is missing or unreadable changes nothing."""
+        file = folder / ((self.log or "").replace("/", "%2F") + ".json")
+        try:
+            content = json.loads(file.read_text())
+            self.report = Report(
+                **{key.name: content[key.name] for key in fields(Report) if key.name in content}
+            )
+        except (OSError, ValueError, TypeError):
+            pass
+        if last:
+            file.unlink(missing_ok=True)
+
+    def log_end(self, lines: int = 15) -> list[str]:
+        try:
+            return Path(self.log or "").read_text(errors="replace").splitlines()[-lines:]
+        except OSError:
+            return []
+
+
+def to_look_at(output: Sequence[str], most: int = 6) -> list[str]:
+    """Paths worth a look among a run's output; patterns in place of paths where those would be many."""
+    found = {
+        pattern: sorted(path for path in output if PurePath(path).match(pattern)) for pattern in TO_LOOK_AT
+    }
+    *_, masks, curves = TO_LOOK_AT
+    # The first picture of each data set says enough.
+    first = {PurePath(path).parent: path for path in reversed(found[masks])}
+    found[masks] = sorted(first.values())
+    found[curves] = [curves] if found[curves] else []
+    if sum(map(len, found.values())) > most:
+        return [pattern if len(paths) > 1 else paths[0] for pattern, paths in found.items() if paths]
+    return [path for paths in found.values() for path in paths]

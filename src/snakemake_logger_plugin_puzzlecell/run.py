@@ -1,0 +1,243 @@
+"""A run as a person sees it: bars in a terminal or lines elsewhere, messages between them, a summary at the end."""
+
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+from snakemake.logging import ColorizingTextHandler
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from snakemake_logger_plugin_puzzlecell.jobs import PROGRESS_VARIABLE, Job, progress_folder, to_look_at
+
+# Said by the bars or the lines in their own way, or by nobody but `--verbose` and Snakemake's log file.
+HIDDEN_EVENTS = {
+    LogEvent.WORKFLOW_STARTED,
+    LogEvent.JOB_STARTED,
+    LogEvent.JOB_INFO,
+    LogEvent.JOB_FINISHED,
+    LogEvent.GROUP_INFO,
+    LogEvent.PROGRESS,
+}
+HIDDEN_IN_A_TERMINAL = {LogEvent.RESOURCES_INFO, LogEvent.RUN_INFO}
+HIDDEN_MESSAGES = (
+    "Assuming unrestricted shared filesystem",
+    "Using shell:",
+    "Conda environments: ignored",
+    "Rules claiming more threads",
+    "Select jobs to execute",
+    "Shutting down, this",
+    "Complete log(s):",
+    "Elapsed time:",
+)
+# What Snakemake adds to the failure of a job, which is told by then.
+FAILURE_ECHOES = ("Exiting because a job execution failed", "At least one job did not complete successfully")
+STOPPING = ("Terminating processes on user request", "Will exit after finishing currently running jobs")
+STYLES = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
+
+
+class Run:
+    """Takes in Snakemake's records by `handle`; `tick` is to be called a few times a second, `close` at the end."""
+
+    def __init__(
+        self,
+        console: Console,
+        usual: ColorizingTextHandler,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.console, self.usual, self.quiet, self.verbose, self.clock = console, usual, quiet, verbose, clock
+        self.bars = console.is_terminal and not console.is_dumb_terminal and not quiet
+        self.lines = not self.bars and not quiet
+        self.folder = progress_folder()
+        self.stopping = False
+        self.started: float | None = None
+        self.running: dict[int, Job] = {}
+        self.failed: dict[int, Job] = {}
+        self.done = self.total = 0
+        self.output: list[str] = []
+        self.warned: set[str] = set()
+        self.live = Live(
+            console=console,
+            get_renderable=self._bars,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),
+        )
+
+    def handle(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "event", None)
+        self.stopping |= record.getMessage().startswith(STOPPING)
+        if event != LogEvent.JOB_ERROR and self._is_shown(record, event):
+            self._say(self.usual.format(record), STYLES.get(record.levelno))
+        match event:
+            case LogEvent.RESOURCES_INFO:
+                self._begin()
+            case LogEvent.RUN_INFO:
+                self.total = record.stats.get("total", 0)
+            case LogEvent.JOB_INFO:
+                self._start(record.jobid, Job.announced(record, self.clock()))
+            case LogEvent.JOB_FINISHED:
+                self._finish(record.job_id)
+            case LogEvent.JOB_ERROR:
+                self._fail(record)
+            case LogEvent.PROGRESS:
+                self.done, self.total = record.done, record.total
+
+    def _is_shown(self, record: logging.LogRecord, event: LogEvent | None) -> bool:
+        message = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            told = bool(self.failed) or self.stopping
+            echo = told and any(text in message for text in FAILURE_ECHOES)
+            # The failed command of a job, which is about to be told together with the end of the job's log.
+            echo = echo or (bool(self.running) and "CalledProcessError" in message)
+            return self.verbose or (not echo and self._is_new(message))
+        if not self.usual.filter(record) or message in ("", "None"):
+            return False
+        if message.startswith(STOPPING):  # said again and again while jobs run on
+            return self._is_new(message)
+        if self.verbose:
+            return event not in (LogEvent.JOB_FINISHED, LogEvent.PROGRESS)
+        hidden = event in HIDDEN_EVENTS or (self.bars and event in HIDDEN_IN_A_TERMINAL)
+        return not hidden and not message.startswith(HIDDEN_MESSAGES)
+
+    def _is_new(self, warning: str) -> bool:
+        new = warning not in self.warned
+        self.warned.add(warning)
+        return new
+
+    def _begin(self) -> None:
+        """Once there is something to run and the working directory is locked: empty the folder of reports."""
+        if self.started is not None:
+            return
+        self.started = self.clock()
+        self.folder = progress_folder()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        os.environ[PROGRESS_VARIABLE] = str(self.folder)
+        if self.bars:
+            self.live.start()
+
+    def _start(self, jobid: int, job: Job) -> None:
+        self._begin()
+        self.running[jobid] = job
+        # Targets of names alone have no output, and nothing to wait for.
+        if self.lines and job.output:
+            self._say(f"started: {job.name}")
+
+    def _finish(self, jobid: int) -> None:
+        job = self.running.pop(jobid, None)
+        if job is None:
+            return
+        self.failed.pop(jobid, None)  # by an attempt before
+        self._take_in(job, last=True)
+        self.done += 1
+        self.output += job.output
+        if self.lines and job.output:
+            took = duration(self.clock() - job.started)
+            self._say(f"done: {job.name} in {took}, {self.done} of {self.total} jobs done")
+
+    def _fail(self, record: logging.LogRecord) -> None:
+        job = self.running.pop(record.jobid, None) or Job.announced(record, self.clock())
+        self._take_in(job, last=True)
+        if self.stopping:
+            self._say(f"stopped: {job.name}")
+            return
+        self.failed[record.jobid] = job
+        lines = (
+            (job.report.error or "").splitlines() or job.log_end() or self.usual.format(record).splitlines()
+        )
+        if job.log:
+            lines.append(f"log: {job.log}")
+        after = duration(self.clock() - job.started)
+        self._say("\n    ".join([f"{job.name} failed after {after}", *lines]), "red")
+
+    def _take_in(self, job: Job, last: bool = False) -> None:
+        job.read_report(self.folder, last)
+        for warning in job.report.warnings:
+            if self._is_new(warning):
+                self._say(f"{job.name}: {warning}", "yellow")
+
+    def tick(self) -> None:
+        for job in self.running.values():
+            self._take_in(job)
+            if self.lines:
+                self._tell_progress(job)
+        if self.live.is_started:
+            self.live.refresh()
+
+    def _tell_progress(self, job: Job) -> None:
+        """Each 10 seconds at first, less often the longer the job runs; nothing if nothing has changed."""
+        now, report = self.clock(), job.report
+        state = f"{report.done}/{report.total}" if report.total else ""
+        if state in ("", job.told) or now - job.told_at < min(max(10.0, (now - job.started) / 10), 300.0):
+            return
+        job.told, job.told_at = state, now
+        left = [] if report.seconds_left is None else [f"{duration(report.seconds_left)} left"]
+        self._say(", ".join([f"{job.name}: {state}", *left, *filter(None, [report.text])]))
+
+    def _bars(self) -> Table:
+        width, height = self.console.size
+        table = Table.grid(padding=(0, 1), expand=True)
+        table.add_column(max_width=width * 2 // 5, no_wrap=True, overflow="ellipsis")
+        table.add_column(ratio=1)
+        table.add_column(min_width=5, justify="right", no_wrap=True)
+        table.add_column(min_width=9, justify="right", no_wrap=True)
+        if width >= 110:
+            table.add_column(width=width // 4, no_wrap=True, overflow="ellipsis")
+        now = self.clock()
+        jobs = [job for job in self.running.values() if job.output]
+        most = max(1, height - 3)
+        for job in jobs[:most]:
+            report, left = job.report, job.report.seconds_left
+            bar = ProgressBar(total=report.total or None, completed=report.done, animation_time=now)
+            count = f"{report.done}/{report.total}" if report.total else ""
+            shown = duration(now - job.started) if left is None else f"{duration(left)} left"
+            table.add_row(Text(job.name), bar, count, shown, *([Text(report.text)] if width >= 110 else []))
+        if len(jobs) > most:
+            table.add_row(f"and {len(jobs) - most} more")
+        bar = ProgressBar(total=self.total or None, completed=self.done, animation_time=now)
+        elapsed = duration(now - (self.started or now))
+        table.add_row("All jobs", bar, f"{self.done}/{self.total}", elapsed, style="bold")
+        return table
+
+    def close(self) -> None:
+        if self.live.is_started:
+            self.live.stop()
+        if not self.stopping:
+            # Snakemake has no event for a job that ended well but left an output out.
+            self.failed.update(self.running)
+        if not self.quiet and (self.done or self.failed or self.stopping):
+            complete = self.done >= self.total and not self.failed
+            self._say("\n".join(self._summary(complete)), "green" if complete else "red")
+
+    def _summary(self, complete: bool) -> Iterator[str]:
+        elapsed = duration(self.clock() - (self.started or 0.0))
+        if complete:
+            yield f"{self.done} job{'s' * (self.done != 1)} done in {elapsed}"
+            if paths := to_look_at(self.output):
+                yield from ["Look at", *(f"    {path}" for path in paths)]
+            return
+        state = f"{len(self.failed)} failed" if self.failed else "stopped; start it again and it goes on"
+        yield f"{self.done} of {self.total} jobs done in {elapsed}, {state}"
+        yield from (f"    {job.name}: see {job.log or 'above'}" for job in self.failed.values())
+
+    def _say(self, text: str, style: str | None = None) -> None:
+        # Text of a log can hold control codes: only what a console can show is left of them.
+        self.console.print(Text.from_ansi(text, style=style or ""), soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """As 0:07, 12:34 or 1:02:03."""
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

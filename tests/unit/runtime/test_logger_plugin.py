@@ -1,0 +1,366 @@
+import io
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+from snakemake.logging import ColorizingTextHandler
+from snakemake.settings.enums import Quietness
+from snakemake.settings.types import OutputSettings
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from snakemake_logger_plugin_puzzlecell import LogHandler, usual_handler
+from snakemake_logger_plugin_puzzlecell.jobs import PROGRESS_VARIABLE, Job, Report, to_look_at
+from snakemake_logger_plugin_puzzlecell.run import Run, duration
+
+LOG = "results/logs/train/lite0/stage1/fold{}.log"
+CURVES = "results/models/lite0/stage1/fold{}/curves.png"
+CONTROL_CODE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def record(event=None, msg="", level=logging.INFO, **extra):
+    made = logging.LogRecord("snakemake", level, "x.py", 1, msg, (), None)
+    made.__dict__.update(extra)
+    if event is not None:
+        made.event = event
+    return made
+
+
+def job_info(fold, **extra):
+    return record(
+        LogEvent.JOB_INFO,
+        f"Rule: train, Jobid: {fold}",
+        **{
+            "jobid": fold,
+            "rule_name": "train",
+            "rule_msg": f"Train lite0, stage1, fold {fold}",
+            "wildcards": {"fold": fold},
+            "log": [LOG.format(fold)],
+            "output": [CURVES.format(fold)],
+            "reason": "Missing output files: x",
+            **extra,
+        },
+    )
+
+
+def job_error(fold, log=None):
+    return record(
+        LogEvent.JOB_ERROR,
+        "Error in rule train",
+        logging.ERROR,
+        jobid=fold,
+        rule_name="train",
+        rule_msg=None,
+        input=[],
+        output=[CURVES.format(fold)],
+        log=[LOG.format(fold)] if log is None else log,
+        conda_env=None,
+        shellcmd="false",
+        aux={},
+    )
+
+
+class Shown:
+    """A run of four jobs before a console of its own and a clock that stands still."""
+
+    def __init__(self, terminal=False, width=80, height=24, settings=None, **options):
+        self.now = 100.0
+        self.file = io.StringIO()
+        console = Console(
+            file=self.file, force_terminal=terminal, width=width, height=height, highlight=False, _environ={}
+        )
+        usual = usual_handler(settings or OutputSettings())
+        self.run = Run(console, usual, clock=lambda: self.now, **options)
+        self.handle(record(LogEvent.RESOURCES_INFO, "Provided cores: 2", cores=2))
+        self.handle(record(LogEvent.RUN_INFO, "Job stats:\ntotal 4", stats={"total": 4}))
+
+    def handle(self, *records):
+        for given in records:
+            self.run.handle(given)
+
+    def finish(self, fold, done):
+        self.handle(
+            record(LogEvent.JOB_FINISHED, f"Finished jobid: {fold}", job_id=fold),
+            record(LogEvent.PROGRESS, "None", done=done, total=4),
+        )
+
+    def report(self, fold, **content):
+        file = self.run.folder / (LOG.format(fold).replace("/", "%2F") + ".json")
+        content = {"title": "t", "done": 0, "total": 0, "text": "", "elapsed": 0.0, **content}
+        file.write_text(json.dumps({"warnings": [], "error": None, **content}))
+        return file
+
+    def tick(self, seconds=0.0):
+        self.now += seconds
+        self.run.tick()
+
+    @property
+    def text(self):
+        return CONTROL_CODE.sub("", self.file.getvalue()).replace("\r", "\n")
+
+    def frame(self):
+        """The lines of the bars as they are now."""
+        self.file.truncate(0)
+        self.file.seek(0)
+        self.tick()
+        return self.text.strip("\n").split("\n")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(PROGRESS_VARIABLE, "")
+    return tmp_path
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_a_bar_for_each_running_job_and_one_for_all(width):
+    shown = Shown(terminal=True, width=width)
+    shown.handle(job_info(1), job_info(2))
+    shown.report(1, done=95, total=125, elapsed=38.0, text="epoch 9: loss 0.1")
+    shown.now += 70
+    first, second, whole = shown.frame()
+    assert first.startswith("Train lite0, stage1, fold 1 ━")
+    assert " 95/125 0:12 left" in first
+    assert ("epoch 9: loss 0.1" in first) == (width == 160)
+    assert second.startswith("Train lite0, stage1, fold 2 ━") and second.rstrip().endswith(" 1:10")
+    assert whole.startswith("All jobs ") and whole.rstrip().endswith("0/4      1:10")
+    assert all(len(line) <= width for line in (first, second, whole))
+    shown.finish(1, done=1)
+    second, whole = shown.frame()
+    assert "fold 2" in second and " 1/4 " in whole
+
+
+def test_no_more_bars_than_the_terminal_has_lines():
+    shown = Shown(terminal=True, height=6)
+    shown.handle(*[job_info(fold, rule_msg="A long name " * 9) for fold in range(8)])
+    lines = shown.frame()
+    assert len(lines) == 5 and all(len(line) <= 80 for line in lines)
+    assert lines[0].startswith("A long name A long name") and "…" in lines[0]
+    assert lines[3].strip() == "and 5 more"
+
+
+def test_bars_go_and_the_cursor_comes_back():
+    shown = Shown(terminal=True)
+    shown.handle(job_info(1))
+    shown.run.close()
+    written = shown.file.getvalue()
+    assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")
+    assert "Provided cores" not in shown.text and "Missing output" not in shown.text
+
+
+def test_plain_lines_without_a_terminal():
+    shown = Shown()
+    shown.handle(record(None, "Select jobs to execute..."), job_info(1))
+    shown.handle(job_info(0, rule_name="all", rule_msg=None, log=[], output=[]))
+    for done in range(1, 31):
+        shown.report(1, done=done, total=40, elapsed=float(done), text="fine")
+        shown.tick(1.0)
+    shown.finish(1, done=1)
+    assert shown.file.getvalue().splitlines() == [
+        "Provided cores: 2",
+        "Job stats:",
+        "total 4",
+        "started: Train lite0, stage1, fold 1",
+        "Train lite0, stage1, fold 1: 10/40, 0:30 left, fine",
+        "Train lite0, stage1, fold 1: 20/40, 0:20 left, fine",
+        "Train lite0, stage1, fold 1: 30/40, 0:10 left, fine",
+        "done: Train lite0, stage1, fold 1 in 0:30, 1 of 4 jobs done",
+    ]
+
+
+def test_lines_of_a_long_job_become_few():
+    shown = Shown()
+    shown.handle(job_info(1))
+    for done in range(1, 10 * 360):
+        shown.report(1, done=done, total=10**4, elapsed=10.0 * done)
+        shown.tick(10.0)
+    assert 100 < shown.text.count("left") < 200
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_warnings_once(terminal):
+    shown = Shown(terminal)
+    shown.handle(job_info(1), record(None, "low on disk", logging.WARNING))
+    shown.handle(record(None, "low on disk", logging.WARNING))
+    file = shown.report(1, warnings=["dark images"])
+    shown.tick()
+    shown.tick()
+    shown.report(1, warnings=["dark images", "few cells"])
+    shown.finish(1, done=1)
+    assert not file.exists()
+    for warning in ("low on disk", "fold 1: dark images", "fold 1: few cells"):
+        assert shown.text.count(warning) == 1
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_failure_tells_job_error_and_log(terminal, quiet):
+    settings = OutputSettings(quiet={Quietness.RULES, Quietness.PROGRESS} if quiet else None)
+    shown = Shown(terminal, settings=settings, quiet=quiet)
+    shown.handle(job_info(1))
+    shown.report(1, done=1, total=2, error="ValueError: field x: red is missing")
+    shown.handle(
+        record(LogEvent.ERROR, "RuleException:\nCalledProcessError in file x", logging.ERROR),
+        job_error(1),
+        record(None, "Exiting because a job execution failed. Look above", logging.ERROR),
+        record(LogEvent.ERROR, "At least one job did not complete successfully.", logging.ERROR),
+    )
+    shown.run.close()
+    assert (
+        "Train lite0, stage1, fold 1 failed after 0:00\n"
+        "    ValueError: field x: red is missing\n"
+        f"    log: {LOG.format(1)}\n"
+    ) in shown.text
+    assert ("0 of 4 jobs done in 0:00, 1 failed" in shown.text) != quiet
+    assert ("started:" in shown.text) == (not terminal and not quiet)
+    for echo in ("CalledProcessError", "Exiting", "At least"):
+        assert echo not in shown.text
+    assert not quiet or "\x1b[?25l" not in shown.file.getvalue()
+
+
+def test_a_failure_without_a_message_shows_the_end_of_the_log(folder):
+    shown = Shown()
+    shown.handle(job_info(1), job_info(2, log=[]))
+    log = folder / LOG.format(1)
+    log.parent.mkdir(parents=True)
+    log.write_text("".join(f"\x1b[31mline {number}\x1b[0m\n" for number in range(20)))
+    shown.handle(job_error(1), job_error(2, log=[]))
+    assert (
+        "line 4\n" not in shown.text
+        and "\n    line 5\n" in shown.text
+        and "\x1b" not in shown.file.getvalue()
+    )
+    assert "Error in rule train" in shown.text and "(command exited with non-zero exit code)" in shown.text
+
+
+def test_an_attempt_that_succeeds_makes_up_for_one_that_failed():
+    shown = Shown()
+    shown.handle(job_info(1), job_error(1), job_info(1))
+    shown.finish(1, done=4)
+    shown.run.close()
+    assert "4 jobs done in 0:00" in shown.text
+
+
+def test_a_job_without_an_end_has_failed():
+    shown = Shown()
+    shown.handle(job_info(1))
+    shown.run.close()
+    assert f"1 failed\n    Train lite0, stage1, fold 1: see {LOG.format(1)}" in shown.text
+
+
+def test_a_stopped_run_goes_on_later():
+    shown = Shown()
+    shown.handle(
+        job_info(1), *[record(None, "Terminating processes on user request, this")] * 2, job_error(1)
+    )
+    shown.run.close()
+    assert shown.text.count("Terminating") == 1
+    assert "stopped: Train lite0, stage1, fold 1\n" in shown.text
+    assert "0 of 4 jobs done in 0:00, stopped; start it again and it goes on" in shown.text
+
+
+def test_the_summary_names_what_to_look_at():
+    shown = Shown()
+    shown.handle(*[job_info(fold) for fold in range(3)])
+    shown.handle(job_info(3, output=["results/submission.csv", "results/store/a.h5"]))
+    shown.now += 3723
+    for fold in range(4):
+        shown.finish(fold, done=fold + 1)
+    shown.run.close()
+    assert shown.text.endswith(
+        "4 jobs done in 1:02:03\nLook at\n    results/submission.csv\n    results/models/*/*/fold*/curves.png\n"
+    )
+
+
+def test_many_paths_become_patterns():
+    few = ["results/masks/b/1.png", "results/masks/b/0.png", "results/masks/a/0.png", "results/score/a.csv"]
+    assert to_look_at(few) == ["results/score/a.csv", "results/masks/a/0.png", "results/masks/b/0.png"]
+    many = [f"results/masks/{name}/0.png" for name in "abcdefg"] + [
+        "results/submission.csv",
+        "results/score.csv",
+    ]
+    assert to_look_at(many) == ["results/submission.csv", "results/masks/*/*.png"]
+
+
+def test_verbose_adds_the_reason():
+    shown = Shown(settings=OutputSettings(verbose=True), verbose=True)
+    shown.handle(job_info(1))
+    assert "Reason: Missing output files: x" in shown.text and "started: " in shown.text
+
+
+def test_before_any_job_messages_stand_alone():
+    shown = Shown()
+    shown.handle(record(LogEvent.ERROR, "WorkflowError:\nfield x: red is missing", logging.ERROR))
+    shown.run.close()
+    assert shown.text.endswith("total 4\nWorkflowError:\nfield x: red is missing\n")
+
+
+def test_unreadable_reports_are_passed_over():
+    job = Job("a", LOG.format(1), [], 0.0)
+    shown = Shown()
+    shown.report(1, done=1, total=2).write_text('{"done": ')
+    job.read_report(shown.run.folder)
+    assert job.report == Report() and job.report.seconds_left is None
+    shown.report(1, done=1, total=2, elapsed=5.0, more="of another version")
+    job.read_report(shown.run.folder)
+    assert job.report.seconds_left == 5.0
+
+
+def test_durations():
+    assert [duration(seconds) for seconds in (0.4, 75, 3600)] == ["0:00", "1:15", "1:00:00"]
+
+
+@pytest.mark.parametrize(
+    "settings", [OutputSettings(dryrun=True, stdout=True), OutputSettings(quiet={Quietness.ALL})]
+)
+def test_a_dry_run_is_snakemakes_own(settings, capsys):
+    records = [
+        job_info(1),
+        record(LogEvent.RUN_INFO, "Job stats:", stats={}),
+        record(None, "Nothing to be done"),
+    ]
+    handler, own = LogHandler(settings, None), usual_handler(settings)
+    assert isinstance(own, ColorizingTextHandler)
+    shown = []
+    for each in (handler, own):
+        for given in records:
+            each.handle(given)
+        each.close()
+        shown.append(re.sub(r"\[.*\]", "", "".join(capsys.readouterr())))
+    assert shown[0] == shown[1] and ("Reason" in shown[0]) == settings.dryrun
+    assert os.environ[PROGRESS_VARIABLE] == ""
+
+
+def test_the_folder_of_reports_is_made_and_emptied(folder, capsys):
+    progress = folder / ".snakemake/puzzlecell-progress"
+    progress.mkdir(parents=True)
+    (progress / "old.json").touch()
+    handler = LogHandler(OutputSettings(), None)
+    assert os.environ[PROGRESS_VARIABLE] == str(progress)
+    handler.handle(record(LogEvent.RESOURCES_INFO, "Provided cores: 2"))
+    assert list(progress.iterdir()) == []
+    handler.close()
+    handler.close()
+    assert PROGRESS_VARIABLE not in os.environ
+    assert capsys.readouterr().err == "Provided cores: 2\n"
+
+
+def test_snakemake_runs_with_it(folder):
+    (folder / "Snakefile").write_text(
+        'rule a:\n    output: "results/submission.csv"\n    message: "Write it"\n'
+        '    shell: "test -d $PUZZLECELL_PROGRESS && touch {output}"\n'
+    )
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--logger", "puzzlecell"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert re.sub(r"\d:\d\d", "TIME", done.stderr).endswith(
+        "started: Write it\ndone: Write it in TIME, 1 of 1 jobs done\n"
+        "1 job done in TIME\nLook at\n    results/submission.csv\n"
+    )
+    (log,) = (folder / ".snakemake/log").iterdir()
+    assert "Reason: Missing output files" in log.read_text()
