@@ -24,6 +24,7 @@ def plain_step1(
     labels: np.ndarray,
     settings: Step1Settings,
     negative: int | None,
+    *,
     places: bool = True,
 ) -> np.ndarray:
     """Probabilities (n, C) of the cells, one class and one cell after the other; arguments as `step1_scores`.

@@ -22,6 +22,8 @@ class LogHandler(LogHandlerBase):
         settings = self.common_settings
         quiet = set(settings.quiet or ())
         self.usual = usual_handler(settings)
+        assert self.lock is not None, "logging.Handler makes a lock for each handler"
+        self.own_lock = self.lock
         self.run: Run | None = None
         self.closed = threading.Event()
         if settings.dryrun or Quietness.ALL in quiet:
@@ -38,7 +40,8 @@ class LogHandler(LogHandlerBase):
             quiet=bool(quiet - {Quietness.HOST, Quietness.REASON}),
             verbose=settings.verbose,
         )
-        threading.Thread(target=self._tick, args=(0.25 if terminal else 1.0,), daemon=True).start()
+        every_s = 0.25 if terminal else 1.0
+        threading.Thread(target=self._tick, args=(self.run, every_s), daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
         if self.run is None:
@@ -49,15 +52,15 @@ class LogHandler(LogHandlerBase):
         except Exception:
             self.handleError(record)
 
-    def _tick(self, every_s: float) -> None:
+    def _tick(self, run: Run, every_s: float) -> None:
         while not self.closed.wait(every_s):
-            with self.lock:
+            with self.own_lock:
                 if not self.closed.is_set():
-                    self.run.tick()
+                    run.tick()
 
     def close(self) -> None:
         """End the bars and print the summary; called at the end of the run, or else by Python at exit."""
-        with self.lock:
+        with self.own_lock:
             if self.run is not None and not self.closed.is_set():
                 self.closed.set()
                 self.run.close()

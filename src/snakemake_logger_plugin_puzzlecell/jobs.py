@@ -55,10 +55,11 @@ class Job:
     @classmethod
     def announced(cls, record: logging.LogRecord, now: float) -> "Job":
         """The job that a JOB_INFO or JOB_ERROR event is about."""
-        wildcards = getattr(record, "wildcards", None) or {}
-        name = " ".join([record.rule_name, *(f"{key}={value}" for key, value in wildcards.items())])
-        message = " ".join((record.rule_msg or "").split())
-        return cls(message or name, next(iter(record.log), None), list(record.output), now, told_at=now)
+        told = vars(record)
+        wildcards = told.get("wildcards") or {}
+        name = " ".join([told["rule_name"], *(f"{key}={value}" for key, value in wildcards.items())])
+        message = " ".join((told["rule_msg"] or "").split())
+        return cls(message or name, next(iter(told["log"]), None), list(told["output"]), now, told_at=now)
 
     def read_report(self, folder: Path, last: bool = False) -> None:
         """Take in the newest report, and remove the last; one that is missing or unreadable changes nothing."""

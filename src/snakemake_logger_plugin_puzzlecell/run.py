@@ -75,7 +75,8 @@ class Run:
         )
 
     def handle(self, record: logging.LogRecord) -> None:
-        event = getattr(record, "event", None)
+        told = vars(record)
+        event = told.get("event")
         self.stopping |= record.getMessage().startswith(STOPPING)
         if event != LogEvent.JOB_ERROR and self._is_shown(record, event):
             self._say(self.usual.format(record), STYLES.get(record.levelno))
@@ -83,15 +84,15 @@ class Run:
             case LogEvent.RESOURCES_INFO:
                 self._begin()
             case LogEvent.RUN_INFO:
-                self.total = record.stats.get("total", 0)
+                self.total = told["stats"].get("total", 0)
             case LogEvent.JOB_INFO:
-                self._start(record.jobid, Job.announced(record, self.clock()))
+                self._start(told["jobid"], Job.announced(record, self.clock()))
             case LogEvent.JOB_FINISHED:
-                self._finish(record.job_id)
+                self._finish(told["job_id"])
             case LogEvent.JOB_ERROR:
-                self._fail(record)
+                self._fail(told["jobid"], record)
             case LogEvent.PROGRESS:
-                self.done, self.total = record.done, record.total
+                self.done, self.total = told["done"], told["total"]
 
     def _is_shown(self, record: logging.LogRecord, event: LogEvent | None) -> bool:
         message = record.getMessage()
@@ -146,13 +147,13 @@ class Run:
             took = duration(self.clock() - job.started)
             self._say(f"done: {job.name} in {took}, {self.done} of {self.total} jobs done")
 
-    def _fail(self, record: logging.LogRecord) -> None:
-        job = self.running.pop(record.jobid, None) or Job.announced(record, self.clock())
+    def _fail(self, jobid: int, record: logging.LogRecord) -> None:
+        job = self.running.pop(jobid, None) or Job.announced(record, self.clock())
         self._take_in(job, last=True)
         if self.stopping:
             self._say(f"stopped: {job.name}")
             return
-        self.failed[record.jobid] = job
+        self.failed[jobid] = job
         lines = (
             (job.report.error or "").splitlines() or job.log_end() or self.usual.format(record).splitlines()
         )

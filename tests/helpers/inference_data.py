@@ -45,7 +45,7 @@ def write_data(folder, fields=5, name="000", first=0):
     return store, mask_path
 
 
-def write_network(path, seed=0, field_size=64, crop_size=32, stride=16, weight=0.5):
+def write_network(path, seed=0, *, field_size=64, crop_size=32, stride=16, weight=0.5):
     torch.manual_seed(seed)
     settings = NetworkSettings(backbone="test_resnet", pretrained=False, output_stride=stride)
     network = CamNetwork(settings, CLASSES, field_size, crop_size)

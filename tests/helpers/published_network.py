@@ -28,7 +28,7 @@ class BnReluConv(nn.Module):
 
 
 class DualPath(nn.Module):
-    def __init__(self, inputs, middle, residual, increase, head, stride):
+    def __init__(self, inputs, middle, residual, increase, *, head, stride):
         super().__init__()
         self.residual, self.head = residual, head
         if head:
@@ -88,7 +88,7 @@ class DPNUnet(nn.Module):
             for index in range(count):
                 head = "" if index else ("c1x1_w_s2" if number else "c1x1_w_s1")
                 stride = 2 if number and not index else 1
-                blocks.append(DualPath(channels, middle, residual, increase, head, stride))
+                blocks.append(DualPath(channels, middle, residual, increase, head=head, stride=stride))
                 channels = residual + (index + 3) * increase
             if number == 3:
                 blocks.append(BnRelu(channels))

@@ -10,7 +10,7 @@ from puzzlecell.segmentation.classical import ClassicalSegmenter
 CELL, NUCLEUS = 8.0, 4.0
 
 
-def drawn(shape, centres, pixel_um, cell_um=CELL, nucleus_um=NUCLEUS, noise=3.0, seed=0):
+def drawn(shape, centres, pixel_um, *, cell_um=CELL, nucleus_um=NUCLEUS, noise=3.0, seed=0):
     """A uint8 field with round cells (radius in micrometres) around these centres (y, x in micrometres)."""
     field = np.full((*shape, 4), 12, np.float32)
     reach = int(1.5 * cell_um / pixel_um)

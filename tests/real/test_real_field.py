@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import yaml
 from helpers.paths import SHARED
+from helpers.scores import decode_mask
 from skimage.filters import threshold_otsu
 from skimage.measure import label, regionprops
 
 from puzzlecell.data.fields import read_field
-from puzzlecell.data.rle import decode_mask
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.submission_file import read_submission
 

@@ -10,8 +10,8 @@ import cv2
 import h5py
 import numpy as np
 import pandas as pd
+from helpers.scores import decode_mask
 
-from puzzlecell.data.rle import decode_mask
 from puzzlecell.data.submission_file import read_submission
 
 SUBMISSION = "results/submission.csv"

@@ -116,7 +116,7 @@ def test_a_script_runs_by_hand_with_its_output_here(changed):
         [*command, *job], cwd=changed.folder, env=changed.environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert "step1 test/tiny/stage2/000: 3/3" in done.stderr
+    assert "step1 test/tiny/stage2/000: 4/4" in done.stderr
     assert table.read_bytes() == expected
 
 

@@ -43,20 +43,10 @@ def encode_runs(starts: np.ndarray, ends: np.ndarray, height: int, width: int) -
     )
 
 
-def decode_mask(text: str, height: int, width: int) -> np.ndarray:
-    """(height, width) bool mask of a text in the competition's format.
-
-    Raises ValueError where the text is no base64, no zlib stream, or its runs do not fill height x width.
-    """
-    counts = decode_runs(text, height, width)
-    inside = np.arange(len(counts)) % 2 == 1
-    return np.repeat(inside, counts).reshape(width, height).T
-
-
 def decode_runs(text: str, height: int, width: int) -> np.ndarray:
     """Run lengths of a mask's text, (n,) int64, columns first, background first; they sum to height x width.
 
-    Raises ValueError as `decode_mask` does.
+    Raises ValueError if the text is no base64, no zlib stream, or its runs do not add up to height x width.
     """
     try:
         packed = zlib.decompress(base64.b64decode(text, validate=True))

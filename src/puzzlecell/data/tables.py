@@ -23,7 +23,7 @@ def class_columns(table: pd.DataFrame) -> list[str]:
     return expected
 
 
-def probability_table(keys: Mapping[str, Sequence], values: np.ndarray) -> pd.DataFrame:
+def probability_table(keys: Mapping[str, Sequence | np.ndarray], values: np.ndarray) -> pd.DataFrame:
     """A table of the key columns and `p00 ...` float32 with values (n, C)."""
     table = pd.DataFrame(values.astype(np.float32), columns=probability_columns(values.shape[1]))
     for place, (name, column) in enumerate(keys.items()):

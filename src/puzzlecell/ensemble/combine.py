@@ -46,7 +46,12 @@ def ensemble_cells(
     fields, field_of_cell = np.unique(cell_table["ID"].to_numpy(dtype=object), return_inverse=True)
     if settings.image_fusion is not None:
         of_field = _field_values(
-            joined, cell_table, field_of_cell, image_probabilities, columns, settings.image_fusion
+            joined,
+            cell_table,
+            field_of_cell,
+            settings.image_fusion,
+            columns=columns,
+            image_probabilities=image_probabilities,
         )
         joined = fuse(joined, of_field, settings.image_fusion)
     if negative is not None and settings.negative != "own":
@@ -136,9 +141,10 @@ def _field_values(
     joined: np.ndarray,
     cell_table: pd.DataFrame,
     field_of_cell: np.ndarray,
-    image_probabilities: pd.DataFrame | None,
-    columns: list[str],
     settings: ImageFusion,
+    *,
+    columns: list[str],
+    image_probabilities: pd.DataFrame | None,
 ) -> np.ndarray:
     """(n, C) value of each cell's field: the mean of its valid cells (of all, if none is), or the
     network's.

@@ -40,7 +40,7 @@ def write_dataset_submission(
         pd.concat([pd.read_parquet(table) for table in cells], ignore_index=True),
         ShardReader(masks).get,
         settings,
-        progress,
+        progress=progress,
     )
 
 
@@ -50,6 +50,7 @@ def write_submission(
     cells: pd.DataFrame,
     labels_of: Callable[[str], np.ndarray | None],
     settings: SubmissionSettings,
+    *,
     progress: Progress = no_progress,
 ) -> None:
     """Write a submission: a row for every field, in the order of their table.

@@ -10,6 +10,7 @@ from puzzlecell.config.steps import TtaSettings
 from puzzlecell.data.store import ShardReader
 from puzzlecell.inference.tta import turn, turn_back, views
 from puzzlecell.network.cam_network import CamNetwork, load_network
+from puzzlecell.network.memory import channels_last
 from puzzlecell.runtime.messages import first_few
 
 Paths = str | os.PathLike | Sequence[str | os.PathLike] | ShardReader
@@ -23,7 +24,7 @@ def load_networks(model_paths: Sequence[str | os.PathLike], device: str) -> list
     """
     if not model_paths:
         raise ValueError("no model to predict with: give at least one model.safetensors")
-    networks = [load_network(path, device).to(memory_format=torch.channels_last) for path in model_paths]
+    networks = [channels_last(load_network(path, device)) for path in model_paths]
     for path, network in zip(model_paths, networks, strict=True):
         for name in ("classes", "field_size", "crop_size"):
             found, expected = getattr(network, name), getattr(networks[0], name)
@@ -44,7 +45,7 @@ def predict(
     """
     batch = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2)
     chosen = views(tta)
-    logits = maps = 0
+    logits = maps = torch.zeros((), device=device)
     with torch.inference_mode():
         for view in chosen:
             seen = turn(batch, view).contiguous(memory_format=torch.channels_last)

@@ -46,8 +46,16 @@ def step1_shard(
     progress: Progress = no_progress,
 ) -> None:
     """Write the tables of `step1_tables` as Parquet: that of the cells and that of the fields."""
-    options = {"negative": negative, "device": device, "threads": threads, "progress": progress}
-    cells, images = step1_tables(store, masks, models, settings, **options)
+    cells, images = step1_tables(
+        store,
+        masks,
+        models,
+        settings,
+        negative=negative,
+        device=device,
+        threads=threads,
+        progress=progress,
+    )
     write_parquet(cells_parquet, cells)
     write_parquet(images_parquet, images)
 

@@ -84,7 +84,7 @@ def _cut(
     if geometry.mask != "none":
         visible = shown | (owners == 0) if geometry.mask == "others" else shown
         pixels = np.where(visible[..., None], pixels, 0)
-    share = np.where(shown, 255, 0).astype(np.uint8)
+    share: np.ndarray = np.where(shown, 255, 0).astype(np.uint8)
     height, width = np.clip(np.round((last - first) / per_pixel * scale), 1, geometry.canvas).astype(int)
     if (height, width) != share.shape:
         shrinks = height < share.shape[0] or width < share.shape[1]
@@ -136,10 +136,17 @@ def step2_shard(
     progress: Progress = no_progress,
 ) -> None:
     """Write the table of `step2_table` as Parquet."""
-    options = {"device": device, "threads": threads, "progress": progress}
-    write_parquet(
-        cells_parquet, step2_table(store, masks, models, settings, raw_folder=raw_folder, **options)
+    table = step2_table(
+        store,
+        masks,
+        models,
+        settings,
+        raw_folder=raw_folder,
+        device=device,
+        threads=threads,
+        progress=progress,
     )
+    write_parquet(cells_parquet, table)
 
 
 def step2_table(
@@ -161,6 +168,7 @@ def step2_table(
     """
     if settings.source == "raw" and raw_folder is None:
         raise ValueError("step2.source is raw: give the folder of the raw fields")
+    read_from = raw_folder if settings.source == "raw" else None
     store, masks = open_shards(store), open_shards(masks)
     wanted = shared_fields(store, masks, field_ids)
     networks = load_networks(models, device)
@@ -169,8 +177,8 @@ def step2_table(
     def crops_of_fields() -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
         for done, field_id in enumerate(wanted, start=1):
             labels = masks.read(field_id, "cells")
-            if settings.source == "raw":
-                image = as_bytes(read_field(raw_folder, field_id))
+            if read_from is not None:
+                image = as_bytes(read_field(read_from, field_id))
             else:
                 image = store.read(field_id)
                 if settings.scale == "fixed":
@@ -180,7 +188,9 @@ def step2_table(
                 yield field_id, number, *cut
             progress(done, len(wanted))
 
-    ids, cells, scores = [], [], [np.empty((0, len(networks[0].classes)))]
+    ids: list[str] = []
+    cells: list[int] = []
+    scores = [np.empty((0, len(networks[0].classes)))]
     with limited_threads(threads):
         for batch in batches(crops_of_fields(), settings.batch_size):
             batch_ids, numbers, crops, shares = zip(*batch, strict=True)
@@ -192,8 +202,7 @@ def step2_table(
             scores.append(np.mean([expit(logits, dtype=np.float64) for logits, _ in outputs], axis=0))
             ids += batch_ids
             cells += numbers
-    keys = {"ID": ids, "cell": np.array(cells, np.int32)}
-    return probability_table(keys, np.concatenate(scores))
+    return probability_table({"ID": ids, "cell": np.array(cells, np.int32)}, np.concatenate(scores))
 
 
 def pool_under(maps: np.ndarray, shares: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Backbones: timm networks without pooling and classifier, four input channels, a chosen output stride."""
 
 import difflib
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,19 +30,18 @@ def make_backbone(settings: NetworkSettings) -> nn.Module:
             f"network.backbone: timm {timm.__version__} has no {settings.backbone!r}"
             + (f"; near names: {', '.join(near)}" if near else "")
         )
-    options: dict[str, object] = {
-        "pretrained": False,
-        "num_classes": 0,
-        "global_pool": "",
-        "in_chans": INPUT_CHANNELS,
-    }
-    if settings.drop_path_rate:
-        options["drop_path_rate"] = settings.drop_path_rate
     dilated = settings.stride_by == "dilate" and settings.output_stride < 32
-    if dilated:
-        options["output_stride"] = settings.output_stride
     try:
-        backbone = timm.create_model(settings.backbone, **options)
+        # timm drops options that are None, which not every backbone knows.
+        backbone = timm.create_model(
+            settings.backbone,
+            pretrained=False,
+            num_classes=0,
+            global_pool="",
+            in_chans=INPUT_CHANNELS,
+            drop_path_rate=settings.drop_path_rate or None,
+            output_stride=settings.output_stride if dilated else None,
+        )
     except (TypeError, RuntimeError, ValueError, AssertionError, NotImplementedError) as error:
         raise NetworkError(
             f"network.backbone: {settings.backbone} cannot be built with {INPUT_CHANNELS} channels"
@@ -65,13 +65,21 @@ def near_names(name: str) -> list[str]:
 def cut_backbone(backbone: nn.Module, settings: NetworkSettings) -> None:
     """Leave out, in place, the stages after the last one whose reduction is the asked output stride."""
     strides = [stage["reduction"] for stage in getattr(backbone, "feature_info", [])]
-    if settings.output_stride not in strides or not hasattr(backbone, "prune_intermediate_layers"):
+    prune = getattr(backbone, "prune_intermediate_layers", None)
+    if settings.output_stride not in strides or prune is None:
         raise NetworkError(
             f"network.output_stride: {settings.backbone} cannot be cut at stride {settings.output_stride}; "
             f"its stages have the strides {', '.join(map(str, strides)) or 'unknown'}"
         )
     last = len(strides) - 1 - strides[::-1].index(settings.output_stride)
-    backbone.prune_intermediate_layers([last], prune_norm=True, prune_head=True)
+    prune([last], prune_norm=True, prune_head=True)
+
+
+def backbone_features(backbone: nn.Module, images: Tensor) -> Tensor:
+    """What a backbone gives for images: (B, features, h, w), or with the features last."""
+    # torch knows of a module's attributes only that they are tensors or modules.
+    forward_features: Any = backbone.forward_features
+    return forward_features(images)
 
 
 def feature_layout(backbone: nn.Module, settings: NetworkSettings) -> tuple[int, bool]:
@@ -103,7 +111,7 @@ def feature_shape(backbone: nn.Module, name: str, height: int, width: int) -> tu
     backbone.eval()
     try:
         with torch.no_grad():
-            features = backbone.forward_features(torch.zeros(1, INPUT_CHANNELS, height, width))
+            features = backbone_features(backbone, torch.zeros(1, INPUT_CHANNELS, height, width))
     except (RuntimeError, AssertionError, ValueError) as error:
         raise NetworkError(
             f"network.backbone: {name} is not suitable, it does not take an input of {height} x {width}: "

@@ -15,7 +15,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from puzzlecell.config.network import InputSettings, NetworkSettings
-from puzzlecell.network.backbone import INPUT_CHANNELS, NetworkError, feature_layout, make_backbone
+from puzzlecell.network.backbone import (
+    INPUT_CHANNELS,
+    NetworkError,
+    backbone_features,
+    feature_layout,
+    make_backbone,
+)
 from puzzlecell.network.pretrained import pretrained_state
 from puzzlecell.runtime.atomic import written_whole
 
@@ -30,6 +36,9 @@ class CamNetwork(nn.Module):
     Attributes: `classes` (names, in the order of the logits), `field_size` (stored fields are reduced to this
     side before the network sees them), `crop_size` (side of the training crop), `settings` (of the network).
     """
+
+    scale: Tensor
+    shift: Tensor
 
     def __init__(self, settings: NetworkSettings, classes: Sequence[str], field_size: int, crop_size: int):
         super().__init__()
@@ -52,7 +61,7 @@ class CamNetwork(nn.Module):
 
         images: (B, 4, H, W) RGBY in [0, 255], uint8 or float. They are normalised here, on the device.
         """
-        features = self.backbone.forward_features(images * self.scale + self.shift)
+        features = backbone_features(self.backbone, images * self.scale + self.shift)
         if self.features_last:
             features = features.permute(0, 3, 1, 2)
         maps = self.classifier(self.dropout(features)).float()

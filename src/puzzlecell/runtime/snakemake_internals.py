@@ -32,20 +32,20 @@ def job_of(rule: str, wildcards: dict[str, str], configfile: str | None = None) 
     """
     from snakemake.api import SnakemakeApi
     from snakemake.dag import DAG
+    from snakemake.iocontainers import Snakemake
     from snakemake.jobs import Job
-    from snakemake.script import Snakemake
-    from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
+    from snakemake.settings.enums import Quietness
+    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
-    configuration = ConfigSettings(configfiles=[Path(configfile)] if configfile else [])
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
             resource_settings=ResourceSettings(cores=available_cores()),
-            config_settings=configuration,
+            config_settings=ConfigSettings(configfiles=[Path(configfile)] if configfile else []),
             snakefile=Path("Snakefile"),
         )._workflow
-        workflow.include(workflow.main_snakefile, overwrite_default_target=True)
+        workflow.dag_settings = DAGSettings()
         found = workflow.get_rule(rule)
         job = Job(found, DAG(workflow, rules=[found]), wildcards)
         script = Path(workflow.basedir, "workflow/scripts", Path(found.script).name)
         parts = (job.input, job.output, job.params, job.wildcards, job.threads, job.resources, job.log)
-        return script, Snakemake(*parts, workflow.config, rule, None, str(script.parent))
+        return script, Snakemake(*parts, config=workflow.config, rulename=rule, bench_iteration=None)

@@ -5,6 +5,7 @@ at a time.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -88,7 +89,7 @@ def ensemble_changes(settings: EnsembleSettings, negative: int | None) -> dict[s
         "image product 0.5": {"source": "image", "how": "product", "weight": 0.5},
         "image product 0.7": {"source": "image", "how": "product", "weight": 0.7},
     }
-    choices = {
+    choices: dict[str, dict[str, Any]] = {
         "combine": {name: name for name in ("mean", "product")},
         "image_fusion": fusions,
         "negative": {
@@ -125,8 +126,10 @@ def write_ablation(
     progress: Progress = no_progress,
 ) -> None:
     """Write the table of `ablation_table` as CSV."""
-    options = {"device": device, "threads": threads, "progress": progress}
-    write_csv(path, ablation_table(data, step1, step2, ensemble, score, **options), digits=4)
+    table = ablation_table(
+        data, step1, step2, ensemble, score, device=device, threads=threads, progress=progress
+    )
+    write_csv(path, table, digits=4)
 
 
 def ablation_table(
@@ -166,10 +169,10 @@ def ablation_table(
         for name, table in compared(cells, predictions, ensemble, data.negative).items():
             tables[name, "", tta] = table
     changes: dict[tuple[str, str], Predictions] = {}
-    for name, settings in ones.items():
-        changes["step1", name] = replace(configured, step1=predicted(settings, None).step1)
-    for name, settings in twos.items():
-        changes["step2", name] = replace(configured, step2=predicted(None, settings).step2)
+    for name, one in ones.items():
+        changes["step1", name] = replace(configured, step1=predicted(one, None).step1)
+    for name, two in twos.items():
+        changes["step2", name] = replace(configured, step2=predicted(None, two).step2)
     for (step, name), changed in changes.items():
         found = compared(cells, changed, ensemble, data.negative)
         tables[step, name, False] = found[step]
@@ -184,15 +187,26 @@ def predict_all(
 ) -> Predictions:
     """Predictions of every model and stage by the steps whose settings are given."""
     result = Predictions({}, {}, {})
-    options = {"device": device, "threads": threads}
     for key, models in data.models.items():
         if step1 is not None:
             result.step1[key], result.images[key] = step1_tables(
-                data.store, data.masks, models, step1, negative=data.negative, **options
+                data.store,
+                data.masks,
+                models,
+                step1,
+                negative=data.negative,
+                device=device,
+                threads=threads,
             )
         if step2 is not None:
             result.step2[key] = step2_table(
-                data.store, data.masks, models, step2, raw_folder=data.raw_folder, **options
+                data.store,
+                data.masks,
+                models,
+                step2,
+                raw_folder=data.raw_folder,
+                device=device,
+                threads=threads,
             )
     return result
 

@@ -205,16 +205,6 @@ def score_tables(
     }
 
 
-def score_cells(
-    cells: pd.DataFrame,
-    labels_of: Callable[[str], np.ndarray | None],
-    truth: pd.DataFrame,
-    settings: ScoreSettings,
-) -> ScoreResult:
-    """Score of one table `ID, cell, p00 ...`; arguments as `score_tables`."""
-    return score_tables({"cells": cells}, labels_of, truth, settings)["cells"]
-
-
 def detections_of_cells(
     cells: pd.DataFrame, overlaps: Mapping[str, FieldOverlaps]
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -271,14 +261,20 @@ def score_submission(
         if size != (row.ImageHeight_true, row.ImageWidth_true):
             raise ValueError(f"{row.ID}: {size} pixels in {submission_csv}, other in {truth_csv}")
         overlaps[row.ID], detections[row.ID] = read_detections(
-            row.ID, row.PredictionString, row.PredictionString_true, *size, classes, settings.overlap
+            row.ID,
+            row.PredictionString,
+            row.PredictionString_true,
+            height=row.ImageHeight,
+            width=row.ImageWidth,
+            classes=classes,
+            overlap=settings.overlap,
         )
         progress(done, len(both))
     return score_detections(overlaps, detections, settings, classes)
 
 
 def read_detections(
-    field_id: str, text: str, truth: str, height: int, width: int, classes: int, overlap: str
+    field_id: str, text: str, truth: str, *, height: int, width: int, classes: int, overlap: str
 ) -> tuple[FieldOverlaps, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Overlaps and detections of a field from the strings of a submission and of the truth."""
     rows: dict[str, int] = {}
@@ -291,7 +287,9 @@ def read_detections(
         runs = {mask: mask_runs(mask, height, width) for mask in rows}
     except ValueError as error:
         raise ValueError(f"{field_id}: {error}") from error
-    overlaps = field_overlaps(runs, truth, field_id, height, width, classes, overlap)
+    overlaps = field_overlaps(
+        runs, truth, field_id, height=height, width=width, classes=classes, overlap=overlap
+    )
     return overlaps, (
         np.array([row for row, _, _ in found], int),
         np.array([index for _, index, _ in found], int),

@@ -58,7 +58,10 @@ def split_misses(
             iou = np.where(offered, field.iou[:, cell], 0)
             good = np.flatnonzero(iou >= settings.iou_threshold)
             for number in np.flatnonzero(shows).tolist():
-                counts[number, _reason(claimed[good], iou, shows, number, points, settings)] += 1
+                reason = _reason(
+                    claimed[good], iou, shows, number, points=points, missing_iou=settings.missing_iou
+                )
+                counts[number, reason] += 1
     table = pd.DataFrame(counts, columns=list(REASONS))
     table.insert(0, "class", np.arange(len(points)))
     return table
@@ -69,13 +72,14 @@ def _reason(
     iou: np.ndarray,
     shows: np.ndarray,
     number: int,
+    *,
     points: np.ndarray,
-    settings: ScoreSettings,
+    missing_iou: float,
 ) -> int:
     """Index into `REASONS` for one true cell and class; claimed: (good masks, C) confidences."""
     if (claimed[:, number] >= points[number]).any():
         return 0
-    if iou.max(initial=0) <= settings.missing_iou:
+    if iou.max(initial=0) <= missing_iou:
         return 1
     if not len(claimed):
         return 2

@@ -44,6 +44,7 @@ def field_overlaps(
     detected: Mapping[int, Runs] | Mapping[str, Runs],
     truth: str,
     field_id: str,
+    *,
     height: int,
     width: int,
     classes: int,
@@ -77,6 +78,12 @@ def overlaps_of_cells(
         labels = labels_of(row.ID)
         detected = {} if labels is None else cell_runs(labels, row.ImageHeight, row.ImageWidth)
         result[row.ID] = field_overlaps(
-            detected, row.PredictionString, row.ID, row.ImageHeight, row.ImageWidth, classes, overlap
+            detected,
+            row.PredictionString,
+            row.ID,
+            height=row.ImageHeight,
+            width=row.ImageWidth,
+            classes=classes,
+            overlap=overlap,
         )
     return result

@@ -29,9 +29,10 @@ def cell_table(
     image: np.ndarray,
     cells: np.ndarray,
     nuclei: np.ndarray,
+    settings: QualitySettings,
+    *,
     height: int,
     width: int,
-    settings: QualitySettings,
 ) -> pd.DataFrame:
     """A row per cell of a field, columns of `CELL_COLUMNS`, in the order of the cells' numbers.
 

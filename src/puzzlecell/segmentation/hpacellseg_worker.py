@@ -55,16 +55,13 @@ def main():
 def upright(package_class):
     """The package's class, which brings predictions to (width, height); told them swapped, it does it right."""
 
-    class Upright(package_class):
-        @property
-        def target_shape(self):
-            return self.__dict__["target_shape"]
+    def get(self):
+        return self.__dict__["target_shape"]
 
-        @target_shape.setter
-        def target_shape(self, shape):
-            self.__dict__["target_shape"] = (shape[1], shape[0])
+    def put(self, shape):
+        self.__dict__["target_shape"] = (shape[1], shape[0])
 
-    return Upright
+    return type("Upright", (package_class,), {"target_shape": property(get, put)})
 
 
 def segment(segmentator, request):

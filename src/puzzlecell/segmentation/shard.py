@@ -71,9 +71,16 @@ def segment_shard(
         for row, (field, found) in enumerate(found_fields):
             cells, nuclei = at_size(found, side)
             masks["cells"][row], masks["nuclei"][row] = cells, nuclei
+            height, width = reader.size(field.field_id)
             tables.append(
                 cell_table(
-                    field.field_id, field.image, cells, nuclei, *reader.size(field.field_id), settings.quality
+                    field.field_id,
+                    field.image,
+                    cells,
+                    nuclei,
+                    settings.quality,
+                    height=height,
+                    width=width,
                 )
             )
             if not cells.any():

@@ -65,7 +65,7 @@ def _outline(rng: np.random.Generator, roughness: float) -> np.ndarray:
 
 
 def _relative_radius(
-    y: np.ndarray, x: np.ndarray, radius: float, stretch: float, axis: float, outline: np.ndarray
+    y: np.ndarray, x: np.ndarray, outline: np.ndarray, *, radius: float, stretch: float, axis: float
 ) -> np.ndarray:
     """Distance from (0, 0) over that of the outline in the same direction: below 1 inside."""
     along = x * (math.cos(axis) / stretch) + y * (math.sin(axis) / stretch)
@@ -110,7 +110,7 @@ def _nucleoli(rng: np.random.Generator, inside: np.ndarray, radius: float) -> tu
 
 
 def grow_cells(
-    rng: np.random.Generator, size: int, count: int, coverage: float, smallest: float, stretch: float
+    rng: np.random.Generator, size: int, count: int, *, coverage: float, smallest: float, stretch: float
 ) -> list[Cell]:
     """Draw up to `count` cells in a field of `size` pixels.
 
@@ -128,7 +128,7 @@ def grow_cells(
     owner = np.full((size, size), -1, np.int32)
     sketches = []
     for number, centre in enumerate(_place(rng, size, count, radius)):
-        sketch, relative = _sketch(rng, size, centre, radius, stretch, warp)
+        sketch, relative = _sketch(rng, size, centre, radius=radius, stretch=stretch, warp=warp)
         wins = relative < depth[sketch.window]
         depth[sketch.window][wins] = relative[wins]
         owner[sketch.window][wins] = number
@@ -159,6 +159,7 @@ def _sketch(
     rng: np.random.Generator,
     size: int,
     centre: np.ndarray,
+    *,
     radius: float,
     stretch: float,
     warp: list[np.ndarray],
@@ -173,13 +174,16 @@ def _sketch(
     rows, columns = (np.float32(grid) for grid in np.mgrid[window])
     y, x = centre.tolist()
     down, right = rows - y + warp[0][window], columns - x + warp[1][window]
-    relative = _relative_radius(down, right, radius, stretch, axis, _outline(rng, 0.22))
+    relative = _relative_radius(down, right, _outline(rng, 0.22), radius=radius, stretch=stretch, axis=axis)
 
     y, x = (centre + rng.normal(0, 0.06 * radius, 2)).tolist()
     nucleus_radius = radius * rng.uniform(0.4, 0.48)
     tilt = axis + rng.normal(0, 0.3)
     nucleus = (
-        _relative_radius(rows - y, columns - x, nucleus_radius, stretch**0.6, tilt, _outline(rng, 0.07)) < 1
+        _relative_radius(
+            rows - y, columns - x, _outline(rng, 0.07), radius=nucleus_radius, stretch=stretch**0.6, axis=tilt
+        )
+        < 1
     )
     in_window = (y - vertical.start, x - horizontal.start)
     return _Sketch(window, radius, in_window, nucleus_radius, axis, nucleus), relative

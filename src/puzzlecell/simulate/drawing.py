@@ -57,7 +57,13 @@ def dots(shape: tuple[int, int], points: np.ndarray, radii: np.ndarray) -> np.nd
 
 
 def walks(
-    rng: np.random.Generator, starts: np.ndarray, headings: np.ndarray, steps: int, length: float, bend: float
+    rng: np.random.Generator,
+    starts: np.ndarray,
+    headings: np.ndarray,
+    *,
+    steps: int,
+    length: float,
+    bend: float,
 ) -> np.ndarray:
     """Paths that keep their heading but for a bend of about `bend` radians a step: (n, steps + 1, 2)."""
     turns = headings[:, None] + np.cumsum(rng.normal(0, bend, (len(starts), steps)), axis=1)

@@ -87,7 +87,14 @@ def _cells(rng: np.random.Generator, settings: SimulationSettings, stretch: floa
     fewest, most = settings.cells
     wanted = int(rng.integers(fewest, most + 1))
     for _ in range(50):
-        cells = grow_cells(rng, settings.size, wanted, settings.coverage, settings.smallest_cell, stretch)
+        cells = grow_cells(
+            rng,
+            settings.size,
+            wanted,
+            coverage=settings.coverage,
+            smallest=settings.smallest_cell,
+            stretch=stretch,
+        )
         if len(cells) >= fewest:
             return cells
         wanted = min(wanted + 1, most)

@@ -51,7 +51,9 @@ def draw_filaments(cell: Cell, rng: np.random.Generator) -> np.ndarray:
         starts = cell.centrosomes[0] + rng.exponential(5 * unit, (count, 1)) * np.stack(
             [np.sin(around), np.cos(around)], axis=1
         )
-        paths = walks(rng, starts, around + rng.normal(0, 0.5, count), 14, 0.16 * cell.radius, 0.22)
+        paths = walks(
+            rng, starts, around + rng.normal(0, 0.5, count), steps=14, length=0.16 * cell.radius, bend=0.22
+        )
         layers.append(strokes(cell.body.shape, paths, unit, rng.uniform(0.35, 0.8, count)))
     lines = np.minimum(layers[0] + layers[1] + layers[2], 1.3)
     # The nucleus hides most of what crosses it.
@@ -151,7 +153,9 @@ def _golgi(stage: Stage, rng: np.random.Generator) -> np.ndarray:
     starts = points_in(rng, place if place.any() else cell.cytoplasm, int(rng.integers(7, 12)), 2.5 * unit)
     centre = np.array(cell.centre)
     tangent = np.arctan2(*(starts - centre).T) + np.pi / 2 + np.pi * rng.integers(0, 2, len(starts))
-    paths = walks(rng, starts, tangent + rng.normal(0, 0.5, len(starts)), 4, 1.9 * unit, 0.5)
+    paths = walks(
+        rng, starts, tangent + rng.normal(0, 0.5, len(starts)), steps=4, length=1.9 * unit, bend=0.5
+    )
     return strokes(cell.body.shape, paths, 1.8 * unit) * cell.cytoplasm + 0.06 * cell.body
 
 
@@ -161,7 +165,9 @@ def _intermediate_filaments(stage: Stage, rng: np.random.Generator) -> np.ndarra
     place = cell.cytoplasm & (cell.nucleus_distance < 0.45 * cell.radius)
     starts = points_in(rng, place, 34)
     around = np.arctan2(*(starts - np.array(cell.centre)).T) + np.pi / 2
-    paths = walks(rng, starts, around + rng.normal(0, 0.6, len(starts)), 9, 3.4 * unit, 0.65)
+    paths = walks(
+        rng, starts, around + rng.normal(0, 0.6, len(starts)), steps=9, length=3.4 * unit, bend=0.65
+    )
     lines = strokes(cell.body.shape, paths, unit, rng.uniform(0.5, 1.0, len(paths)))
     fading = np.exp(-np.maximum(cell.nucleus_distance, 0) / (0.4 * cell.radius))
     return (1.5 * lines + 0.15) * fading * np.where(cell.nucleus, 0.3, 1.0) * cell.body
@@ -220,7 +226,7 @@ def _mitochondria(stage: Stage, rng: np.random.Generator) -> np.ndarray:
     far = cell.cytoplasm & (cell.depth > 3 * unit)
     starts = np.concatenate([points_in(rng, near, 20, 3 * unit), points_in(rng, far, 20, 4 * unit)])
     outward = np.arctan2(*(starts - np.array(cell.centre)).T) + rng.normal(0, 0.7, len(starts))
-    paths = walks(rng, starts, outward, 4, 2.3 * unit, 0.45)
+    paths = walks(rng, starts, outward, steps=4, length=2.3 * unit, bend=0.45)
     worms = strokes(cell.body.shape, paths, 2 * unit, rng.uniform(0.6, 1.0, len(starts)))
     return worms * cell.cytoplasm + 0.04 * cell.body
 

@@ -15,9 +15,10 @@ import torch
 
 from puzzlecell.network.cam_network import save_network
 from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.training.dataloaders import fields_of
 from puzzlecell.training.history import draw_curves, write_history, write_predictions
-from puzzlecell.training.run import TrainingError
-from puzzlecell.training.setup import Session
+from puzzlecell.training.run import TrainingError, TrainingRun
+from puzzlecell.training.setup import Best, Session
 
 VERSION = 2
 
@@ -51,8 +52,10 @@ def resume(session: Session) -> str:
 
 def save_best(session: Session) -> None:
     """Write the weights of the best epoch, which is the current one."""
+    best = session.best
+    assert best is not None, "the current epoch is the best"
     if session.fabric.is_global_zero:
-        save_network(session.run.states / session.best["file"], session.evaluated, metadata(session))
+        save_network(session.run.states / best["file"], session.evaluated, metadata(session.run, best))
 
 
 def finish(session: Session) -> None:
@@ -62,7 +65,7 @@ def finish(session: Session) -> None:
         raise TrainingError(
             f"no epoch has a {run.settings.best_metric} that is a number; choose another best_metric"
         )
-    output, held_out = Path(run.output), session.validation.dataset
+    output, held_out = Path(run.output), fields_of(session.validation)
     write_history(output / "history.csv", session.history)
     title = f"{run.settings.network.backbone}, fold {run.fold} held out"
     draw_curves(output / "curves.png", session.history, best["epoch"], title)
@@ -74,9 +77,8 @@ def finish(session: Session) -> None:
         old.unlink()
 
 
-def metadata(session: Session) -> dict[str, object]:
+def metadata(run: TrainingRun, best: Best) -> dict[str, object]:
     """What a model file says about its training."""
-    run, best = session.run, session.best
     return {
         "training": run.settings.model_dump(mode="json"),
         "fold": run.fold,
@@ -153,7 +155,9 @@ def load_state(path: str | os.PathLike, fingerprint: str) -> tuple[dict[str, Any
 def random_state(device: torch.device) -> dict[str, Any]:
     """State of all random generators of this process, as tensors and numbers."""
     version, keys, gauss = random.getstate()
-    name, key, position, has_gauss, cached = np.random.get_state()
+    legacy = np.random.get_state()
+    assert isinstance(legacy, tuple), "numpy's global generator is a Mersenne twister"
+    name, key, position, has_gauss, cached = legacy
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,

@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from puzzlecell.config.augmentation import augmentation_settings
 from puzzlecell.data.fields import sized_field
@@ -77,13 +78,20 @@ def make_loaders(run: TrainingRun, fabric: Fabric) -> tuple[EpochBatches, DataLo
     )
 
 
+def fields_of(loader: DataLoader) -> "TrainingFields | WholeFields":
+    """What a loader of `make_loaders` reads."""
+    fields = loader.dataset
+    assert isinstance(fields, TrainingFields | WholeFields), "no other data sets are made"
+    return fields
+
+
 def close_workers(loader: DataLoader) -> None:
     """End the worker processes of a loader now.
 
     They do not react to SIGTERM, with which Python would end those that are left over at its exit, and wait
     for ever.
     """
-    if loader._iterator is not None:
+    if isinstance(loader._iterator, _MultiProcessingDataLoaderIter):
         loader._iterator._shutdown_workers()
         loader._iterator = None
 

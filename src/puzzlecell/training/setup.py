@@ -2,19 +2,20 @@
 
 import logging
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Literal, TypedDict, cast
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
+from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from puzzlecell.config.training import ComputeSettings
 from puzzlecell.network._timm import ModelEmaV3
 from puzzlecell.network.backbone import NetworkError
 from puzzlecell.network.cam_network import CamNetwork, build_network, load_network
+from puzzlecell.network.memory import channels_last
 from puzzlecell.network.puzzle import PuzzleNetwork
 from puzzlecell.runtime.malloc import keep_freed_memory
 from puzzlecell.training.dataloaders import make_loaders
@@ -26,6 +27,18 @@ from puzzlecell.training.sampler import EpochBatches
 log = logging.getLogger(__name__)
 
 
+class Best(TypedDict):
+    """The best epoch so far; a plain dict, so that it goes into the saved state as it is."""
+
+    epoch: int
+    value: float
+    """Its `best_metric`."""
+    file: str
+    """Name of the file with its weights, in the folder of the saved state."""
+    probabilities: Tensor
+    """(N, C) predictions for the held-out fields."""
+
+
 @dataclass
 class Session:
     """The parts of a training; `checkpoint.session_state` saves all that changes."""
@@ -33,8 +46,8 @@ class Session:
     run: TrainingRun
     fabric: Fabric
     network: CamNetwork
-    module: nn.Module
-    optimiser: Optimizer
+    module: _FabricModule
+    optimiser: _FabricOptimizer
     rate: LearningRate
     loss: ComboLoss
     mean: ModelEmaV3 | None
@@ -51,8 +64,7 @@ class Session:
     seconds: float = 0.0
     """Time spent on the current epoch's steps."""
     history: list[dict[str, float]] = field(default_factory=list)
-    best: dict[str, Any] | None = None
-    """Epoch, value, file name and predictions of the best epoch."""
+    best: Best | None = None
 
     def __post_init__(self):
         self.sums = torch.zeros(4, device=self.fabric.device)
@@ -85,6 +97,11 @@ def make_fabric(run: TrainingRun) -> Fabric:
         raise TrainingError("compute.precision: fp16 needs a GPU; use auto, float32 or bf16 on a CPU")
     if choice == "auto":
         choice = "float32" if device.type == "cpu" else "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    precisions: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+        "float32": "32-true",
+        "bf16": "bf16-mixed",
+        "fp16": "16-mixed",
+    }
     numbered = device.index is not None and device.type == "cuda"
     if numbered and run.world > 1:
         raise TrainingError(
@@ -95,7 +112,7 @@ def make_fabric(run: TrainingRun) -> Fabric:
         accelerator=device.type,
         devices=[device.index] if numbered else run.world,
         strategy="ddp_spawn" if run.world > 1 else "auto",
-        precision={"float32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[choice],
+        precision=precisions[choice],
         # A batch system's own variables would make Fabric wait for processes that it is not told to start.
         plugins=[LightningEnvironment()],
     )
@@ -114,8 +131,8 @@ def make_session(run: TrainingRun, fabric: Fabric) -> Session:
     mean = None if settings.ema is None else make_running_mean(network, settings.ema)
     module: nn.Module = PuzzleNetwork(network, settings.puzzle.side)
     if settings.compute.compile:
-        module = torch.compile(module)
-    module, optimiser = fabric.setup(module, make_optimiser(network, settings.optimiser))
+        module = cast(nn.Module, torch.compile(module))
+    wrapped, optimiser = fabric.setup(module, make_optimiser(network, settings.optimiser))
     # From here on processes differ in what is dropped at random.
     torch.manual_seed(settings.seed + 1 + fabric.global_rank)
     batches, training, validation = make_loaders(run, fabric)
@@ -127,14 +144,14 @@ def make_session(run: TrainingRun, fabric: Fabric) -> Session:
         settings.best_metric,
     )
     loss = ComboLoss(settings.loss)
-    return Session(run, fabric, network, module, optimiser, rate, loss, mean, batches, training, validation)
+    return Session(run, fabric, network, wrapped, optimiser, rate, loss, mean, batches, training, validation)
 
 
 def laid_out(network: CamNetwork, compute: ComputeSettings, world: int) -> CamNetwork:
     """The network with its weights in the configured order, and batch statistics shared by `world` processes."""
     if compute.sync_batchnorm and world > 1:
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    return network.to(memory_format=torch.channels_last) if compute.channels_last else network
+    return channels_last(network) if compute.channels_last else network
 
 
 def starting_network(run: TrainingRun) -> CamNetwork:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from puzzlecell.network.puzzle import PuzzleNetwork
 from puzzlecell.runtime.progress import Progress
 from puzzlecell.runtime.signals import StopRequest
 from puzzlecell.training.checkpoint import save
-from puzzlecell.training.dataloaders import Batch
+from puzzlecell.training.dataloaders import Batch, fields_of
 from puzzlecell.training.run import TrainingError
 from puzzlecell.training.setup import Session
 
@@ -116,7 +116,7 @@ def check_finite_losses(session: Session, losses: Losses | None, training: bool 
     """Raise TrainingError naming the fields of a batch whose loss is not a finite number."""
     if losses is None or bool(torch.isfinite(losses.parts[0]).all()):
         return
-    ids = (session.training if training else session.validation).dataset.ids
+    ids = fields_of(session.training if training else session.validation).ids
     bad = [ids[row] for row in losses.rows.tolist()]
     kept = session.run.states / "last.ckpt"
     raise TrainingError(
@@ -151,7 +151,7 @@ def validate(session: Session, stop: StopRequest) -> tuple[np.ndarray, np.ndarra
     mine = tuple(
         np.concatenate(arrays) if arrays else None for arrays in (rows, labels, probabilities, losses)
     )
-    everyone = [mine]
+    everyone: list[Any] = [mine]
     if fabric.world_size > 1:
         everyone = [None] * fabric.world_size
         torch.distributed.all_gather_object(everyone, mine)

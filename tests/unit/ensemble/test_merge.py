@@ -1,9 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.scores import decode_mask
 
 from puzzlecell.config.submission import MergeSettings
-from puzzlecell.data.rle import decode_mask, encode_mask
+from puzzlecell.data.rle import encode_mask
 from puzzlecell.data.submission_file import read_submission, triplets
 from puzzlecell.ensemble.merge import merge_submissions
 

@@ -5,11 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.paths import SHARED
+from helpers.scores import decode_mask
 from pycocotools import mask as coco
 
 from puzzlecell.config.submission import SubmissionSettings
 from puzzlecell.data.label_images import nearest_index, resize_labels
-from puzzlecell.data.rle import cell_runs, decode_mask, encode_cells, encode_mask
+from puzzlecell.data.rle import cell_runs, encode_cells, encode_mask
 from puzzlecell.data.submission_file import read_submission, triplets
 from puzzlecell.data.tables import probability_columns
 from puzzlecell.ensemble.submission import write_submission

@@ -76,10 +76,14 @@ def test_no_cell_one_cell_and_one_pixel():
     pixel = np.zeros((50, 50), np.uint16)
     pixel[20, 31] = 60000
     one = step1_scores(maps, logits, pixel, Step1Settings(), 3)
-    np.testing.assert_allclose(one, plain_step1(maps, logits, pixel, Step1Settings(), 3, False), atol=1e-5)
+    np.testing.assert_allclose(
+        one, plain_step1(maps, logits, pixel, Step1Settings(), 3, places=False), atol=1e-5
+    )
     whole = np.ones((50, 50), np.uint16)
     full = step1_scores(maps, logits, whole, Step1Settings(), 3)
-    np.testing.assert_allclose(full, plain_step1(maps, logits, whole, Step1Settings(), 3, False), atol=1e-5)
+    np.testing.assert_allclose(
+        full, plain_step1(maps, logits, whole, Step1Settings(), 3, places=False), atol=1e-5
+    )
     assert cell_numbers(pixel).tolist() == [60000]
     assert cell_numbers(whole).tolist() == [1]
 

@@ -159,7 +159,7 @@ def data(tmp_path_factory):
     return *write_data(folder), models
 
 
-def run(tmp_path, store, masks, models, field_ids=None, raw_folder=None, **settings):
+def run(tmp_path, store, masks, models, *, field_ids=None, raw_folder=None, **settings):
     settings = Step2Settings(**settings)
     if field_ids is not None:
         return step2_table(store, masks, models, settings, field_ids=field_ids, raw_folder=raw_folder)

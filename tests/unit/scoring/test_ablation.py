@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 from helpers.inference_data import write_data, write_network
+from helpers.scores import score_cells
 
 from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.config.score import ScoreSettings
@@ -19,7 +20,6 @@ from puzzlecell.scoring.ablation import (
     step1_changes,
     step2_changes,
 )
-from puzzlecell.scoring.average_precision import score_cells
 
 ENSEMBLE = EnsembleSettings(
     members=[{"model": "m", "stage": stage, "step": step} for stage in ("a", "b") for step in (1, 2)]

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.scores import score_cells
 from pycocotools import mask as coco
 
 from puzzlecell.config.score import ScoreSettings
@@ -11,7 +12,7 @@ from puzzlecell.data.rle import encode_cells, encode_mask
 from puzzlecell.data.submission_file import triplets
 from puzzlecell.data.tables import probability_columns
 from puzzlecell.ensemble.submission import write_submission
-from puzzlecell.scoring.average_precision import score_cells, score_submission, score_tables
+from puzzlecell.scoring.average_precision import score_submission, score_tables
 
 PLAIN = ScoreSettings(bootstrap=0)
 

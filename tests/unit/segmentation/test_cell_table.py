@@ -27,7 +27,7 @@ def blobs(seed=0, side=64, cells=6):
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (128, 128), (101, 250), (1728, 1728)])
 def test_geometry_is_that_of_regionprops_on_the_field(height, width):
     image, cells, nuclei = blobs()
-    table = cell_table("a", image, cells, nuclei, height, width, SETTINGS)
+    table = cell_table("a", image, cells, nuclei, SETTINGS, height=height, width=width)
     large_nuclei = resize_labels(nuclei, height, width)
     regions = regionprops(resize_labels(cells, height, width))
     assert table["cell"].tolist() == [region.label for region in regions]
@@ -41,7 +41,7 @@ def test_geometry_is_that_of_regionprops_on_the_field(height, width):
 
 
 def test_columns_and_types():
-    table = cell_table("field one", *blobs(), 64, 64, SETTINGS)
+    table = cell_table("field one", *blobs(), SETTINGS, height=64, width=64)
     design = (
         "ID, cell, area_px, centroid_y, centroid_x, y0, x0, y1, x1, touches_border, nucleus_area_px, "
         "border_quality, outlier_quality"
@@ -49,7 +49,7 @@ def test_columns_and_types():
     assert ", ".join(table) == ", ".join(CELL_COLUMNS) == design
     assert (table["ID"] == "field one").all()
     empty = cell_table(
-        "b", np.zeros((8, 8, 4), np.uint8), *(np.zeros((8, 8), np.uint16),) * 2, 8, 8, SETTINGS
+        "b", np.zeros((8, 8, 4), np.uint8), *(np.zeros((8, 8), np.uint16),) * 2, SETTINGS, height=8, width=8
     )
     assert len(empty) == 0
     assert empty.dtypes.tolist() == table.dtypes.tolist()
@@ -58,7 +58,7 @@ def test_columns_and_types():
 def test_a_cell_between_the_pixels_of_a_smaller_field_keeps_its_row():
     cells = np.zeros((9, 9), np.uint16)
     cells[0, 0], cells[4:, 4:] = 1, 2
-    table = cell_table("a", np.ones((9, 9, 4), np.uint8), cells, cells, 3, 3, SETTINGS)
+    table = cell_table("a", np.ones((9, 9, 4), np.uint8), cells, cells, SETTINGS, height=3, width=3)
     assert table["cell"].tolist() == [1, 2]
     assert table["area_px"].tolist() == [0, 4]
     assert np.isfinite(table["centroid_y"]).all()
@@ -165,6 +165,6 @@ def test_thresholds_are_settings():
 def test_quality_does_not_depend_on_the_size_of_image_and_labels():
     image, cells, nuclei = blobs()
     large = np.repeat(np.repeat(image, 2, 0), 2, 1)
-    small_table = cell_table("a", image, cells, nuclei, 64, 64, SETTINGS)
-    large_table = cell_table("a", large, cells, nuclei, 64, 64, SETTINGS)
+    small_table = cell_table("a", image, cells, nuclei, SETTINGS, height=64, width=64)
+    large_table = cell_table("a", large, cells, nuclei, SETTINGS, height=64, width=64)
     assert small_table.equals(large_table)

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.scores import decode_mask
 from pydantic import ValidationError
 
 from puzzlecell.config.simulation import SimulationSettings
-from puzzlecell.data.rle import decode_mask
 from puzzlecell.simulate import patterns as hpa
 from puzzlecell.simulate.dataset import simulate_dataset
 from puzzlecell.simulate.field import field_id, simulate_field

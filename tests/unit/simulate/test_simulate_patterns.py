@@ -17,7 +17,7 @@ def stages() -> list[Stage]:
     for seed in range(3):
         rng = np.random.default_rng(seed)
         textures = make_textures(rng, 256, 1.0)
-        for cell in grow_cells(rng, 256, 8, 1.15, 0.6, 1.3):
+        for cell in grow_cells(rng, 256, 8, coverage=1.15, smallest=0.6, stretch=1.3):
             cut = type(textures)(**{name: image[cell.window] for name, image in vars(textures).items()})
             found.append(Stage(cell, cut, draw_filaments(cell, rng), draw_reticulum(cell, cut)))
     return found

@@ -1,0 +1,74 @@
+"""What puzzlecell.runtime.snakemake_internals relies on, each in a workflow of a few lines."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+HEAD = """
+from puzzlecell.runtime.snakemake_internals import *
+from puzzlecell.runtime.tracking import Untracked
+
+"""
+
+
+@pytest.fixture
+def workflow(tmp_path, monkeypatch):
+    """Writes a Snakefile and returns a function that calls Snakemake on it."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(text):
+        (tmp_path / "Snakefile").write_text(HEAD + text)
+
+    def call(*arguments):
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    call.write = write
+    return call
+
+
+def test_a_configuration_of_its_own_is_noticed(workflow, tmp_path):
+    workflow.write("print('own:', has_own_configuration(workflow))\nrule all:\n    input: []\n")
+    (tmp_path / "a.yaml").write_text("a: 1")
+    assert "own: False" in workflow("-n")
+    assert "own: True" in workflow("-n", "--configfile", "a.yaml")
+    assert "own: False" in workflow("-n", "--config", "a=1")
+
+
+def test_cores_are_limited_to_those_of_the_machine(workflow):
+    workflow.write("limit_cores(workflow)\nrule all:\n    output: touch('a')\n")
+    assert f"Provided cores: {len(os.sched_getaffinity(0))}\n" in workflow("--cores", "1000")
+
+
+def test_the_jobs_of_a_run_are_known_before_it_starts(workflow):
+    workflow.write(
+        "onstart:\n    print('jobs:', [w.name for w in planned_wildcards(workflow, 'make')])\n"
+        "rule all:\n    input: 'a.txt', 'b.txt'\nrule make:\n    output: touch('{name}.txt')\n"
+    )
+    assert "jobs: ['a', 'b']" in workflow()
+    pathlib.Path("b.txt").unlink()
+    assert "jobs: ['b']" in workflow()
+
+
+PARAMETERS = """
+rule all:
+    output:
+        touch("a.txt"),
+    params:
+        tracked={tracked!r},
+        free=Untracked({free!r}),
+"""
+
+
+def test_untracked_parameters_rerun_nothing_and_others_say_why(workflow):
+    workflow.write(PARAMETERS.format(tracked="gamma: 1", free=1))
+    workflow()
+    workflow.write(PARAMETERS.format(tracked="gamma: 1", free=2))
+    assert "Nothing to be done" in workflow()
+    workflow.write(PARAMETERS.format(tracked="gamma: 2", free=2))
+    assert "before: 'gamma: 1' now: 'gamma: 2'" in workflow("-n")
