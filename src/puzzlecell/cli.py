@@ -1,6 +1,7 @@
 """The command `puzzlecell`: what is done to single files, beside the workflow."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 
@@ -73,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     segmenter.add_argument("output", help="such as weights/hpa_dpn_nuclei.safetensors")
     segmenter.set_defaults(run=_convert_segmenter)
+
+    schema = commands.add_parser("schema", help="print the JSON schema of a configuration, for editors")
+    schema.set_defaults(run=_print_schema)
     return parser
 
 
@@ -124,3 +128,9 @@ def _convert_segmenter(options: argparse.Namespace) -> None:
 
     checksum = convert_segmenter(options.weights, options.output)
     print(f"wrote {options.output}, SHA-256 {checksum}")
+
+
+def _print_schema(options: argparse.Namespace) -> None:
+    from puzzlecell.config.schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))

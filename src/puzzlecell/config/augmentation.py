@@ -102,18 +102,14 @@ class AugmentationSettings(Section):
     """Every transform of the training fields, in the order in which they are done after the random crop."""
 
     noise: NoiseSettings = NoiseSettings()
-    """Noise and dropped squares."""
     horizontal_flip: float = Field(0.5, ge=0, le=1, description="Share of the fields mirrored left to right.")
     vertical_flip: float = Field(0.0, ge=0, le=1, description="Share of the fields mirrored top to bottom.")
     rotate90: float = Field(
         1.0, ge=0, le=1, description="Share turned by 0, 90, 180 or 270 degrees, each as often as the others."
     )
     geometry: GeometrySettings = GeometrySettings()
-    """Distortions."""
     blur: BlurSettings = BlurSettings()
-    """Blurs."""
     tone: ToneSettings = ToneSettings()
-    """Intensity curves."""
 
 
 REFERENCE = AugmentationSettings()

@@ -4,6 +4,7 @@ Run: python -m puzzlecell.config.document > docs/configuration.md
 """
 
 import inspect
+import re
 import types
 import typing
 from typing import Any
@@ -13,16 +14,20 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from puzzlecell.config.results import decides
 from puzzlecell.config.workflow import Configuration
 
 HEAD = """# Configuration
 
-Every key of a configuration file. Keys that are not given keep their default; unknown keys are errors. All problems of
-a configuration are told at once, before anything runs. This page is written from the code by
-`python -m puzzlecell.config.document > docs/configuration.md`.
+All keys of a configuration file. Keys that are left out keep their default; unknown keys are errors. All problems of a
+configuration are reported together, before anything runs. Changing a setting rebuilds what depends on it; settings
+marked * change no result, so changing them rebuilds nothing.
 
-A model's `network`, `input`, `seed` and `training`, and a stage's `training`, change single keys of the section
-`training` for that model or stage.
+A model's `network`, `input`, `seed` and `training`, and a stage's `training`, override single keys of the section
+`training` for that model or stage. Editors complete keys with the schema that `puzzlecell schema` prints
+(`config/schema.json`).
+
+This page is generated: `python -m puzzlecell.config.document > docs/configuration.md`.
 """
 
 
@@ -50,14 +55,22 @@ def _rows(place: str, section: type[BaseModel]) -> tuple[list[str], list[tuple[s
         path = f"{place}.{name}" if place else name
         found = [(path + suffix, model) for suffix, model in _sections(field.annotation)]
         inner += found
-        text = field.description or (
-            inspect.cleandoc(found[0][1].__doc__ or "").split("\n")[0] if found else ""
-        )
-        values = _values(field)
-        rows.append(
-            f"| `{name}` | {_default(field)} | {values} | {' '.join(text.split()).replace('|', '/')} |"
-        )
+        text = field.description or (_first_sentence(found[0][1].__doc__) if found else "")
+        choices = section.model_json_schema()["properties"][name].get("enum", [])
+        values = _values(field) or ", ".join(f"`{choice}`" for choice in choices)
+        star = "" if decides(field) else " *"
+        rows.append(f"| `{name}`{star} | {_default(field)} | {values} | {_one_line(text)} |")
     return rows, inner
+
+
+def _first_sentence(text: str | None) -> str:
+    """A text up to its first full stop, which may be some lines down."""
+    return re.split(r"(?<=\.)\s", inspect.cleandoc(text or ""), maxsplit=1)[0]
+
+
+def _one_line(text: str) -> str:
+    """A text as the cell of a Markdown table."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _default(field: FieldInfo) -> str:

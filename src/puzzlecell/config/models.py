@@ -31,7 +31,7 @@ class ModelSettings(Section):
     input: dict[str, Any] = Field({}, description="Changes to training.input for this model.")
     seed: int | None = Field(None, ge=0, description="Seed in place of training.seed.")
     training: dict[str, Any] = Field({}, description="Changes to other training settings for this model.")
-    stages: dict[Name, StageSettings] = Field(min_length=1)
+    stages: dict[Name, StageSettings] = Field(min_length=1, description="Stages of its training, by name.")
 
 
 def training_layers(values: Mapping[str, Any], model: str, stage: str) -> dict[str, Mapping[str, Any]]:

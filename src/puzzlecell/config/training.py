@@ -171,28 +171,19 @@ class TrainingSettings(Section):
     """One stage of one model: network, input, loss, how long and how fast."""
 
     network: NetworkSettings = NetworkSettings()
-    """The network."""
     input: InputSettings = InputSettings()
-    """Sizes of what it sees."""
     puzzle: PuzzleSettings = PuzzleSettings()
-    """The second pass over tiles."""
     loss: LossSettings = LossSettings()
-    """The loss."""
     sampler: SamplerSettings = SamplerSettings()
-    """How fields are drawn."""
     augmentation: Augmentation = Field(
         "reference",
         description="`reference`, `light` (flips, quarter turns, small shift and scale), `none`, or "
         "settings.",
     )
     optimiser: OptimiserSettings = OptimiserSettings()
-    """The optimiser."""
     schedule: ScheduleSettings = ScheduleSettings()
-    """The learning rate over time."""
-    ema: EmaSettings | None = None
-    """Running mean of the weights; null = none."""
+    ema: EmaSettings | None = Field(None, description="Running mean of the weights; null = none.")
     compute: ComputeSettings = ComputeSettings()
-    """Precision and speed."""
     seed: int = Field(2020, ge=0, description="Seed of the first weights, the draws and the augmentation.")
     epochs: int = Field(48, ge=1, description="Epochs: each ends with a validation.")
     samples_per_epoch: int | None = Field(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from puzzlecell.config.base import Section
+from puzzlecell.config.base import NO_EFFECT, Section
 from puzzlecell.config.checks import class_names, file_problems, reference_problems, training_problems
 from puzzlecell.config.datasets import DatasetSettings, FoldSettings, IngestSettings
 from puzzlecell.config.ensemble import EnsembleSettings
@@ -35,14 +35,16 @@ class Configuration(Section):
     )
     seed: int = Field(2020, ge=0, description="Seed of the simulated data sets.")
     gpu: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="`auto` takes a CUDA device where there is one."
+        "auto",
+        description="`auto` takes a CUDA device if there is one; `cuda` fails without one.",
+        json_schema_extra=NO_EFFECT,
     )
-    datasets: dict[Name, DatasetSettings] = Field(min_length=1)
+    datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="Data sets, by name.")
     ingest: IngestSettings = IngestSettings()
     folds: FoldSettings = FoldSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
     training: TrainingSettings = TrainingSettings()
-    models: dict[Name, ModelSettings] = Field(min_length=1)
+    models: dict[Name, ModelSettings] = Field(min_length=1, description="Models, by name.")
     step1: Step1Settings = Step1Settings()
     step2: Step2Settings = Step2Settings()
     ensemble: EnsembleSettings

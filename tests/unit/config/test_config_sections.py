@@ -1,15 +1,34 @@
+import importlib
+import pkgutil
+
 import pytest
 from pydantic import ValidationError
 
-from puzzlecell.config import ensemble, score, steps, submission
+import puzzlecell.config
 from puzzlecell.config.base import Section
+from puzzlecell.config.segmenters import SegmenterSection
 
+MODULES = [
+    importlib.import_module(f"puzzlecell.config.{module.name}")
+    for module in pkgutil.iter_modules(puzzlecell.config.__path__)
+]
 SECTIONS = {
     value.__name__: value
-    for module in (steps, ensemble, score, submission)
+    for module in MODULES
     for value in vars(module).values()
-    if isinstance(value, type) and issubclass(value, Section) and value is not Section
+    if isinstance(value, type)
+    and issubclass(value, Section)
+    and value not in (Section, SegmenterSection)
+    and not value.__name__.startswith("_")
 }
+REQUIRED = (
+    "Configuration",
+    "DatasetSettings",
+    "EnsembleMember",
+    "EnsembleSettings",
+    "ModelSettings",
+    "StageSettings",
+)
 
 
 @pytest.mark.parametrize("section", SECTIONS.values())
@@ -41,9 +60,7 @@ def test_wrong_values_are_refused(section, wrong):
         SECTIONS[section](**wrong)
 
 
-@pytest.mark.parametrize(
-    "section", [s for s in SECTIONS.values() if s.__name__ not in ("EnsembleMember", "EnsembleSettings")]
-)
+@pytest.mark.parametrize("section", [section for name, section in SECTIONS.items() if name not in REQUIRED])
 def test_settings_survive_a_dump(section):
     settings = section()
     assert section(**settings.model_dump()) == settings

@@ -1,8 +1,48 @@
+import copy
+import json
+
+import jsonschema
+import pytest
+import yaml
 from helpers.paths import ROOT
 
+from puzzlecell.cli import main
 from puzzlecell.config.document import document
+from puzzlecell.config.schema import json_schema
 
 
 def test_the_page_of_the_configuration_is_that_of_the_code():
     page = (ROOT / "docs/configuration.md").read_text()
     assert page == document(), "run: python -m puzzlecell.config.document > docs/configuration.md"
+
+
+def test_the_page_has_whole_sentences_and_bars():
+    rows = [line for line in document().splitlines() if line.startswith("| `")]
+    cells = [row.replace("\\|", "").split("|") for row in rows]
+    assert {len(row) for row in cells} == {6}
+    texts = [row[4].strip() for row in cells]
+    assert all(text[-1] in ".:?" for text in texts)
+    assert any(r"mean \|full maps - merged-tile maps\|" in row for row in rows)
+
+
+def test_the_schema_beside_the_configurations_is_that_of_the_code(capsys):
+    assert main(["schema"]) == 0
+    assert (ROOT / "config/schema.json").read_text() == capsys.readouterr().out, (
+        "run: puzzlecell schema > config/schema.json"
+    )
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "hpa2021.yaml"])
+def test_configurations_keep_to_the_schema_that_they_point_to(name):
+    text = (ROOT / "config" / name).read_text()
+    assert text.startswith("# yaml-language-server: $schema=schema.json\n")
+    configuration = yaml.safe_load(text)
+    jsonschema.validate(configuration, json_schema())
+    wrong = copy.deepcopy(configuration)
+    model = next(iter(wrong["models"].values()))
+    next(iter(model["stages"].values()))["training"] = {"epoch": 3}
+    with pytest.raises(jsonschema.ValidationError, match="epoch"):
+        jsonschema.validate(wrong, json_schema())
+    assert json.loads(json.dumps(json_schema()))["$defs"]["SegmentationSettings"]["properties"]["method"][
+        "enum"
+    ]
