@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-env: $(READY)  ## Make the virtual environment with every package at its pinned version
+env: $(READY)  ## Create the virtual environment with pinned package versions
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; call make PYTHON=python3.11"; exit 1; }
@@ -18,20 +18,21 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,pretrained]"
 	@touch $@
 
-run: env  ## Run the default: simulated fields in, results/submission.csv and its score out
+run: env  ## Run the default workflow on simulated fields: results/submission.csv and its score
 	. $(BIN)/activate && snakemake --cores $(CORES) results/submission.csv
 
 test: env check  ## Run all checks and tests
-	. $(BIN)/activate && python -m pytest
+	. $(BIN)/activate && python -m pytest -n 2 --dist loadgroup
 
-check: env  ## Run the formatters' and linters' checks
-	. $(BIN)/activate && ruff check . && ruff format --check . && snakefmt --check Snakefile rules && snakemake --lint
+check: env  ## Check formatting, lint rules and types
+	. $(BIN)/activate && ruff check . && ruff format --check . && snakefmt --check Snakefile rules
+	. $(BIN)/activate && mypy && lint-imports && snakemake --lint
 
-bench: env  ## Time each hot path against a plain version of the published algorithm
+bench: env  ## Time each hot path against a plain implementation of the published algorithm
 	. $(BIN)/activate && for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
 
-study: env  ## Train with and without the puzzle, three seeds: results/studies/puzzle/table.md (an hour or two)
+study: env  ## Compare training with and without the puzzle: results/studies/puzzle/table.md (1-2 hours)
 	. $(BIN)/activate && python benchmarks/studies/puzzle.py benchmarks/studies/puzzle.yaml
 
-clean:  ## Remove the environment; results stay
+clean:  ## Remove the virtual environment; results are kept
 	rm -rf $(VENV)

@@ -6,7 +6,7 @@ from puzzlecell.runtime.snakemake_internals import has_own_configuration
 min_version("9.20")
 
 
-# A configuration given on the command line stands alone: nothing of the default leaks into it.
+# A configuration given on the command line is complete: nothing of the default is merged into it.
 if not has_own_configuration(workflow):
 
     configfile: "config/config.yaml"

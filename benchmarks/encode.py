@@ -1,8 +1,8 @@
-"""Masks of a field's cells as text: the published way beside the library's.
+"""Mask encoding of a field's cells: the published method against the library's.
 
-The published way, written from its description, draws each cell's mask at the original size and encodes it
-anew for every class of the cell. Run: python benchmarks/encode.py [--cells 22 --stored 512 --original 2048
---repeats 3]
+The published method, reimplemented from its description, draws each cell's mask at the original size and encodes it
+again for every class of the cell.
+Run: python benchmarks/encode.py [--cells 22 --stored 512 --original 2048 --repeats 3]
 """
 
 import argparse
@@ -19,7 +19,7 @@ from puzzlecell.data.rle import encode_cells
 
 
 def plain_encoding(labels: np.ndarray, number: int, height: int, width: int) -> str:
-    """Text of one cell: mask, resize, COCO encoding, zlib, base64."""
+    """Encode one cell: mask, resize, COCO run-length encoding, zlib, base64."""
     mask = cv2.resize((labels == number).astype(np.uint8), (width, height), interpolation=cv2.INTER_AREA)
     mask = np.clip(mask, 0, 1).astype(bool)
     shaped = np.asfortranarray(mask.reshape(height, width, 1).astype(np.uint8))
@@ -28,7 +28,7 @@ def plain_encoding(labels: np.ndarray, number: int, height: int, width: int) -> 
 
 
 def independent_mask(text: str, height: int, width: int) -> np.ndarray:
-    """(height, width) bool mask of a text, decoded by pycocotools."""
+    """Decode a mask with pycocotools to (height, width) bool."""
     counts = zlib.decompress(base64.b64decode(text))
     return coco.decode({"counts": counts, "size": [height, width]}).astype(bool)
 
@@ -56,7 +56,7 @@ def main() -> None:
             texts[function.__name__] = function()
             times.append(time.perf_counter() - start)
         seconds[function.__name__] = min(times) / len(numbers)
-        print(f"{function.__name__:8s} {1000 * seconds[function.__name__]:8.3f} ms a cell")
+        print(f"{function.__name__:8s} {1000 * seconds[function.__name__]:8.3f} ms per cell")
     same = all(
         np.array_equal(
             independent_mask(texts["library"][n], side, side), independent_mask(texts["plain"][n], side, side)
@@ -64,7 +64,7 @@ def main() -> None:
         for n in numbers
     )
     ratio = seconds["plain"] / seconds["library"]
-    print(f"{ratio:.1f} times faster for each encoding of a cell; masks identical: {same}")
+    print(f"{ratio:.1f} times faster per encoded cell; masks identical: {same}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
-"""Time and memory a field of step 1, step 2 and the masks' text, on one core, with a network of random
-weights.
+"""Time per field and peak memory of step 1, step 2 and mask encoding, on one core, with random weights.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/inference.py [--backbone seresnext50_32x4d --size 512 --fields 2
---cells 22]
+Run: OMP_NUM_THREADS=1 python benchmarks/inference.py [--backbone seresnext50_32x4d --size 512 --fields 2 --cells 22]
 """
 
 import argparse
@@ -25,17 +23,17 @@ from puzzlecell.network.cam_network import CamNetwork, save_network
 
 
 def peak_mb() -> float:
-    """Largest memory of this process so far, in MB."""
+    """Peak memory of this process so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measured(name: str, fields: int, work: Callable[[], object]) -> None:
-    """Run and print CPU seconds a field, which other processes on the machine hardly change."""
+    """Run `work` and print its CPU seconds per field, which other processes on the machine hardly affect."""
     start, wall = time.process_time(), time.perf_counter()
     work()
     cpu, wall = time.process_time() - start, time.perf_counter() - wall
     print(
-        f"{name:34s} {cpu / fields:8.3f} CPU s a field ({wall / fields:.3f} s), peak memory {peak_mb():.0f} MB"
+        f"{name:34s} {cpu / fields:8.3f} CPU s per field ({wall / fields:.3f} s), peak memory {peak_mb():.0f} MiB"
     )
 
 
@@ -67,8 +65,8 @@ def main() -> None:
         measured("step 1, all", count, lambda: step1_tables(*paths, one, negative=18))
         measured("step 2, all, fixed scale", count, lambda: step2_table(*paths, two))
         enlarged = two.model_copy(update={"scale": "enlarged"})
-        measured("step 2, all, enlarged to the crop", count, lambda: step2_table(*paths, enlarged))
-        measured("masks as text, 2048 x 2048", count, lambda: [encode_cells(m, 2048, 2048) for m in labels])
+        measured("step 2, all, enlarged to canvas", count, lambda: step2_table(*paths, enlarged))
+        measured("mask encoding, 2048 x 2048", count, lambda: [encode_cells(m, 2048, 2048) for m in labels])
 
 
 if __name__ == "__main__":

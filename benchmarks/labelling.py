@@ -1,8 +1,8 @@
-"""Labelling of one field: the published algorithm, written plainly from its description, and the library's.
+"""Labelling of one field: a plain implementation of the published algorithm against the library's.
 
-The plain version works on whole images with scikit-image throughout. Both read the same probabilities, made from
-simulated cells (or from label images, <name>_mask.png in the folder of --masks), with the faults of the published
-code on if --faults is given.
+The plain version, written from the published description, works on whole images with scikit-image. Both read the same
+probabilities, derived from simulated cells or from the label images <name>_mask.png in the folder given by --masks.
+With --faults, both reproduce the faults of the published code.
 Run: python benchmarks/labelling.py [--size 512 2048] [--cells 22] [--fields 3] [--repeats 3] [--faults]
 """
 
@@ -27,14 +27,14 @@ from puzzlecell.simulate.field import simulate_field
 def plain_label_cells(
     nuclei: np.ndarray, cells: np.ndarray, pixel_um: float, settings: LabellingSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(cells, nuclei) labels; arguments as `puzzlecell.segmentation.hpa_labelling.label_cells`."""
+    """Label images (cells, nuclei); arguments as in `puzzlecell.segmentation.hpa_labelling.label_cells`."""
     scale = (0.08 / pixel_um) ** 2
     faults = settings.faults
 
     def area(full: float) -> int:
         return max(1, round(full * scale))
 
-    # Nuclei: seeds clear of borders, spread over the mask of the nuclei.
+    # Nuclei: watershed of the nuclear mask from seeds away from borders.
     if faults.border_sum_wraps:
         border = (nuclei[..., 1] + cells[..., 1]) / 255
     else:
@@ -52,7 +52,7 @@ def plain_label_cells(
     nucleus_labels = watershed(mask.astype(np.uint8), markers, mask=mask, watershed_line=True)
     nucleus_labels = label(drop_small_labels(nucleus_labels, area(settings.nucleus_minimum)))
 
-    # Cells: grown from the nuclei, small ones dropped, gaps closed, touching ones parted.
+    # Cells: watershed from the nuclei; small cells dropped, gaps closed, touching cells separated.
     threshold = settings.cell_threshold
     if cells[..., 2].min() < cells[..., 2].max():
         threshold = max(threshold, settings.otsu_factor * threshold_otsu(cells[..., 2] / 255))
@@ -66,7 +66,7 @@ def plain_label_cells(
     cell_labels = closing(cell_labels, disk(max(1, round(settings.closing_radius * scale**0.5))))
     cell_labels = fill_holes_of_labels(cell_labels, faults.enclosed_cells_merge)
 
-    # Grown into the border between touching cells.
+    # Watershed into the border between touching cells.
     region = (cell_labels > 0) | (cells[..., 1] / 255 > settings.border_threshold)
     cell_labels = fill_holes_of_labels(
         watershed(-level, cell_labels, mask=region), faults.enclosed_cells_merge
@@ -82,18 +82,18 @@ def plain_label_cells(
 
 
 def drop_small(mask: np.ndarray, minimum: int) -> np.ndarray:
-    """A bool mask without its connected parts of fewer than `minimum` pixels."""
+    """Remove connected components of fewer than `minimum` pixels from a bool mask."""
     return drop_small_labels(ndimage.label(mask)[0], minimum) > 0
 
 
 def drop_small_labels(labels: np.ndarray, minimum: int) -> np.ndarray:
-    """A label image without the labels of fewer than `minimum` pixels."""
+    """Remove labels of fewer than `minimum` pixels from a label image."""
     sizes = np.bincount(labels.ravel())
     return labels * (sizes[labels] >= minimum)
 
 
 def fill_holes_of_labels(labels: np.ndarray, enclosed_merge: bool) -> np.ndarray:
-    """Labels parted by their boundaries, holes filled, numbered anew."""
+    """Separate labels at their boundaries, fill their holes and renumber them."""
     parted = labels * ~find_boundaries(labels) > 0
     filled = ndimage.binary_fill_holes(parted)
     if not enclosed_merge:
@@ -112,10 +112,10 @@ def fill_holes_of_labels(labels: np.ndarray, enclosed_merge: bool) -> np.ndarray
 def probabilities(
     cells: np.ndarray, nuclei: np.ndarray, size: int, seed: int, certain: float = 0.8
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the networks would say of true label images: two (size, size, 3) uint8 arrays (nuclei, cells).
+    """Simulate the networks' outputs for ground-truth label images: (size, size, 3) uint8 for nuclei and for cells.
 
-    certain: probability of border where cells touch; the rest is object. Made at the networks' 512 pixels, with
-    uneven confidence, and brought to `size` as the published code does.
+    certain: probability of border where cells touch; the rest is object. Computed at the networks' 512 pixels with
+    uneven confidence, and resized to `size` as in the published code.
     """
     rng = np.random.default_rng(seed)
     outputs = []
@@ -135,7 +135,7 @@ def probabilities(
 
 
 def truths(masks: Path | None, fields: int, cells: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(cells, nuclei) label images to make probabilities from."""
+    """Ground-truth label images (cells, nuclei), one pair per field."""
     if masks is not None:
         return [
             _with_nuclei(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
@@ -147,7 +147,7 @@ def truths(masks: Path | None, fields: int, cells: int) -> list[tuple[np.ndarray
 
 
 def _with_nuclei(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Nuclei of a label image that has none: the middle of each cell."""
+    """Add nuclei to a label image of cells: the centre of each cell."""
     cells = cells.astype(np.uint16)
     nuclei = np.zeros_like(cells)
     for number in range(1, int(cells.max()) + 1):
@@ -157,7 +157,7 @@ def _with_nuclei(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def worst_iou(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Least IoU, over the cells of both, of a cell with its best partner."""
+    """Lowest IoU of any cell of either label image with its best match in the other."""
     both = np.zeros((int(ours.max()) + 1, int(theirs.max()) + 1))
     np.add.at(both, (ours.ravel(), theirs.ravel()), 1)
     union = both.sum(axis=1, keepdims=True) + both.sum(axis=0, keepdims=True) - both
@@ -168,7 +168,7 @@ def worst_iou(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def main() -> None:
-    """Print the processor time of both versions a field, their ratio, and how far their cells agree."""
+    """Print the CPU time of both versions per field, their ratio, and how well their cells agree."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--fields", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--faults", action="store_true", help="all faults of the published code on, in both")
-    parser.add_argument("--certain", type=float, default=0.8, help="probability of borders between cells")
+    parser.add_argument("--certain", type=float, default=0.8, help="probability of border where cells touch")
     parser.add_argument("--masks", type=Path)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
@@ -206,7 +206,7 @@ def main() -> None:
             count += int(found[label_cells][0].max())
         plain, ours = (float(np.mean(seconds)) for seconds in times.values())
         print(
-            f"{size} x {size}: plain {plain:.3f} s, puzzlecell {ours:.3f} s a field, {plain / ours:.1f} x; "
+            f"{size} x {size}: plain {plain:.3f} s, puzzlecell {ours:.3f} s per field, {plain / ours:.1f} x; "
             f"{count} cells, worst IoU {worst:.4f}"
         )
 

@@ -1,8 +1,8 @@
-"""Training fields a second and core: the published pipeline, written plainly from its description, beside ours.
+"""Data loading: training fields per second and core, the published pipeline against ours, and the file sizes.
 
-Plain: float32 HDF5, one dataset an ID -> uint8 -> albumentations with the published settings -> float64
-normalisation -> float32, channels first. Ours: the store (uint8, compressed) -> crop and augmentation -> uint8,
-channels last; the network normalises. Also the size of the two files.
+Plain: the published pipeline, reimplemented from its description: float32 HDF5 with one dataset per ID -> uint8 ->
+albumentations with the published settings -> float64 normalisation -> float32, channels first. Ours: the store (uint8,
+compressed) -> crop and augmentation -> uint8, channels last; the network normalises.
 Run: python benchmarks/loader.py [--fields 24 --repeats 8 --images FOLDER --id ID]
 """
 
@@ -31,7 +31,7 @@ REFLECT = cv2.BORDER_REFLECT_101
 
 
 def plain_augmentation(crop: int) -> A.Compose:
-    """The published list, with the names of albumentations 2.0.8."""
+    """The published list of transforms, with the names of albumentations 2.0.8."""
     return A.Compose(
         [
             A.RandomCrop(crop, crop),
@@ -78,7 +78,7 @@ def plain_augmentation(crop: int) -> A.Compose:
 
 
 class PlainLoader:
-    """One field after the other, as published."""
+    """Loads one field at a time, as published."""
 
     def __init__(self, path: Path, crop: int = CROP):
         self.path = path
@@ -87,7 +87,7 @@ class PlainLoader:
         self.augment.set_random_state(np.random.default_rng(1), random.Random(1))
 
     def field(self, field_id: str) -> np.ndarray:
-        """(4, crop, crop) float32, normalised."""
+        """Return one augmented and normalised crop, (4, crop, crop) float32."""
         if self.file is None:
             self.file = h5py.File(self.path, "r")
         image = (255 * self.file[field_id][:, :, :]).astype(np.uint8)
@@ -99,7 +99,7 @@ class PlainLoader:
 
 
 def example_fields(folder: str | None, field_id: str | None, count: int) -> list[np.ndarray]:
-    """`count` views of a real field if there is one, else of a made-up one: smooth structures with noise."""
+    """Return `count` views of a real field if one is given, else of a synthetic one: smooth structures with noise."""
     if folder is not None and field_id is not None:
         field = resize_field(read_field(folder, field_id), SIZE)
     else:
@@ -111,7 +111,7 @@ def example_fields(folder: str | None, field_id: str | None, count: int) -> list
 
 
 def seconds(work: Callable[[], None], repeats: int) -> list[float]:
-    """Processor seconds of each of `repeats` runs, after one that does not count."""
+    """CPU seconds of each of `repeats` runs, after one warm-up run."""
     work()
     times = []
     for _ in range(repeats):
@@ -122,14 +122,14 @@ def seconds(work: Callable[[], None], repeats: int) -> list[float]:
 
 
 def main() -> None:
-    """Measure in turns, and print the medians and their ratio."""
+    """Measure both pipelines alternately, and print the medians and their ratio."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--fields", type=int, default=24)
     parser.add_argument("--repeats", type=int, default=8)
-    parser.add_argument("--images", help="folder of a real field to take instead of a made-up one")
-    parser.add_argument("--id", help="its ID")
+    parser.add_argument("--images", help="folder of a real field to use instead of a synthetic one")
+    parser.add_argument("--id", help="ID of the real field")
     given = parser.parse_args()
     cv2.setNumThreads(0)
     threadpool_limits(1)
@@ -172,12 +172,12 @@ def main() -> None:
     medians = {label: float(np.median(values)) for label, values in rates.items()}
     for label, values in rates.items():
         print(
-            f"loader, {label}: {medians[label]:.1f} fields/s a core (from {min(values):.1f} to {max(values):.1f})"
+            f"loader, {label}: {medians[label]:.1f} fields/s per core (from {min(values):.1f} to {max(values):.1f})"
         )
     print(f"loader: {medians['ours'] / medians['plain']:.2f} x the plain pipeline")
     megabytes = {label: size / given.fields / 1e6 for label, size in sizes.items()}
     print(
-        f"store: {megabytes['store']:.3f} MB a field, plain {megabytes['plain']:.3f} MB: "
+        f"store: {megabytes['store']:.3f} MB per field, plain {megabytes['plain']:.3f} MB: "
         f"1 / {megabytes['plain'] / megabytes['store']:.2f}"
     )
 

@@ -1,4 +1,4 @@
-"""Time and memory of each rule, from the files that Snakemake's benchmarks leave behind.
+"""Time and memory of each rule, from Snakemake's benchmark files.
 
 Run: python benchmarks/rule_times.py [results/benchmarks]
 """
@@ -10,7 +10,7 @@ import pandas as pd
 
 
 def benchmark_table(folder: Path) -> str:
-    """A Markdown table: for each rule its jobs, their time in all and the longest (s), and the most memory (MiB)."""
+    """Return a Markdown table: for each rule its jobs, their total and longest time (s), and peak memory (MiB)."""
     rows = []
     for rule in sorted(
         {path.relative_to(folder).parts[0].removesuffix(".tsv") for path in folder.rglob("*.tsv")}
@@ -23,7 +23,7 @@ def benchmark_table(folder: Path) -> str:
         table = pd.concat([pd.read_csv(path, sep="\t") for path in paths])
         memory = pd.to_numeric(table["max_rss"], errors="coerce").max()
         rows.append((rule, len(table), table["s"].sum(), table["s"].max(), memory))
-    lines = ["| rule | jobs | time in all (s) | longest (s) | memory (MiB) |", "|---|---|---|---|---|"]
+    lines = ["| rule | jobs | total time (s) | longest (s) | memory (MiB) |", "|---|---|---|---|---|"]
     lines += [
         f"| {rule} | {jobs} | {total:.0f} | {longest:.0f} | {memory:.0f} |"
         for rule, jobs, total, longest, memory in rows

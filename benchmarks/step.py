@@ -1,11 +1,11 @@
-"""A siamese training step: the published loop, written plainly from its description, beside ours.
+"""A siamese training step: a plain implementation of the published loop against ours.
 
-Plain: eager, contiguous float32 input normalised beforehand; on a GPU fp16 autocast with a gradient scaler.
-Ours: uint8 input, channels last, precision `auto`; on a CPU freed memory is kept. Each runs in a process of
-its own, in turns. On a GPU, or with --loader, the loaders of both are part of the step, and the rate of each
-loader alone is shown, the peak memory, and the share used of what a large bf16 matrix product reaches on that
-device. Run: python benchmarks/step.py [--backbone seresnext50_32x4d --crop 384 --batch 8 --steps 3 --rounds 2
---threads 1]
+Plain: eager, contiguous float32 input normalised beforehand; on a GPU, fp16 autocast with a gradient scaler. Ours:
+uint8 input, channels-last memory format, precision `auto`; on a CPU, freed memory is kept. They run alternately, each
+in its own process. With --loader (the default on a GPU), data loading is part of the step, and the rate of each loader
+without training is shown as well. On a GPU, the peak memory and the fraction of the throughput of a large bf16 matrix
+product are also shown.
+Run: python benchmarks/step.py [--backbone seresnext50_32x4d --crop 384 --batch 8 --steps 3 --rounds 2 --threads 1]
 """
 
 import argparse
@@ -48,18 +48,18 @@ MATRIX = 8192
 
 
 class PlainSiamese(nn.Module):
-    """The published module: field and 2 x 2 tiles through the same backbone and classifier."""
+    """The published module: the field and its 2 x 2 tiles pass through the same backbone and classifier."""
 
     def __init__(self, network: CamNetwork):
         super().__init__()
         self.backbone, self.classifier = network.backbone, network.classifier
 
     def once(self, images: Tensor) -> Tensor:
-        """Maps of images that are normalised already."""
+        """Maps of normalised images."""
         return self.classifier(self.backbone.forward_features(images))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps of the field, and of its tiles put back together."""
+        """Maps of the field, and the merged maps of its tiles."""
         batch, _, height, width = images.shape
         maps = self.once(images)
         tiles = []
@@ -77,7 +77,7 @@ Step = Callable[[Tensor], None]
 
 
 def plain_step(network: CamNetwork, labels: Tensor, device: torch.device) -> Step:
-    """A step of the published loop on images (B, 4, H, W) float32, normalised."""
+    """Return a step of the published loop on normalised images (B, 4, H, W) float32."""
     siamese = PlainSiamese(network).to(device).train()
     optimiser = torch.optim.Adam(siamese.parameters(), lr=3e-4)
     scaler = torch.amp.GradScaler(enabled=device.type == "cuda")
@@ -98,7 +98,7 @@ def plain_step(network: CamNetwork, labels: Tensor, device: torch.device) -> Ste
 
 
 def our_step(network: CamNetwork, labels: Tensor, device: torch.device) -> Step:
-    """A step as the training makes it, on images (B, H, W, 4) uint8."""
+    """Return a step as in `puzzlecell.training`, on images (B, H, W, 4) uint8."""
     puzzle = PuzzleNetwork(network.to(memory_format=torch.channels_last), 2).to(device).train()
     optimiser = torch.optim.Adam(network.parameters(), lr=3e-4)
     combo = ComboLoss(LossSettings())
@@ -121,7 +121,7 @@ def our_step(network: CamNetwork, labels: Tensor, device: torch.device) -> Step:
 
 
 class PlainFields(Dataset):
-    """The published data set, by row."""
+    """The published dataset, indexed by row."""
 
     def __init__(self, path: Path, crop: int, ids: list[str]):
         self.loader, self.ids = PlainLoader(path, crop), ids
@@ -134,7 +134,7 @@ class PlainFields(Dataset):
 
 
 def plain_batches(folder: Path, given: argparse.Namespace) -> Iterator[Tensor]:
-    """Batches of the published pipeline, for ever."""
+    """Yield batches of the published pipeline endlessly."""
     ids = [f"field{number}" for number in range(FIELDS)]
     with h5py.File(folder / "plain.h5", "w") as file:
         for field_id, image in zip(ids, example_fields(None, None, FIELDS), strict=True):
@@ -152,7 +152,7 @@ def plain_batches(folder: Path, given: argparse.Namespace) -> Iterator[Tensor]:
 
 
 def our_batches(folder: Path, given: argparse.Namespace) -> Iterator[Tensor]:
-    """Batches of our store, for ever."""
+    """Yield batches of our store endlessly."""
     ids = [f"field{number}" for number in range(FIELDS)]
     sides = np.full(FIELDS, 2048)
     images = np.stack(example_fields(None, None, FIELDS))
@@ -172,7 +172,7 @@ def our_batches(folder: Path, given: argparse.Namespace) -> Iterator[Tensor]:
 
 
 def fixed_batch(kind: str, given: argparse.Namespace) -> Iterator[Tensor]:
-    """The same random batch for ever, as the loader would give it."""
+    """Yield the same random batch endlessly, in the format of the loader."""
     shape = (given.batch, given.crop, given.crop, 4)
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     if kind == "plain":
@@ -181,7 +181,7 @@ def fixed_batch(kind: str, given: argparse.Namespace) -> Iterator[Tensor]:
 
 
 def measure(kind: str, given: argparse.Namespace, folder: Path) -> dict[str, float]:
-    """Seconds a step and all else of one kind, `plain` or `ours`, in this process."""
+    """Measure one kind, `plain` or `ours`, in this process: seconds per step and the other figures."""
     torch.set_num_threads(given.threads)
     cv2.setNumThreads(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -210,7 +210,7 @@ def measure(kind: str, given: argparse.Namespace, folder: Path) -> dict[str, flo
 
 
 def timed(work: Callable[[], object], steps: int, device: torch.device) -> dict[str, float]:
-    """Wall and processor seconds a step, after two that do not count: memory and kernels are found in them."""
+    """Wall and CPU seconds per step, after two warm-up steps that allocate memory and select kernels."""
     for _ in range(2):
         work()
     finish(device)
@@ -225,33 +225,33 @@ def timed(work: Callable[[], object], steps: int, device: torch.device) -> dict[
 
 
 def finish(device: torch.device) -> None:
-    """Wait for a GPU to be done."""
+    """Wait until the GPU has finished."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def matrix_rate(device: torch.device) -> float:
-    """Operations a second of a large bf16 matrix product."""
+    """Operations per second of a large bf16 matrix product."""
     left, right = (torch.randn(MATRIX, MATRIX, device=device, dtype=torch.bfloat16) for _ in range(2))
     return 2 * MATRIX**3 / timed(lambda: left @ right, 20, device)["wall"]
 
 
 def in_process(kind: str, arguments: list[str]) -> dict[str, float]:
-    """`measure` in a fresh process, since how memory is kept holds for a whole one."""
+    """Run `measure` in a fresh process, since the memory allocator is configured per process."""
     command = [sys.executable, __file__, "--only", kind, *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=dict(os.environ))
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure both kinds alternately and print the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--backbone", default="seresnext50_32x4d")
     parser.add_argument("--crop", type=int, default=384)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=1, help="steps measured in a round")
+    parser.add_argument("--steps", type=int, default=1, help="steps measured per round")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=max(0, (os.cpu_count() or 1) - 1))
@@ -271,9 +271,9 @@ def main() -> None:
     }
     for kind, found in best.items():
         print(
-            f"step, {kind}: {found['wall']:.3f} s, {found['processor']:.3f} processor s, "
+            f"step, {kind}: {found['wall']:.3f} s, {found['processor']:.3f} CPU s, "
             f"{given.batch / found['wall']:.2f} fields/s"
-            + (f"; its loader alone {found['loader']:.1f} fields/s" if "loader" in found else "")
+            + (f"; loader only {found['loader']:.1f} fields/s" if "loader" in found else "")
             + (
                 f"; {found['memory']:.1f} GiB, {found['flops'] / found['wall'] / found['peak']:.1%} of the "
                 f"bf16 peak of {found['peak'] / 1e12:.0f} TFLOP/s"

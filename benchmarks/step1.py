@@ -1,6 +1,6 @@
-"""Step 1 on one field: the published loop, written plainly from its description, beside the library's.
+"""Step 1 on one field: a plain implementation of the published loop against the library's.
 
-The plain version makes a mask of the whole field for every cell and takes a quantile of it for every class.
+The plain version builds a mask of the whole field for every cell and takes a quantile under it for every class.
 Run: python benchmarks/step1.py [--classes 19 --cells 22 --size 512 --repeats 5]
 """
 
@@ -27,10 +27,10 @@ def plain_step1(
     *,
     places: bool = True,
 ) -> np.ndarray:
-    """Probabilities (n, C) of the cells, one class and one cell after the other; arguments as `step1_scores`.
+    """Probabilities (n, C) of the cells, one class and one cell at a time; arguments as in `step1_scores`.
 
-    places: look up the cell's centre and the place of its largest value for every kept pair, as the published
-    loop does; they do not change the numbers.
+    places: look up the cell's centre and the position of its maximum for every kept pair, as the published loop does;
+    the result does not depend on them.
     """
     numbers = [number for number in np.unique(labels) if number != 0]
     probabilities = [1 / (1 + np.exp(-float(logit))) for logit in logits]
@@ -111,7 +111,7 @@ def main() -> None:
             scores[name] = function(maps, logits, labels, settings, arguments.classes - 1)
             times.append(time.perf_counter() - start)
         seconds[name] = min(times)
-        print(f"{name:15s} {1000 * seconds[name]:8.1f} ms a field")
+        print(f"{name:15s} {1000 * seconds[name]:8.1f} ms per field")
     for name in ("published loop", "loop, no places"):
         difference = np.abs(scores[name] - scores["library"]).max()
         print(
@@ -121,6 +121,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # One core is what is measured; threads of the matrix product that wait for a busy core cost ten times that.
+    # One core is measured: with several threads, the matrix product waits for busy cores and takes ten times as long.
     with threadpool_limits(1):
         main()

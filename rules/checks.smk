@@ -1,18 +1,18 @@
-# Checks before the first job: every problem of a run in one message, before hours are spent.
+# Checks before the first job: all problems are reported in one message, before hours of work.
 from puzzlecell.runtime.messages import first_lines
 from puzzlecell.runtime.snakemake_internals import planned_wildcards
 from puzzlecell.segmentation.requirements import missing_files
 
 
 def check_before_start():
-    """Raise WorkflowError with everything that would stop this run later."""
+    """Raise WorkflowError listing every problem that would stop this run later."""
     problems = [*raw_data_problems(), *segmenter_problems(), *network_problems()]
     if problems:
         raise WorkflowError("\n".join(problems))
 
 
 def raw_data_problems():
-    """What is wrong with label tables and raw files that the user provides."""
+    """Problems of the label tables and raw files that the user provides."""
     from puzzlecell.data.checks import RawDataset, dataset_problems
 
     given = {
@@ -22,11 +22,11 @@ def raw_data_problems():
     }
     threads = min(16, available_cores())
     problems = dataset_problems(given, CLASS_NAMES, settings.ingest.max_rejected, threads)
-    return ["the data cannot be used:", *first_lines(problems)] if problems else []
+    return ["the raw data cannot be used:", *first_lines(problems)] if problems else []
 
 
 def segmenter_problems():
-    """Which files are missing that the segmenter reads besides the fields, if this run segments any."""
+    """Missing files that the segmenter reads besides the fields, if this run segments any."""
     segmented = {wildcards.ds for wildcards in planned_wildcards(workflow, "segment")}
     if not segmented:
         return []
@@ -34,7 +34,7 @@ def segmenter_problems():
 
 
 def network_problems():
-    """Which networks that this run trains cannot be built; the weights that they start from are downloaded now."""
+    """Networks that this run trains but that cannot be built; pretrained weights are downloaded now."""
     planned = planned_wildcards(workflow, "train")
     stages = dict.fromkeys((wildcards.model, wildcards.stage) for wildcards in planned)
     if not stages:

@@ -1,4 +1,4 @@
-# What several rule files share and needs the configuration object: paths, names, parameters.
+# Paths, names and parameters that several rule files share and that depend on the configuration.
 import os
 
 from snakemake.exceptions import WorkflowError
@@ -21,9 +21,9 @@ limit_cores(workflow)
 FOLDS = range(1, settings.folds.count + 1)
 TEST = settings.datasets_of("test")
 CLASS_NAMES = read_classes(settings.classes)
-# Index of the class of cells that show nothing, or None.
+# Index of the class of negative cells, or None.
 NEGATIVE = None if settings.negative is None else CLASS_NAMES.index(settings.negative)
-# GPUs that a job with a network asks for. Which device it takes is decided where it runs and changes no result.
+# GPUs that a job with a network requests. The job itself picks a device; the choice does not affect the results.
 GPUS = 0 if settings.gpu == "cpu" else 1
 DEVICE = Untracked(settings.gpu)
 
@@ -37,7 +37,7 @@ wildcard_constraints:
 
 
 def code(script, *modules):
-    """The library code behind a script as a parameter: Snakemake sees the script itself, but not its imports."""
+    """Digest of the library code that a script imports, as a parameter: Snakemake tracks only the script itself."""
     digest = code_digest(f"{workflow.basedir}/workflow/scripts/{script}.py", modules)
     return f"code of {script}: {digest}"
 
@@ -53,7 +53,7 @@ def per_shard(pattern, datasets):
 
 
 def raw(dataset, name):
-    """Path of a part of a raw data set: images, labels or truth."""
+    """Path of the images, labels or truth of a raw data set."""
     given = settings.datasets[dataset]
     folder = f"results/simulated/{dataset}" if given.simulate else given.path or f"data/{dataset}"
     if name == "images":
@@ -62,18 +62,23 @@ def raw(dataset, name):
 
 
 def tables(name, datasets):
-    """Label or truth tables that exist. The check before the first job reports missing label tables."""
+    """Existing label or truth tables. Missing label tables are reported by the checks before the first job."""
     paths = {ds: raw(ds, name) for ds in datasets}
     return [path for ds, path in paths.items() if settings.datasets[ds].simulate or os.path.exists(path)]
 
 
 def with_truth(*roles):
-    """Data sets of these roles with ground truth per cell."""
+    """Data sets with these roles that have ground truth per cell."""
     return [ds for ds in settings.datasets_of(*roles) if tables("truth", [ds])]
 
 
+def own_masks(dataset):
+    """Folder of the user's own label images."""
+    return f"{os.path.dirname(raw(dataset, 'images'))}/{settings.segmentation.masks.folder}"
+
+
 def model_file(model, stage, fold):
-    """Weights of a fold: trained here, or the ready ones that the configuration names."""
+    """Weights of a fold: trained by this workflow, or the checkpoint named in the configuration."""
     ready = settings.models[model].stages[stage].checkpoints
     return (
         ready.format(fold=fold) if ready else f"results/models/{model}/{stage}/fold{fold}/model.safetensors"
@@ -86,17 +91,17 @@ def models(wildcards):
 
 
 def trained_on(wildcards):
-    """Data sets of a stage."""
+    """Data sets that a stage is trained on."""
     return settings.models[wildcards.model].stages[wildcards.stage].datasets
 
 
 def member_stages():
-    """The stages of the ensemble as (model, stage), each once."""
+    """Distinct (model, stage) pairs of the ensemble members."""
     return list(dict.fromkeys((member.model, member.stage) for member in settings.ensemble.members))
 
 
 def member_tables(dataset):
-    """Tables of all ensemble members for a data set: one per shard, for each member in turn."""
+    """Prediction tables of the ensemble members for a data set: one per shard, for each member in turn."""
     return [
         path
         for member in settings.ensemble.members
@@ -107,6 +112,6 @@ def member_tables(dataset):
 
 
 def image_tables(dataset):
-    """Tables of the probabilities of whole fields: one per shard, for each stage of the ensemble in turn."""
+    """Field probability tables for a data set: one per shard, for each stage of the ensemble in turn."""
     pattern = "results/step1/{{ds}}/{}.{}/{{sh}}.images.parquet"
     return [path for names in member_stages() for path in per_shard(pattern.format(*names), [dataset])]

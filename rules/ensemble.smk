@@ -21,7 +21,7 @@ rule ensemble:
         negative=Untracked(NEGATIVE),
         code=code("ensemble"),
     message:
-        "Ensemble {wildcards.ds}"
+        "Combine the predictions for {wildcards.ds}"
     script:
         "../workflow/scripts/ensemble.py"
 
@@ -32,7 +32,7 @@ rule submission:
         masks=per_shard("results/masks/{ds}/{sh}.h5", TEST),
         labels=tables("labels", TEST),
         store=per_shard("results/store/{ds}/{sh}.h5", TEST),
-        # A submission comes with its score where there is ground truth.
+        # A submission comes with its score if there is ground truth.
         score=expand("results/score/{ds}.csv", ds=with_truth("test")),
     output:
         "results/submission.csv",

@@ -1,12 +1,13 @@
 from puzzlecell.data.raw_files import shard_digest
 
-
-def raw_state(wildcards):
-    """Digest of the raw files of a shard, so that a changed file rebuilds its shard and no other."""
-    given = settings.datasets[wildcards.ds]
-    tables = raw(wildcards.ds, "labels"), raw(wildcards.ds, "images")
-    digest = shard_digest(*tables, int(wildcards.sh), given.shards, simulated=given.simulate is not None)
-    return f"raw files: {digest}"
+# Digest of the raw files of a shard, so that a changed file rebuilds only its own shard.
+raw_state = lambda wildcards: "raw files: " + shard_digest(
+    raw(wildcards.ds, "labels"),
+    raw(wildcards.ds, "images"),
+    int(wildcards.sh),
+    settings.datasets[wildcards.ds].shards,
+    simulated=settings.datasets[wildcards.ds].simulate is not None,
+)
 
 
 rule simulate:
@@ -43,7 +44,7 @@ rule simulate:
 
 rule ingest:
     input:
-        # raw_state reports changes of the user's raw files, shard by shard.
+        # Changes to the user's raw files are tracked per shard by raw_state.
         labels=lambda wildcards: [
             path if settings.datasets[wildcards.ds].simulate else ancient(path)
             for path in tables("labels", [wildcards.ds])

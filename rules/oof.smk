@@ -27,7 +27,7 @@ rule oof_fold:
         device=DEVICE,
         code=code("oof_fold"),
     message:
-        "Out-of-fold cells of {wildcards.model}, {wildcards.stage}, fold {wildcards.fold}"
+        "Out-of-fold predictions of {wildcards.model}, {wildcards.stage}, fold {wildcards.fold}"
     script:
         "../workflow/scripts/oof_fold.py"
 
@@ -58,7 +58,7 @@ rule holdout_stage:
         device=DEVICE,
         code=code("holdout_stage"),
     message:
-        "Holdout cells of {wildcards.model}, {wildcards.stage}"
+        "Holdout predictions of {wildcards.model}, {wildcards.stage}"
     script:
         "../workflow/scripts/holdout_stage.py"
 
@@ -79,7 +79,7 @@ rule join_holdout:
     params:
         code=code("join_holdout"),
     message:
-        "Mean of the holdout tables"
+        "Average the holdout predictions"
     script:
         "../workflow/scripts/join_holdout.py"
 

@@ -30,7 +30,7 @@ rule score_cells:
         members=Untracked(settings.ensemble.members),
         code=code("score"),
     message:
-        "Score {wildcards.ds} against its truth"
+        "Score {wildcards.ds} against ground truth"
     script:
         "../workflow/scripts/score.py"
 
@@ -64,7 +64,7 @@ rule ablate:
         device=DEVICE,
         code=code("ablation"),
     message:
-        "Ablation of the choices after training on {wildcards.ds}"
+        "Ablation of inference and ensemble settings on {wildcards.ds}"
     script:
         "../workflow/scripts/ablation.py"
 

@@ -4,16 +4,12 @@ from puzzlecell.segmentation.requirements import weights_state
 SEGMENTER = settings.segmentation.chosen
 
 
-def own_masks(dataset):
-    """Folder of the user's own label images."""
-    return f"{os.path.dirname(raw(dataset, 'images'))}/{settings.segmentation.masks.folder}"
-
-
-def masks_state(wildcards):
-    """Digest of the user's own label images, where the cells are taken from them."""
-    if settings.segmentation.method == "masks":
-        return f"label images: {folder_digest(own_masks(wildcards.ds))}"
-    return None
+# Digest of the user's own label images, if they are used as masks.
+masks_state = lambda wildcards: (
+    f"label images: {folder_digest(own_masks(wildcards.ds))}"
+    if settings.segmentation.method == "masks"
+    else None
+)
 
 
 rule segment:
@@ -47,7 +43,7 @@ rule segment:
         pixel_size_um=lambda wildcards: Untracked(settings.datasets[wildcards.ds].pixel_size_um),
         images=lambda wildcards: raw(wildcards.ds, "images"),
         user_masks=masks_state,
-        # Not an input: a plan can be made before the weights are there.
+        # Not an input, so that a dry run works before the weights exist.
         weights=f"weights: {weights_state(settings.segmentation)}",
         device=DEVICE if SEGMENTER.uses_gpu else Untracked("cpu"),
         code=code("segment", SEGMENTER.module_name()),

@@ -1,15 +1,13 @@
 STAGES = [(model, stage) for model, given in settings.models.items() for stage in given.stages]
 
 
-def starts_from(wildcards):
-    """Weights of the same fold that a stage starts from, if any."""
-    start = settings.models[wildcards.model].stages[wildcards.stage].start
-    return [] if start is None else model_file(wildcards.model, start, wildcards.fold)
-
-
-def training_settings(wildcards):
-    """Training settings of a stage."""
-    return settings.stage_training(wildcards.model, wildcards.stage)
+# Weights of the same fold that a stage starts from, if any.
+starts_from = lambda wildcards: [
+    model_file(wildcards.model, start, wildcards.fold)
+    for start in [settings.models[wildcards.model].stages[wildcards.stage].start]
+    if start is not None
+]
+training_settings = lambda wildcards: settings.stage_training(wildcards.model, wildcards.stage)
 
 
 rule train:
@@ -34,7 +32,7 @@ rule train:
         "results/benchmarks/train/{model}/{stage}/fold{fold}.tsv"
     conda:
         "../envs/pipeline.yaml"
-    # The folds of a stage share the cores of the machine.
+    # The folds of a stage share the machine's cores.
     threads: max(1, available_cores() // settings.folds.count)
     resources:
         mem_mb=16000,

@@ -15,8 +15,15 @@ ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "workflow", "src", "config", "profiles", "envs")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that share the finished project in one process of pytest-xdist."""
+    for item in items:
+        if {"workflow", "real"} & set(item.path.relative_to(ROOT / "tests").parts):
+            item.add_marker(pytest.mark.xdist_group("workflow"))
+
+
 class Project:
-    """A copy of the project in a folder of its own."""
+    """A copy of the project in its own folder."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -39,7 +46,7 @@ class Project:
         )
 
     def planned(self, *targets: str, **options) -> dict[str, int]:
-        """How many jobs of each rule a run would do, targets of names alone left out."""
+        """Number of jobs per rule that a run would execute."""
         done = self.run("-n", *(targets or ("results/submission.csv",)), **options)
         assert done.returncode == 0, done.stdout
         if "Nothing to be done" in done.stdout:
@@ -48,7 +55,7 @@ class Project:
         return {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)}
 
     def configure(self, name: str, change: Callable[[dict], None]) -> str:
-        """Write a changed copy of the tiny configuration; returns its path."""
+        """Write a changed copy of the tiny configuration and return its path."""
         settings = yaml.safe_load((self.folder / "config/tiny.yaml").read_text())
         change(settings)
         (self.folder / "config" / name).write_text(yaml.safe_dump(settings, sort_keys=False))
@@ -61,14 +68,14 @@ class Project:
         file.write_text(text.replace(old, new))
 
     def copy(self, folder: Path) -> "Project":
-        """A copy with everything made so far; times of files stay as they are."""
+        """A copy with all outputs so far; modification times are preserved."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return Project(folder)
 
 
 @pytest.fixture
 def fresh(tmp_path) -> "Project":
-    """The project before its first run, one for each test."""
+    """The project before its first run, a new copy for each test."""
     return fresh_project(tmp_path / "project")
 
 
@@ -96,5 +103,5 @@ def finished(tmp_path_factory) -> Project:
 
 @pytest.fixture
 def changed(finished, tmp_path) -> Project:
-    """A copy of the finished project to be changed."""
+    """A copy of the finished project that a test may change."""
     return finished.copy(tmp_path / "project")

@@ -1,9 +1,15 @@
-"""Does the puzzle pay? Training with and without it at equal passes, several seeds, scored per cell on true masks.
+"""Does the puzzle pay? Training with and without it, at equal passes and with several seeds.
 
-From the backbone's own weights, and as the finish of a training without it, which is what a later stage does.
-Every training leaves a row in runs.csv; a study that was stopped goes on where it was. The table has mean and standard
-deviation over the seeds of: mean average precision over classes of the field's probabilities (image), of the same given
-to every cell (broadcast), of step 1, of step 2, and of both: their mean ^ 0.7 x the field's probability ^ 0.3.
+Models are trained from the backbone's pretrained weights, or fine-tuned after training without the puzzle, as a later
+stage would be. They are scored per cell on ground-truth masks. Every training adds a row to runs.csv; an interrupted
+study resumes where it stopped. The table gives the mean and standard deviation over seeds of the mean average precision
+over classes, for:
+
+- image: the field's probabilities, per field.
+- broadcast: the field's probabilities, assigned to every cell.
+- step 1 and step 2.
+- both: (mean of step 1 and step 2) ^ 0.7 x (probability of the field) ^ 0.3.
+
 Run: make study, or python benchmarks/studies/puzzle.py SETTINGS.yaml [--processes 2]
 """
 
@@ -41,7 +47,7 @@ PARTS = ("train", "held_out", "test")
 
 
 def make_fields(path: Path, part: str, study: dict) -> None:
-    """A shard of simulated fields with their true cells, `/cell_labels` (N, most cells, C) and `/labels` (N, C)."""
+    """Write a shard of simulated fields with ground truth `/cell_labels` (N, most cells, C) and `/labels` (N, 1, C)."""
     settings = SimulationSettings(**study["simulation"])
     fields = [simulate_field(part, index, settings, seed=0) for index in range(study["fields"][part])]
     most = max(len(field.cell_labels) for field in fields)
@@ -66,19 +72,19 @@ class Place(NamedTuple):
     """One training of the study."""
 
     start: str
-    """Variant that it starts from, or nothing for the backbone's own weights."""
+    """Variant that it starts from, or an empty string for the backbone's pretrained weights."""
     variant: str
     seed: int
     passes: int
 
     def folder(self, study: Path) -> Path:
-        """Where its files lie."""
+        """Folder of its files."""
         parts = (self.start and f"after {self.start}", self.variant, self.seed, self.passes)
         return study / "-".join(str(part) for part in parts if part).replace(" ", "_")
 
 
 def places(study: dict) -> list[Place]:
-    """All trainings, those first that others start from."""
+    """All trainings, those that others start from first."""
     finish = study["finish"]
     short, *longer = study["passes"]
     kinds = [("", short), (finish["start"], finish["passes"]), *(("", passes) for passes in longer)]
@@ -91,7 +97,7 @@ def places(study: dict) -> list[Place]:
 
 
 def settings_of(study: dict, place: Place) -> TrainingSettings:
-    """Settings of a training that makes so many passes: a puzzle step counts twice."""
+    """Training settings that give the wanted number of passes; a puzzle step counts as two."""
     given = study["training"], study["finish"]["training"] if place.start else {}
     changes = study["variants"][place.variant]
     settings = resolved(*given, changes, {"seed": place.seed})
@@ -132,12 +138,12 @@ def run_one(study: dict, folder: Path, place: Place) -> dict[str, object]:
 
 
 def score(model: Path, test: Path) -> dict[str, float]:
-    """Mean average precision over classes: of fields, and of cells in four ways."""
+    """Mean average precision over classes: of fields, and of cells predicted in four ways."""
     reader = ShardReader([test])
     step1, images = step1_tables(test, test, [model], Step1Settings(), negative=NEGATIVE)
     step2 = step2_table(test, test, [model], Step2Settings())
     if not step1[["ID", "cell"]].equals(step2[["ID", "cell"]]):
-        raise ValueError(f"{model}: step 1 and step 2 found different cells in {test}")
+        raise ValueError(f"{model}: step 1 and step 2 predicted different cells in {test}")
     columns = class_columns(step1)
     one, two = step1[columns].to_numpy(), step2[columns].to_numpy()
     field = images.set_index("ID").loc[step1["ID"], columns].to_numpy()
@@ -157,7 +163,7 @@ def score(model: Path, test: Path) -> dict[str, float]:
 
 
 def write_table(path: Path, runs: pd.DataFrame) -> None:
-    """Mean and standard deviation over the seeds of every variant and number of passes, as Markdown."""
+    """Write the mean and standard deviation over seeds of every variant and number of passes, as Markdown."""
     lines = [
         f"| start | passes | variant | seeds | {' | '.join(METRICS)} |",
         "|" + "---|" * (4 + len(METRICS)),
@@ -170,7 +176,7 @@ def write_table(path: Path, runs: pd.DataFrame) -> None:
 
 
 def main() -> None:
-    """Make the fields, train every variant with every seed, and write the table after each."""
+    """Simulate the fields, train every variant with every seed, and update the table after each training."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -190,7 +196,7 @@ def main() -> None:
     done = {Place(*row) for row in runs[list(Place._fields)].itertuples(index=False)}
     wanted = places(study)
     rows = runs.to_dict("records")
-    # One kind after the other: a finish starts from a training that must be there.
+    # One kind after the other: fine-tuning starts from a finished training.
     with ProcessPoolExecutor(given.processes, get_context("spawn")) as pool:
         for kind in dict.fromkeys((place.start, place.passes) for place in wanted):
             left = [place for place in wanted if (place.start, place.passes) == kind and place not in done]

@@ -1,4 +1,4 @@
-"""The command `puzzlecell`: what is done to single files, beside the workflow."""
+"""Tools for single files, outside the workflow: score, merge and convert."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from puzzlecell.data.labels import read_classes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; mistakes of the user end in one line on standard error and exit status 1."""
+    """Run one command; user errors are printed to standard error without a traceback, with exit status 1."""
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
@@ -29,41 +29,60 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("puzzlecell", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    score = commands.add_parser("score", help="score a submission against a truth table")
+    score = commands.add_parser("score", help="score a submission against a table of ground truth")
     score.add_argument("submission")
     score.add_argument(
-        "truth", help="ID,ImageWidth,ImageHeight,PredictionString, a triplet per class of each cell"
+        "truth",
+        help="CSV `ID,ImageWidth,ImageHeight,PredictionString` with one triplet per class of each cell",
     )
-    score.add_argument("--classes", default="config/classes.csv", help="table index,name (%(default)s)")
     score.add_argument(
-        "--iou", type=float, default=0.6, help="least overlap of a true positive (%(default)s)"
+        "--classes",
+        default="config/classes.csv",
+        help="CSV `index,name` of the classes (default: %(default)s)",
+    )
+    score.add_argument(
+        "--iou", type=float, default=0.6, help="minimum IoU of a true positive (default: %(default)s)"
     )
     score.add_argument("--overlap", choices=("mask", "box"), default="mask")
     score.add_argument("--detections", choices=("all", "present"), default="all")
     score.add_argument("--missing", choices=("zero", "nan"), default="zero")
-    score.add_argument("--output", help="also write the table of classes here (CSV)")
+    score.add_argument("--output", help="also write the per-class table to this CSV file")
     score.set_defaults(run=_score)
 
-    merge = commands.add_parser("merge", help="merge several submissions by the overlap of their masks")
+    merge = commands.add_parser("merge", help="merge several submissions by mask overlap")
     merge.add_argument("output")
     merge.add_argument("submissions", nargs="+")
     merge.add_argument("--method", choices=("nms", "fusion", "vote"), default="fusion")
-    merge.add_argument("--weights", type=float, nargs="+", help="a weight for each submission")
-    merge.add_argument("--iou", type=float, default=0.5, help="masks that overlap this much are one cell")
+    merge.add_argument("--weights", type=float, nargs="+", help="one weight per submission (default: equal)")
     merge.add_argument(
-        "--yes", type=float, default=0.5, help="confidence from which a submission votes for a class"
+        "--iou",
+        type=float,
+        default=0.5,
+        help="IoU from which two masks count as the same cell (default: %(default)s)",
+    )
+    merge.add_argument(
+        "--yes",
+        type=float,
+        default=0.5,
+        help="minimum confidence at which a submission votes for a class (default: %(default)s)",
     )
     merge.set_defaults(run=_merge)
 
     convert = commands.add_parser(
         "convert", help="convert a published checkpoint of the method to safetensors"
     )
-    convert.add_argument("checkpoint", help="a PyTorch state dict; only tensors are read")
-    convert.add_argument("output", help="such as weights/stage2_fold1.safetensors")
-    convert.add_argument("--backbone", default="seresnext50_32x4d", help="timm's name (%(default)s)")
+    convert.add_argument("checkpoint", help="PyTorch state dict; only tensors are read")
+    convert.add_argument("output", help="for example weights/stage2_fold1.safetensors")
+    convert.add_argument(
+        "--backbone", default="seresnext50_32x4d", help="timm model name (default: %(default)s)"
+    )
     convert.add_argument("--field-size", type=int, default=512)
     convert.add_argument("--crop-size", type=int, default=384)
-    convert.add_argument("--classes", default="config/classes.csv", help="table index,name (%(default)s)")
+    convert.add_argument(
+        "--classes",
+        default="config/classes.csv",
+        help="CSV `index,name` of the classes (default: %(default)s)",
+    )
     convert.set_defaults(run=_convert)
 
     segmenter = commands.add_parser(
@@ -72,10 +91,10 @@ def _parser() -> argparse.ArgumentParser:
     segmenter.add_argument(
         "weights", help="dpn_unet_nuclei_v1.pth or dpn_unet_cell_3ch_v1.pth; only tensors are read"
     )
-    segmenter.add_argument("output", help="such as weights/hpa_dpn_nuclei.safetensors")
+    segmenter.add_argument("output", help="for example weights/hpa_dpn_nuclei.safetensors")
     segmenter.set_defaults(run=_convert_segmenter)
 
-    schema = commands.add_parser("schema", help="print the JSON schema of a configuration, for editors")
+    schema = commands.add_parser("schema", help="print the JSON schema of configuration files, for editors")
     schema.set_defaults(run=_print_schema)
     return parser
 
@@ -95,7 +114,7 @@ def _score(options: argparse.Namespace) -> None:
     table = result.classes.assign(name=[names[index] for index in result.classes["class"]])
     print(table.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
     print(f"mean average precision {result.mean:.4f} ({result.low:.4f} to {result.high:.4f})")
-    print("what became of the true cells:")
+    print("true cells of each class, found or missed for one of these reasons:")
     print(result.misses.to_string(index=False))
     if options.output:
         table.to_csv(options.output, index=False)

@@ -1,4 +1,4 @@
-"""Logger plugin of Snakemake, `--logger puzzlecell`: a bar for each running job, or few lines without a terminal."""
+"""Snakemake logger plugin, `--logger puzzlecell`: one bar per running job, or a few lines without a terminal."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from snakemake_logger_plugin_puzzlecell.run import Run
 
 
 class LogHandler(LogHandlerBase):
-    """Shows a run on the terminal; a dry run and `--quiet all` look as Snakemake itself has them."""
+    """Show a run on the terminal; a dry run and `--quiet all` use Snakemake's own output."""
 
     def __post_init__(self) -> None:
         settings = self.common_settings
@@ -28,7 +28,7 @@ class LogHandler(LogHandlerBase):
         self.closed = threading.Event()
         if settings.dryrun or Quietness.ALL in quiet:
             return
-        # Set here and not at the first record, which another thread handles: jobs inherit it.
+        # Set here, not at the first record, which another thread handles: jobs inherit the variable.
         os.environ[PROGRESS_VARIABLE] = str(progress_folder())
         terminal = sys.stderr.isatty()
         console = Console(
@@ -59,7 +59,7 @@ class LogHandler(LogHandlerBase):
                     run.tick()
 
     def close(self) -> None:
-        """End the bars and print the summary; called at the end of the run, or else by Python at exit."""
+        """Stop the bars and print the summary; called at the end of the run, or by Python at exit."""
         with self.own_lock:
             if self.run is not None and not self.closed.is_set():
                 self.closed.set()
@@ -75,7 +75,7 @@ class LogHandler(LogHandlerBase):
 
 
 def usual_handler(settings: OutputSettingsLoggerInterface) -> ColorizingTextHandler:
-    """What Snakemake itself would print with, its formatter and filter included."""
+    """Return the handler that Snakemake itself would print with, including its formatter and filter."""
     return ColorizingTextHandler(
         nocolor=settings.nocolor,
         stream=sys.stdout if settings.stdout else sys.stderr,

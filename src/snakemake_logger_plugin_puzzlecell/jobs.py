@@ -1,4 +1,4 @@
-"""The jobs of a run: what Snakemake tells of them, what they report themselves, and what they leave to look at."""
+"""The jobs of a run: what Snakemake logs about them, the progress they report, and the results to look at."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 PROGRESS_VARIABLE = "PUZZLECELL_PROGRESS"
 
-# Files for a person's eyes, in the order in which they are named at the end of a run.
+# Results for the user to look at, in the order in which the summary lists them.
 TO_LOOK_AT = (
     "results/submission.csv",
     "results/score/*.csv",
@@ -19,13 +19,13 @@ TO_LOOK_AT = (
 
 
 def progress_folder() -> Path:
-    """Where jobs leave reports of their progress, one file per job."""
+    """Return the folder to which jobs write their progress reports, one file per job."""
     return Path.cwd() / ".snakemake" / "puzzlecell-progress"
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a job says of itself; `elapsed` in seconds since it started."""
+    """A job's report of its own progress; `elapsed` is in seconds since the job started."""
 
     done: int = 0
     total: int = 0
@@ -48,13 +48,13 @@ class Job:
     output: Sequence[str]
     started: float
     report: Report = field(default_factory=Report)
-    # When a line on its progress was last printed, and which.
+    # Time and content of the last progress line printed.
     told_at: float = 0.0
     told: str = ""
 
     @classmethod
     def announced(cls, record: logging.LogRecord, now: float) -> "Job":
-        """The job that a JOB_INFO or JOB_ERROR event is about."""
+        """Return the job of a JOB_INFO or JOB_ERROR event."""
         told = vars(record)
         wildcards = told.get("wildcards") or {}
         name = " ".join([told["rule_name"], *(f"{key}={value}" for key, value in wildcards.items())])
@@ -62,7 +62,7 @@ class Job:
         return cls(message or name, next(iter(told["log"]), None), list(told["output"]), now, told_at=now)
 
     def read_report(self, folder: Path, last: bool = False) -> None:
-        """Take in the newest report, and remove the last; one that is missing or unreadable changes nothing."""
+        """Read the newest report and delete its file if it is the last; ignore a missing or unreadable one."""
         file = folder / ((self.log or "").replace("/", "%2F") + ".json")
         try:
             content = json.loads(file.read_text())
@@ -82,12 +82,12 @@ class Job:
 
 
 def to_look_at(output: Sequence[str], most: int = 6) -> list[str]:
-    """Paths worth a look among a run's output; patterns in place of paths where those would be many."""
+    """Return the outputs worth looking at; patterns replace the paths if there are more than `most`."""
     found = {
         pattern: sorted(path for path in output if PurePath(path).match(pattern)) for pattern in TO_LOOK_AT
     }
     *_, masks, curves = TO_LOOK_AT
-    # The first picture of each data set says enough.
+    # One image per data set is enough.
     first = {PurePath(path).parent: path for path in reversed(found[masks])}
     found[masks] = sorted(first.values())
     found[curves] = [curves] if found[curves] else []

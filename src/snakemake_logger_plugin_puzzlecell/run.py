@@ -1,4 +1,4 @@
-"""A run as a person sees it: bars in a terminal or lines elsewhere, messages between them, a summary at the end."""
+"""Display of a run: progress bars in a terminal or plain lines elsewhere, messages and a final summary."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from snakemake_logger_plugin_puzzlecell.jobs import PROGRESS_VARIABLE, Job, progress_folder, to_look_at
 
-# Said by the bars or the lines in their own way, or by nobody but `--verbose` and Snakemake's log file.
+# Replaced by the bars or progress lines, or shown only with `--verbose` and in Snakemake's log file.
 HIDDEN_EVENTS = {
     LogEvent.WORKFLOW_STARTED,
     LogEvent.JOB_STARTED,
@@ -37,14 +37,14 @@ HIDDEN_MESSAGES = (
     "Complete log(s):",
     "Elapsed time:",
 )
-# What Snakemake adds to the failure of a job, which is told by then.
+# Messages that Snakemake adds after a failed job, which has been reported by then.
 FAILURE_ECHOES = ("Exiting because a job execution failed", "At least one job did not complete successfully")
 STOPPING = ("Terminating processes on user request", "Will exit after finishing currently running jobs")
 STYLES = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
 
 
 class Run:
-    """Takes in Snakemake's records by `handle`; `tick` is to be called a few times a second, `close` at the end."""
+    """Display Snakemake's log records; call `handle` per record, `tick` a few times per second, `close` at the end."""
 
     def __init__(
         self,
@@ -99,12 +99,12 @@ class Run:
         if record.levelno >= logging.WARNING:
             told = bool(self.failed) or self.stopping
             echo = told and any(text in message for text in FAILURE_ECHOES)
-            # The failed command of a job, which is about to be told together with the end of the job's log.
+            # A job's failed command, which is about to be reported together with the end of the job's log.
             echo = echo or (bool(self.running) and "CalledProcessError" in message)
             return self.verbose or (not echo and self._is_new(message))
         if not self.usual.filter(record) or message in ("", "None"):
             return False
-        if message.startswith(STOPPING):  # said again and again while jobs run on
+        if message.startswith(STOPPING):  # repeated while jobs are still running
             return self._is_new(message)
         if self.verbose:
             return event not in (LogEvent.JOB_FINISHED, LogEvent.PROGRESS)
@@ -117,7 +117,7 @@ class Run:
         return new
 
     def _begin(self) -> None:
-        """Once there is something to run and the working directory is locked: empty the folder of reports."""
+        """Empty the report folder, once there is something to run and the working directory is locked."""
         if self.started is not None:
             return
         self.started = self.clock()
@@ -131,7 +131,7 @@ class Run:
     def _start(self, jobid: int, job: Job) -> None:
         self._begin()
         self.running[jobid] = job
-        # Targets of names alone have no output, and nothing to wait for.
+        # Target rules that only list inputs have no output and take no time.
         if self.lines and job.output:
             self._say(f"started: {job.name}")
 
@@ -139,7 +139,7 @@ class Run:
         job = self.running.pop(jobid, None)
         if job is None:
             return
-        self.failed.pop(jobid, None)  # by an attempt before
+        self.failed.pop(jobid, None)  # of an earlier attempt
         self._take_in(job, last=True)
         self.done += 1
         self.output += job.output
@@ -177,7 +177,7 @@ class Run:
             self.live.refresh()
 
     def _tell_progress(self, job: Job) -> None:
-        """Each 10 seconds at first, less often the longer the job runs; nothing if nothing has changed."""
+        """Print the progress if it has changed: every 10 seconds at first, less often the longer the job runs."""
         now, report = self.clock(), job.report
         state = f"{report.done}/{report.total}" if report.total else ""
         if state in ("", job.told) or now - job.told_at < min(max(10.0, (now - job.started) / 10), 300.0):
@@ -215,7 +215,7 @@ class Run:
         if self.live.is_started:
             self.live.stop()
         if not self.stopping:
-            # Snakemake has no event for a job that ended well but left an output out.
+            # Snakemake has no event for a job that succeeded without writing all its outputs.
             self.failed.update(self.running)
         if not self.quiet and (self.done or self.failed or self.stopping):
             complete = self.done >= self.total and not self.failed
@@ -228,17 +228,19 @@ class Run:
             if paths := to_look_at(self.output):
                 yield from ["Look at", *(f"    {path}" for path in paths)]
             return
-        state = f"{len(self.failed)} failed" if self.failed else "stopped; start it again and it goes on"
+        state = (
+            f"{len(self.failed)} failed" if self.failed else "stopped; run the same command again to resume"
+        )
         yield f"{self.done} of {self.total} jobs done in {elapsed}, {state}"
         yield from (f"    {job.name}: see {job.log or 'above'}" for job in self.failed.values())
 
     def _say(self, text: str, style: str | None = None) -> None:
-        # Text of a log can hold control codes: only what a console can show is left of them.
+        # Log text can contain control codes; keep only the styles that a console can show.
         self.console.print(Text.from_ansi(text, style=style or ""), soft_wrap=True)
 
 
 def duration(seconds: float) -> str:
-    """As 0:07, 12:34 or 1:02:03."""
+    """Format a duration in seconds as 0:07, 12:34 or 1:02:03."""
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -13,7 +13,7 @@ SIZE, MASK = 96, 72
 
 
 def labels(cells: int, seed: int) -> np.ndarray:
-    """Label image (MASK, MASK) uint16 of up to `cells` Voronoi cells; numbers with a gap: 3 is never used."""
+    """Label image (MASK, MASK) uint16 of up to `cells` Voronoi cells; number 3 is skipped."""
     random = np.random.default_rng(seed)
     image = np.zeros((MASK, MASK), np.uint16)
     if cells:
@@ -27,8 +27,9 @@ def labels(cells: int, seed: int) -> np.ndarray:
 
 
 def write_data(folder, fields=5, name="000", first=0):
-    """Store and masks of some fields; field 2 has no cells, field 3 a cell of one pixel. Returns both
-    paths.
+    """Write the store and masks of some fields and return both paths.
+
+    Field 2 has no cells, field 3 has a single cell of one pixel.
     """
     random = np.random.default_rng(first)
     ids = [f"field{number}" for number in range(first, first + fields)]

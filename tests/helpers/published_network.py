@@ -1,4 +1,4 @@
-"""A small network laid out and pickled as the published ones of the HPA segmenter, and ours of its size."""
+"""A small network structured and pickled like the published HPA segmenters, and our network of the same size."""
 
 import sys
 import types
@@ -14,7 +14,7 @@ from puzzlecell.segmentation.hpa_unet import HpaUnet
 BLOCKS, INCREASE, WIDTH, GROUPS, START = (3, 4, 20, 3), (2, 3, 2, 4), 8, 4, 8
 
 
-# The published network from its description, at a fraction of its width: its own names, nothing of timm.
+# The published network, reimplemented from its description at a fraction of its width, with its names, without timm.
 
 
 class BnReluConv(nn.Module):
@@ -111,14 +111,14 @@ class DPNUnet(nn.Module):
 
 
 class Backend:
-    """What early versions of PyTorch 1 put into each module, pickled as a call of a function of theirs."""
+    """Object that early PyTorch 1 versions put into each module; pickled as a call to one of their functions."""
 
     def __reduce__(self):
         return thnn._get_thnn_function_backend, ()
 
 
 def published_network(monkeypatch):
-    """The plain network with random weights, its classes where the published pickles look for them."""
+    """The plain network with random weights; its classes have the module names used in the published pickles."""
     places = {
         "pytorch_zoo": (),
         "pytorch_zoo.unet": (DPNUnet,),

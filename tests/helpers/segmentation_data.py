@@ -1,4 +1,4 @@
-"""Drawn fields of round cells, and what every pair of label images must keep to, for the tests of segmentation."""
+"""Drawn fields of round cells, and invariants of label images, for the segmentation tests."""
 
 import numpy as np
 from skimage.measure import label
@@ -50,7 +50,7 @@ def two_discs(height=400, width=400, scale=1.0):
 
 
 def in_order(cells, nuclei):
-    """Consecutive numbers, 0 background, each cell in one piece, each nucleus inside its cell."""
+    """Assert consecutive numbers with background 0, connected cells, and nuclei inside their cells."""
     assert cells.dtype == nuclei.dtype == np.uint16
     assert cells.shape == nuclei.shape
     assert np.array_equal(np.unique(cells[cells > 0]), np.arange(1, cells.max() + 1))
@@ -59,5 +59,5 @@ def in_order(cells, nuclei):
 
 
 def one_nucleus_each(cells, nuclei):
-    """Every cell has a nucleus."""
+    """Assert that every cell has a nucleus."""
     assert set(np.unique(nuclei)) == set(np.unique(cells))

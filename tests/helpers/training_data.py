@@ -1,4 +1,4 @@
-"""Small fields whose classes are shapes to be told apart, and runs over them, for the tests of training."""
+"""Small fields whose classes are distinguishable shapes, and training runs on them."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ SMALL = {
     "optimiser": {"learning_rate": 1e-3},
 }
 
-# Everything that has a state of its own: running mean, plateau, dropped features, accumulated gradients.
+# Every stateful component: exponential moving average, plateau schedule, dropout, accumulated gradients.
 STATEFUL = {
     "network": {"drop_rate": 0.2},
     "ema": {"decay": 0.9},
@@ -46,7 +46,7 @@ def draw_field(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def write_fields(folder: Path, fields: int = 24, seed: int = 0) -> tuple[Path, pd.DataFrame]:
-    """A shard of simulated fields and its table; odd rows are fold 1, even ones fold 2."""
+    """Write a shard of drawn fields and return it with its table; odd rows are fold 1, even rows fold 2."""
     random = np.random.default_rng(seed)
     labels = (random.random((fields, len(CLASSES))) < 0.4).astype(np.uint8)
     labels[labels.sum(1) == 0, 0] = 1
@@ -63,7 +63,7 @@ def write_fields(folder: Path, fields: int = 24, seed: int = 0) -> tuple[Path, p
 def make_run(
     store: Path, table: pd.DataFrame, output: Path, changes: dict | None = None, **given
 ) -> TrainingRun:
-    """A run of a very small network; `changes` are to its settings."""
+    """A run of a very small network; `changes` modify its settings."""
     settings = TrainingSettings(**merged(SMALL, changes or {}))
     return TrainingRun(settings, CLASSES, [store], table, 1, output, **{"fingerprint": "a", **given})
 
@@ -77,7 +77,7 @@ def weights(output: Path) -> dict[str, torch.Tensor]:
 
 
 def assert_equal(found: Path, expected: Path) -> None:
-    """The same weights and history to the bit, but for the time it took."""
+    """Assert bitwise equal weights and predictions, and equal histories except for timings."""
     left, right = weights(found), weights(expected)
     assert left.keys() == right.keys()
     assert all(torch.equal(left[name], right[name]) for name in left)

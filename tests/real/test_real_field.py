@@ -1,4 +1,4 @@
-"""A real field of the Human Protein Atlas through the models of a run on simulated fields."""
+"""A real Human Protein Atlas field, predicted with the models of a run on simulated fields."""
 
 import numpy as np
 import pytest
@@ -17,13 +17,13 @@ FIELDS = SHARED / "hpa_fields"
 
 pytestmark = [
     pytest.mark.shared,
-    pytest.mark.skipif(not FIELDS.is_dir(), reason=f"no folder {FIELDS}: the real field is not there"),
+    pytest.mark.skipif(not FIELDS.is_dir(), reason=f"no folder {FIELDS}: the real field is missing"),
 ]
 
 
 @pytest.fixture(scope="module")
 def real(finished, tmp_path_factory):
-    """The finished tiny project with the real field as its test set; what it trained stays."""
+    """The finished tiny project with the real field as its test set; its trained models are kept."""
     project = finished.copy(tmp_path_factory.mktemp("real") / "project")
     images = project.folder / "data/real/images"
     images.mkdir(parents=True)
@@ -35,7 +35,7 @@ def real(finished, tmp_path_factory):
     settings["segmentation"] = {"source": "raw", "size": 512}
     (project.folder / "config/real.yaml").write_text(yaml.safe_dump(settings))
     plan = project.planned(configuration="config/real.yaml")
-    assert "train" not in plan, "another test set must not train the models anew"
+    assert "train" not in plan, "another test set must not retrain the models"
     done = project.run("results/submission.csv", configuration="config/real.yaml")
     assert done.returncode == 0, done.stdout[-4000:]
     return project
@@ -52,7 +52,7 @@ def masks(real):
     return [decode_mask(text, 2048, 2048) for text in dict.fromkeys(parts[2::3])]
 
 
-def test_a_cell_for_every_whole_nucleus(masks):
+def test_every_whole_nucleus_has_one_cell(masks):
     blue = read_field(FIELDS, FIELD)[..., 2]
     nuclei = label(blue > threshold_otsu(blue))
     whole = [
@@ -66,7 +66,7 @@ def test_a_cell_for_every_whole_nucleus(masks):
         assert sum(share > 0.5 for share in inside) == 1, f"nucleus at {region.centroid}"
 
 
-def test_cells_do_not_overlap_and_lie_on_stained_ground(masks):
+def test_cells_do_not_overlap_and_lie_on_stained_regions(masks):
     together = np.sum(masks, axis=0)
     assert together.max() == 1
     field = read_field(FIELDS, FIELD).astype(float)

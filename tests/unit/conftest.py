@@ -1,4 +1,4 @@
-"""What several tests of training share: made once, never changed."""
+"""Fixtures shared by the training tests; created once and never modified."""
 
 import pytest
 from helpers.training_data import STATEFUL, make_run, silent, write_fields
@@ -14,7 +14,7 @@ def training_fields(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def uninterrupted(training_fields, tmp_path_factory):
-    """Outputs of a training with everything that has a state, which was never stopped."""
+    """Outputs of an uninterrupted training with every stateful component enabled."""
     output = tmp_path_factory.mktemp("uninterrupted")
     train(make_run(*training_fields, output, STATEFUL), silent)
     return output

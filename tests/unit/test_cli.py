@@ -8,7 +8,7 @@ from puzzlecell.data.rle import encode_mask
 
 @pytest.fixture
 def tables(tmp_path):
-    """A truth of two cells and a submission that finds one of them."""
+    """Ground truth of two cells and a submission that detects one of them."""
     left, right = np.zeros((2, 8, 16), bool)
     left[2:6, 2:6] = right[2:6, 10:14] = True
     rows = {
@@ -40,7 +40,7 @@ def test_merge(tables):
     assert pd.read_csv(tables / "out.csv")["ap"].tolist() == [1.0, 1.0]
 
 
-def test_mistakes_end_in_one_line(tables, capsys):
+def test_mistakes_are_reported_in_one_line(tables, capsys):
     missing = tables / "none.csv"
     assert (
         main(["score", str(missing), str(tables / "truth.csv"), "--classes", str(tables / "classes.csv")])

@@ -1,4 +1,4 @@
-"""Mistakes of the user: named before any work, several at once, nothing lost."""
+"""User mistakes are reported together, before any work starts."""
 
 import subprocess
 
@@ -14,7 +14,7 @@ def write_field(folder, field_id, shape=(32, 32)):
         cv2.imwrite(str(channel_path(folder, field_id, channel)), np.zeros(shape, np.uint8))
 
 
-def test_mistakes_in_the_configuration_stop_the_planning(fresh):
+def test_mistakes_in_the_configuration_stop_planning(fresh):
     def change(settings):
         settings["ingest"]["sise"] = 3
         settings["models"]["tiny"]["stages"]["stage2"]["start"] = "stage9"
@@ -27,7 +27,7 @@ def test_mistakes_in_the_configuration_stop_the_planning(fresh):
     assert "Traceback" not in done.stdout
 
 
-def test_networks_that_cannot_be_trained_are_told_together_before_any_job(fresh, monkeypatch, tmp_path):
+def test_networks_that_cannot_be_trained_are_reported_together_before_any_job(fresh, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
 
@@ -46,14 +46,14 @@ def test_networks_that_cannot_be_trained_are_told_together_before_any_job(fresh,
         "models.tiny.stages.stage1: network.pretrained: the weights of test_resnet could not be loaded",
         "run once on a machine with a connection",
         "models.other.stages.stage1: network.backbone: timm",
-        "has no 'resnet1B'; near names: resnet18",
+        "has no 'resnet1B'; similar names: resnet18",
     ):
         assert expected in done.stdout
     assert "stages.stage2" not in done.stdout
     assert not (fresh.folder / "results/store").exists()
 
 
-def test_mistakes_in_raw_data_are_told_together_before_any_job(fresh):
+def test_mistakes_in_raw_data_are_reported_together_before_any_job(fresh):
     images = fresh.folder / "data/mine/images"
     for field_id in ("a", "b", "c"):
         write_field(images, field_id)
@@ -81,7 +81,7 @@ def test_mistakes_in_raw_data_are_told_together_before_any_job(fresh):
     assert not (fresh.folder / "results").exists() or not list((fresh.folder / "results").rglob("*.h5"))
 
 
-def test_an_empty_test_set_is_told(fresh):
+def test_an_empty_test_set_is_reported(fresh):
     folder = fresh.folder / "data/empty"
     folder.mkdir(parents=True)
     (folder / "labels.csv").write_text("ID\n")
@@ -94,7 +94,7 @@ def test_an_empty_test_set_is_told(fresh):
     assert "data/empty/labels.csv: the table has no rows" in done.stdout
 
 
-def test_the_full_recipe_is_planned_alone_and_without_torch(fresh):
+def test_the_full_recipe_is_planned_without_the_default_and_without_torch(fresh):
     blocked = fresh.folder / "blocked"
     for name in ("torch", "timm", "albumentations"):
         (blocked / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The whole pipeline, tiny: what comes out, what a second run does, what a change reruns, what a kill costs."""
+"""The whole pipeline on tiny data: its outputs, second runs, and resuming after a kill."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from puzzlecell.data.submission_file import read_submission
 SUBMISSION = "results/submission.csv"
 
 
-def test_the_files_that_the_design_names_are_made(finished):
+def test_all_documented_files_are_written(finished):
     results = finished.folder / "results"
     with h5py.File(results / "store/train/000.h5") as store:
         assert store["images"].dtype == np.uint8
@@ -42,7 +42,44 @@ def test_the_files_that_the_design_names_are_made(finished):
     assert score["mean_ap"].between(0, 1).all()
 
 
-def test_a_row_for_every_test_field_in_the_order_of_the_table(finished):
+COLUMNS = {
+    "store/train/000.rejected.csv": "ID, reason",
+    "folds/folds.csv": "ID, dataset, fold",
+    "oof/tiny/stage2/metrics.csv": "class, fields, positives, ap, auc",
+    "oof/tiny/stage2/thresholds.csv": "class, positives, threshold, f1",
+    "score/test.csv": "prediction, mean_ap, low, high",
+    "oof/tiny/stage2/fold1.csv": "ID, ImageWidth, ImageHeight, cell, centroid_x, centroid_y",
+    "oof/holdout.csv": "ID, ImageWidth, ImageHeight, cell, centroid_x, centroid_y",
+}
+FORMATS = ROOT / "docs/file-formats.md"
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_tables_have_the_documented_columns(finished, name):
+    table = pd.read_csv(finished.folder / "results" / name)
+    assert [column for column in table if not re.fullmatch(r"p\d\d", column)] == COLUMNS[name].split(", ")
+    assert f"`{COLUMNS[name]}" in FORMATS.read_text()
+
+
+def test_every_kind_of_file_is_documented(finished):
+    page = (
+        FORMATS.read_text()
+        .replace("{,.images}", ".images")
+        .replace("{.csv,.classes.csv,.png}", ".classes.csv")
+    )
+    results = finished.folder / "results"
+    undocumented = set()
+    for path in results.rglob("*"):
+        top = path.relative_to(results).parts[0]
+        if path.is_file() and top not in ("logs", "benchmarks", "simulated"):
+            kind = re.sub(r"^(\d{3}|test|holdout)\b(?!.csv)", "", path.name)
+            kind = re.sub(r"fold\d", "fold<k>", kind)
+            if kind not in page:
+                undocumented.add(kind)
+    assert not undocumented
+
+
+def test_the_submission_has_one_row_per_test_field_in_order(finished):
     ids = pd.read_csv(finished.folder / "results/simulated/test/labels.csv")["ID"]
     submission = read_submission(finished.folder / SUBMISSION)
     assert submission["ID"].tolist() == ids.tolist()
@@ -86,7 +123,7 @@ def test_logs_begin_with_versions_and_settings(finished):
     assert "epoch 2" in log
 
 
-def test_a_run_without_a_target_makes_everything(fresh):
+def test_the_default_target_includes_everything(fresh):
     jobs = fresh.planned("all")
     assert {"submission", "score_cells", "oof_metrics", "join_holdout"} <= set(jobs)
 
@@ -96,7 +133,7 @@ def test_a_second_run_does_nothing(finished):
     assert finished.planned("all") == {}
 
 
-def test_a_run_shows_its_progress_and_where_to_look(finished):
+def test_a_run_shows_its_progress_and_its_main_outputs(finished):
     shown = (finished.folder / "first_run.txt").read_text()
     assert "started: Train tiny, stage1, fold 1" in shown
     assert re.search(r"done: Write results/submission.csv in \d+:\d\d, \d+ of \d+ jobs done", shown)
@@ -104,8 +141,8 @@ def test_a_run_shows_its_progress_and_where_to_look(finished):
     assert shown.index("Look at") < shown.index("results/submission.csv", shown.index("Look at"))
 
 
-def test_the_same_in_gives_the_same_out(finished, tmp_path):
-    """Two runs in two folders: the submission is the same to the byte."""
+def test_runs_are_reproducible(finished, tmp_path):
+    """Two runs in different folders give byte-identical submissions."""
     again = finished.copy(tmp_path / "again")
     first = (again.folder / SUBMISSION).read_bytes()
     for name in ("store", "masks", "models", "step1", "step2", "cells"):
@@ -116,7 +153,7 @@ def test_the_same_in_gives_the_same_out(finished, tmp_path):
     assert (again.folder / SUBMISSION).read_bytes() == first
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_submission(changed):
+def test_a_killed_run_resumes_and_gives_the_same_submission(changed):
     first = (changed.folder / SUBMISSION).read_bytes()
     folder = changed.folder / "results/models/tiny/stage3/fold1"
     model = "results/models/tiny/stage3/fold1/model.safetensors"
@@ -155,6 +192,6 @@ def test_more_cores_than_the_machine_has_are_not_used(finished):
     assert f"Provided cores: {len(os.sched_getaffinity(0))}\n" in done.stdout
 
 
-def test_the_picture_of_the_masks_shows_something(finished):
+def test_the_mask_overlay_is_not_blank(finished):
     picture = cv2.imread(str(finished.folder / "results/masks/test/000.png"))
     assert picture.std() > 10

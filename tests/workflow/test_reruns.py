@@ -1,4 +1,4 @@
-"""What a change reruns: exactly what depends on it, with a reason that a person can read."""
+"""A change reruns exactly what depends on it, with a readable reason."""
 
 import os
 import time
@@ -23,7 +23,7 @@ def setting(old, new):
 
 
 def library(module, old=None, new=None):
-    """Change a module of the library: add a statement, or replace a text."""
+    """Change a module of the library: append a statement, or replace a string."""
 
     def change(project):
         path = project.folder / "src/puzzlecell" / module
@@ -87,11 +87,11 @@ CHANGES = {
         {"segment": 2, "step1": 4, "step2": 2} | AFTER_STEPS,
     ),
     "code of logs and progress": (library("runtime/progress.py"), {}),
-    "a docstring": (library("training/losses.py", '"""The combined loss', '"""Our combined loss'), {}),
+    "a docstring": (library("training/losses.py", '"""Combined loss', '"""Our combined loss'), {}),
     "a comment": (library("training/losses.py", "import torch\n", "import torch  # a comment\n"), {}),
     "a type hint": (library("training/losses.py", "labels: Tensor", "labels"), {}),
     "a description of a setting": (
-        library("config/steps.py", "Quantile of the map", "A quantile of the map"),
+        library("config/steps.py", "Quantile of the class", "A quantile of the class"),
         {},
     ),
     "a module touched but not changed": (

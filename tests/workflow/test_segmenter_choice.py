@@ -1,4 +1,4 @@
-"""Segmenters that need more than the fields: what is missing is told before any work, what changed reruns."""
+"""Segmenters with additional files: missing ones are reported before any work, changed ones cause a rerun."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ import pytest
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.submission_file import read_submission
 
-# A package with the interface of hpacellseg that sees bright objects, and nothing in the first field of each shard.
+# A package with the interface of hpacellseg that detects bright objects, and nothing in the first field of each shard.
 PACKAGE = """
 import numpy as np
 
@@ -41,7 +41,7 @@ def configure(project, segmentation):
 
 @pytest.fixture(scope="module")
 def segmented(finished, tmp_path_factory):
-    """The finished tiny project run again with the package as its segmenter, and how to call it."""
+    """The finished tiny project, rerun with the package as its segmenter, and the options of that run."""
     project = finished.copy(tmp_path_factory.mktemp("segmenter") / "project")
     package = project.folder / "src/hpacellseg"
     package.mkdir()
@@ -57,13 +57,13 @@ def segmented(finished, tmp_path_factory):
     return project, options
 
 
-def test_weights_that_are_missing_are_told_before_any_job(fresh):
+def test_missing_weights_are_reported_before_any_job(fresh):
     options = configure(fresh, {"method": "hpa_dpn"})
-    assert fresh.run("-n", "masks", **options).returncode == 0, "a plan needs no weights"
+    assert fresh.run("-n", "masks", **options).returncode == 0, "a dry run needs no weights"
     done = fresh.run("masks", **options)
     assert done.returncode != 0
     for expected in (
-        "no weights weights/hpa_dpn_nuclei.safetensors: fetch dpn_unet_nuclei_v1.pth from https://zenodo.org",
+        "no weights weights/hpa_dpn_nuclei.safetensors: download dpn_unet_nuclei_v1.pth from https://zenodo.org",
         "puzzlecell convert-segmenter weights/dpn_unet_cell_3ch_v1.pth weights/hpa_dpn_cell.safetensors",
     ):
         assert expected in done.stdout
@@ -71,7 +71,7 @@ def test_weights_that_are_missing_are_told_before_any_job(fresh):
     assert not (fresh.folder / "results/simulated").exists()
 
 
-def test_weights_are_not_asked_for_where_nothing_is_segmented(finished, tmp_path):
+def test_weights_are_not_required_if_nothing_is_segmented(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
     (project.folder / "results/folds/folds.csv").unlink()
     done = project.run("folds", **configure(project, {"method": "hpa_dpn"}))

@@ -1,4 +1,4 @@
-"""What puzzlecell.runtime.snakemake_internals relies on, each in a workflow of a few lines."""
+"""The Snakemake internals that puzzlecell relies on, each tested in a workflow of a few lines."""
 
 import os
 import pathlib
@@ -16,7 +16,7 @@ from puzzlecell.runtime.tracking import Untracked
 
 @pytest.fixture
 def workflow(tmp_path, monkeypatch):
-    """Writes a Snakefile and returns a function that calls Snakemake on it."""
+    """A function that calls Snakemake on a Snakefile; its attribute `write` writes the Snakefile."""
     monkeypatch.chdir(tmp_path)
 
     def write(text):
@@ -32,12 +32,12 @@ def workflow(tmp_path, monkeypatch):
     return call
 
 
-def test_a_configuration_of_its_own_is_noticed(workflow, tmp_path):
+def test_a_configuration_on_the_command_line_is_detected(workflow, tmp_path):
     workflow.write("print('own:', has_own_configuration(workflow))\nrule all:\n    input: []\n")
     (tmp_path / "a.yaml").write_text("a: 1")
     assert "own: False" in workflow("-n")
     assert "own: True" in workflow("-n", "--configfile", "a.yaml")
-    assert "own: False" in workflow("-n", "--config", "a=1")
+    assert "own: False" in workflow("-n", "--config", "key=1")
 
 
 def test_cores_are_limited_to_those_of_the_machine(workflow):
@@ -47,7 +47,7 @@ def test_cores_are_limited_to_those_of_the_machine(workflow):
 
 def test_the_jobs_of_a_run_are_known_before_it_starts(workflow):
     workflow.write(
-        "onstart:\n    print('jobs:', [w.name for w in planned_wildcards(workflow, 'make')])\n"
+        "onstart:\n    print('jobs:', sorted(w.name for w in planned_wildcards(workflow, 'make')))\n"
         "rule all:\n    input: 'a.txt', 'b.txt'\nrule make:\n    output: touch('{name}.txt')\n"
     )
     assert "jobs: ['a', 'b']" in workflow()

@@ -1,4 +1,4 @@
-"""Runs unlike the tiny default: other classes, ready weights, raw crops, a script by hand, a resumed training."""
+"""Runs that differ from the tiny default: other classes, checkpoints, raw crops, a script run by hand, resuming."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ CLASSES = ["apples", "pears", "plums", "quinces", "figs"]
 
 
 def test_five_classes_without_a_negative_one(finished, tmp_path):
-    """Data of the user's own: the simulated fields, with their 19 classes folded into five."""
+    """The user's own data: the simulated fields, with their 19 classes merged into five."""
     project = finished.copy(tmp_path / "project")
     simulated = project.folder / "results/simulated"
     for dataset in ("train", "test"):
@@ -67,7 +67,7 @@ def test_simulated_fields_need_the_classes_of_their_patterns(fresh):
     assert "there are 2 classes; use data of your own with other classes" in done.stdout
 
 
-def test_ready_weights_are_used_and_not_trained(finished, tmp_path):
+def test_given_checkpoints_are_used_and_not_trained(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
     expected = (project.folder / SUBMISSION).read_bytes()
     shutil.move(project.folder / "results/models/tiny", project.folder / "weights")
@@ -99,7 +99,7 @@ def test_ablation_with_crops_of_the_raw_fields(changed):
     assert {"step2 scale enlarged", "negative one_minus_max"} <= set(table["change"])
 
 
-def test_a_script_runs_by_hand_with_its_output_here(changed):
+def test_a_script_run_by_hand_writes_its_output_in_place(changed):
     table = changed.folder / "results/step1/test/tiny.stage2/000.parquet"
     expected = table.read_bytes()
     table.unlink()
@@ -122,7 +122,7 @@ def test_a_script_runs_by_hand_with_its_output_here(changed):
 
 @pytest.mark.parametrize(("workers", "resumed"), [("1", True), ("0, precision: bf16", False)])
 def test_a_stopped_training_resumes_with_other_workers_but_not_with_other_numbers(changed, workers, resumed):
-    """As after a job was killed for memory: fewer workers must not cost the saved state."""
+    """As after an out-of-memory kill: changing the number of workers must not discard the saved state."""
     changed.edit(
         "config/tiny.yaml", "training: {epochs: 12}", "training: {epochs: 12, compute: {workers: 2}}"
     )

@@ -1,4 +1,4 @@
-"""Score the trained models with one choice after training changed at a time."""
+"""Score the trained models with one inference or ensemble setting changed at a time."""
 
 from puzzlecell.runtime.devices import one_device
 from puzzlecell.runtime.job import job

@@ -1,4 +1,4 @@
-"""Join the tables of all ensemble members with the cell table: the answer of the pipeline."""
+"""Combine the predictions of all ensemble members and add them to the cell table."""
 
 from puzzlecell.ensemble.answer import write_answer
 from puzzlecell.runtime.job import job

@@ -1,4 +1,4 @@
-"""Step 1 of the holdout fields by the models of all folds of a stage, cell by cell."""
+"""Run step 1 on the holdout fields with the models of all folds of a stage."""
 
 from puzzlecell.inference.out_of_fold import write_oof
 from puzzlecell.runtime.devices import one_device

@@ -1,4 +1,4 @@
-"""Mean of the holdout tables of all stages in the ensemble."""
+"""Average the holdout predictions of all stages in the ensemble."""
 
 from puzzlecell.ensemble.answer import write_mean
 from puzzlecell.runtime.job import job

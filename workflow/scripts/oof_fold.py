@@ -1,4 +1,4 @@
-"""Step 1 of the fields of a fold by the model that did not see them, cell by cell."""
+"""Run step 1 on the fields of a fold with the model that was not trained on them."""
 
 from puzzlecell.inference.out_of_fold import held_out_fields, write_oof
 from puzzlecell.runtime.devices import one_device

@@ -1,4 +1,4 @@
-"""How well held-out fields are recognised as a whole, class by class, and the thresholds that suit them."""
+"""Compute image-level metrics of out-of-fold predictions, and the best threshold of each class."""
 
 from puzzlecell.runtime.job import job
 from puzzlecell.scoring.image_metrics import write_image_metrics

@@ -1,4 +1,4 @@
-"""Score the ensemble, each step by itself and the broadcast baseline against the ground truth per cell."""
+"""Score the ensemble, each step and the broadcast baseline against the ground truth per cell."""
 
 from puzzlecell.runtime.job import job
 from puzzlecell.scoring.report import write_score

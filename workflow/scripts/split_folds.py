@@ -1,4 +1,4 @@
-"""Split the training fields into folds, stratified over all classes at once."""
+"""Split the training fields into folds, stratified by all classes jointly."""
 
 from puzzlecell.data.folds import write_folds
 from puzzlecell.runtime.job import job

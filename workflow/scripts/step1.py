@@ -1,4 +1,4 @@
-"""Step 1 of a shard: class activation maps of whole fields, read under each cell."""
+"""Run step 1 on a shard: class activation maps of whole fields, read under each cell."""
 
 from puzzlecell.inference.step1 import step1_shard
 from puzzlecell.runtime.devices import one_device

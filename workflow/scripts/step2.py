@@ -1,4 +1,4 @@
-"""Step 2 of a shard: every cell cut out and classified by itself."""
+"""Run step 2 on a shard: crop each cell and classify it individually."""
 
 from puzzlecell.inference.step2 import step2_shard
 from puzzlecell.runtime.devices import one_device

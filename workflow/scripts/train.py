@@ -1,4 +1,4 @@
-"""Train one stage of a model on all folds but one; a stopped training resumes from its last state."""
+"""Train one stage of a model on all folds but one; an interrupted training resumes from its last checkpoint."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from puzzlecell.training.train import train
 
 if __name__ == "__main__":
     given, params = snakemake.input, snakemake.params
-    start = [given.start] if given.start else []
+    start = list(given.start)
     classes = read_classes(given.classes)
     with job(snakemake) as progress, one_device(params.device.value, params.settings.compute.gpus) as device:
         run = TrainingRun(

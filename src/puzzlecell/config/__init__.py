@@ -1,1 +1,1 @@
-"""The configuration: typed, closed sections; what is wrong with one; what each result depends on."""
+"""The configuration: typed sections, validation, and the settings that each result depends on."""

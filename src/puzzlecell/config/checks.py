@@ -1,4 +1,4 @@
-"""What is wrong with a configuration beyond types and ranges: names that point to nothing, files that are missing."""
+"""Checks of a configuration beyond types and ranges: undefined names and missing files."""
 
 import csv
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from puzzlecell.config.training import TrainingSettings, resolved
 
 
 def training_problems(values: Mapping[str, Any]) -> list[str]:
-    """Problems of the training settings of all stages, each named where it is written."""
+    """Problems in the training settings of all stages, each with the place in the file where it was written."""
     problems = []
     for model, given in mapping(values, "models").items():
         for stage in mapping(given, "stages"):
@@ -27,7 +27,7 @@ def training_problems(values: Mapping[str, Any]) -> list[str]:
 
 
 def _written_in(layers: Mapping[str, Mapping[str, Any]], location: list) -> str:
-    """Place of the last layer that holds the key at `location`; the stage's own for problems of several keys."""
+    """Place of the last layer that sets the key at `location`; the stage's own if a problem involves several keys."""
     for place, layer in reversed(list(layers.items())):
         value: Any = layer
         for part in location:
@@ -38,13 +38,13 @@ def _written_in(layers: Mapping[str, Mapping[str, Any]], location: list) -> str:
 
 
 def reference_problems(values: Mapping[str, Any]) -> list[str]:
-    """Names that point to nothing. Works on unchecked values, so that these problems show beside all others."""
+    """References to undefined names. Works on unvalidated values, so that they are reported with all other problems."""
     problems = []
     datasets, models = mapping(values, "datasets"), mapping(values, "models")
     roles = {name: dataset.get("role") for name, dataset in datasets.items() if isinstance(dataset, Mapping)}
     for role in ("train", "test"):
         if datasets and role not in roles.values():
-            problems.append(f"datasets: none has the role {role}; the pipeline needs one at least")
+            problems.append(f"datasets: none has the role {role}; the pipeline needs at least one")
     for model_name, model in models.items():
         stages = mapping(model, "stages")
         for stage_name, stage in stages.items():
@@ -57,11 +57,14 @@ def reference_problems(values: Mapping[str, Any]) -> list[str]:
                 elif roles.get(name) not in ("train", "additional"):
                     problems.append(
                         f"{place}.datasets: {name} has the role {roles.get(name)}; "
-                        "only train and additional are trained on"
+                        "only data sets with the role train or additional are used for training"
                     )
             problems += _start_problems(place, stage_name, stages)
             if stage.get("checkpoints") and "{fold}" not in str(stage["checkpoints"]):
-                problems.append(f"{place}.checkpoints: the path {stage['checkpoints']} has no {{fold}} in it")
+                problems.append(
+                    f"{place}.checkpoints: the path {stage['checkpoints']} has no {{fold}} in it, which stands for "
+                    "the number of the fold"
+                )
     members = mapping(values, "ensemble").get("members")
     for number, member in enumerate(members if isinstance(members, list) else []):
         if not isinstance(member, Mapping):
@@ -97,7 +100,7 @@ def _start_problems(place: str, stage_name: str, stages: Mapping[str, Any]) -> l
 
 
 def file_problems(configuration: Any, root: Path) -> list[str]:
-    """Files that a valid configuration names and that are missing, and a negative class that there is not."""
+    """Missing files of an otherwise valid configuration, and a negative class that is not in the class table."""
     problems = []
     if not (root / configuration.classes).is_file():
         problems.append(f"classes: there is no file {configuration.classes}")
@@ -128,7 +131,7 @@ def file_problems(configuration: Any, root: Path) -> list[str]:
 
 
 def class_names(path: Path) -> list[str]:
-    """Names of the classes in a table `index,name`; none where there is no such file."""
+    """Class names from a CSV `index,name`; an empty list if the file does not exist."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:

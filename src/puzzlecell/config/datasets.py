@@ -1,4 +1,4 @@
-"""Settings of data sets, of the store and of the folds."""
+"""Settings of data sets, the store and the folds."""
 
 from typing import Literal
 
@@ -12,44 +12,55 @@ class DatasetSettings(Section):
     """A data set: a folder of raw fields and a table of their IDs."""
 
     role: Literal["train", "additional", "holdout", "test"] = Field(
-        description="`train` sets are split into folds together, `additional` ones each on its own; `holdout` is "
-        "labelled and never trained on; `test` gets the submission."
+        description="Use of the data set: all `train` sets are split into folds together; each `additional` set is "
+        "split on its own; `holdout` sets are labelled but never used for training; `test` sets are predicted for "
+        "the submission."
     )
-    path: str | None = Field(None, description="Folder of the data set; null is data/<name>.")
+    path: str | None = Field(None, description="Folder of the data set. null: `data/<name>`.")
     labels: str | None = Field(
-        None, description="Table with a column ID, and Label; null is <path>/labels.csv."
+        None,
+        description="CSV with a column `ID` and the labels, either in a column `Label` or in one 0/1 column per "
+        "class; a test set needs only `ID`. null: `<path>/labels.csv`.",
     )
     truth: str | None = Field(
         None,
-        description="Table of the truth per cell, for the score; null takes <path>/truth.csv where it exists.",
+        description="CSV with the ground truth of each cell, for scoring. null: `<path>/truth.csv`, if it exists.",
     )
-    pixel_size_um: float = Field(0.08, gt=0, description="Micrometres a pixel of the raw fields.")
+    pixel_size_um: float = Field(0.08, gt=0, description="Pixel size of the raw fields in micrometres.")
     shards: int = Field(
-        1, ge=1, le=1000, description="Files that the data set is stored in, and jobs per step."
+        1,
+        ge=1,
+        le=1000,
+        description="Number of files (shards) that the data set is stored in, and of parallel jobs per step.",
     )
     simulate: SimulationSettings | None = Field(
-        None, description="The data set is simulated under results/simulated."
+        None,
+        description="Settings of a simulated data set, written to `results/simulated/<name>` and used in place of "
+        "`path`. null: the data set is read from files.",
     )
 
 
 class IngestSettings(Section):
-    """From raw PNGs to the store."""
+    """Conversion of raw PNGs to the store, from which the networks read."""
 
-    size: int = Field(512, ge=32, le=4096, description="Sides of a stored field in pixels.")
+    size: int = Field(
+        512, ge=32, le=4096, description="Side of a stored field in pixels; raw fields are resized to it."
+    )
     max_rejected: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="Fraction of a data set's fields that may be damaged; they are listed and skipped.",
+        description="Fraction of the fields of a data set that may be damaged; damaged fields are listed and skipped.",
     )
 
 
 class FoldSettings(Section):
-    """The split of the training fields."""
+    """The split of the training fields into cross-validation folds."""
 
-    count: int = Field(4, ge=2, le=99, description="Number of folds.")
-    seed: int = Field(2020, ge=0, description="Seed of the shuffle before the split.")
+    count: int = Field(4, ge=2, le=99, description="Number of cross-validation folds.")
+    seed: int = Field(2020, ge=0, description="Random seed of the split.")
     group: str | None = Field(
         None,
-        description="Regular expression on IDs; fields that share its first group stay in one fold (wells, say).",
+        description="Regular expression searched in the field IDs; fields with the same first capture group, for "
+        "example those of one well, stay in the same fold. null: every field is split on its own.",
     )

@@ -1,4 +1,4 @@
-"""The page docs/configuration.md, written from the settings themselves.
+"""Generate the page docs/configuration.md from the settings.
 
 Run: python -m puzzlecell.config.document > docs/configuration.md
 """
@@ -20,19 +20,22 @@ from puzzlecell.config.workflow import Configuration
 HEAD = """# Configuration
 
 All keys of a configuration file. Keys that are left out keep their default; unknown keys are errors. All problems of a
-configuration are reported together, before anything runs. Changing a setting rebuilds what depends on it; settings
-marked * change no result, so changing them rebuilds nothing.
+configuration are reported together, before anything runs. Changing a setting rebuilds the results that depend on it;
+settings marked * affect no result, so changing them rebuilds nothing.
 
-A model's `network`, `input`, `seed` and `training`, and a stage's `training`, override single keys of the section
-`training` for that model or stage. Editors complete keys with the schema that `puzzlecell schema` prints
-(`config/schema.json`).
+A field is one field of view, stored as four greyscale images: red (microtubules), green (the protein of interest), blue
+(nuclei) and yellow (endoplasmic reticulum).
+
+The keys `network`, `input`, `seed` and `training` of a model, and `training` of a stage, override single keys of the
+section `training` for that model or stage. Editors can complete and check keys with the schema in `config/schema.json`,
+which `puzzlecell schema` prints.
 
 This page is generated: `python -m puzzlecell.config.document > docs/configuration.md`.
 """
 
 
 def document() -> str:
-    """The page as Markdown: a table for each section, nested ones after the one that holds them."""
+    """Return the page as Markdown: one table per section, each followed by its nested sections."""
     parts = [HEAD]
     waiting: list[tuple[str, type[BaseModel]]] = [("", Configuration)]
     seen: set[tuple[str, type[BaseModel]]] = set()
@@ -64,12 +67,12 @@ def _rows(place: str, section: type[BaseModel]) -> tuple[list[str], list[tuple[s
 
 
 def _first_sentence(text: str | None) -> str:
-    """A text up to its first full stop, which may be some lines down."""
+    """The text up to its first full stop, which may be several lines down."""
     return re.split(r"(?<=\.)\s", inspect.cleandoc(text or ""), maxsplit=1)[0]
 
 
 def _one_line(text: str) -> str:
-    """A text as the cell of a Markdown table."""
+    """The text on one line, escaped for a Markdown table cell."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
@@ -111,7 +114,7 @@ def _literals(annotation: Any) -> list[Any]:
 
 
 def _sections(annotation: Any) -> list[tuple[str, type[BaseModel]]]:
-    """Sections inside an annotation, with what stands between them and their key."""
+    """Sections inside an annotation, each with the suffix that its place adds to the key, such as `.<name>` or `[]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [("", annotation)]
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)

@@ -12,30 +12,39 @@ from puzzlecell.config.messages import nearest
 class EnsembleMember(Section):
     """One table of cell probabilities in the ensemble."""
 
-    model: str = Field(description="Name of a model.")
+    model: str = Field(description="Name of a model in `models`.")
     stage: str = Field(description="Name of a stage of that model.")
-    step: Literal[1, 2] = Field(description="1: maps of the field. 2: crops of the cells.")
-    weight: float = Field(1.0, gt=0, description="Relative weight; the weights need not sum to one.")
+    step: Literal[1, 2] = Field(
+        description="Step whose probabilities are used: 1 reads the maps of whole fields, 2 classifies crops of cells."
+    )
+    weight: float = Field(1.0, gt=0, description="Relative weight of the member; weights need not sum to 1.")
 
 
 class ImageFusion(Section):
-    """Probabilities of the cell joined with those of its whole field."""
+    """Combination of the probabilities of each cell with those of its field."""
 
     source: Literal["cells", "image"] = Field(
         "cells",
-        description="The field's value: the mean over its valid cells, or the network's view of the field.",
+        description="Probabilities of the field: `cells` takes the mean over its valid cells, `image` the network's "
+        "prediction for the whole field.",
     )
     how: Literal["mean", "product"] = Field(
         "mean",
-        description="mean: weight x cell + (1 - weight) x field. product: cell^weight x field^(1 - weight), "
+        description="`mean`: weight x cell + (1 - weight) x field. `product`: cell^weight x field^(1 - weight), "
         "which at weight 0.5 ranks like cell x field.",
     )
-    weight: float = Field(0.7, ge=0, le=1, description="Weight of the cell.")
+    weight: float = Field(
+        0.7, ge=0, le=1, description="Weight of the cell's own probability; the field has 1 - weight."
+    )
     except_classes: tuple[int | str, ...] = Field(
-        (), description="Classes left as they are, by name or index."
+        (), description="Classes whose probabilities are not combined, by name or index."
     )
     valid_quality: float = Field(
-        0.5, ge=0, le=1, description="Cells whose border x outlier quality is below it are not valid."
+        0.5,
+        ge=0,
+        le=1,
+        description="With `source: cells`, cells whose border_quality x outlier_quality is below this value are left "
+        "out of the field's mean.",
     )
 
 
@@ -67,36 +76,52 @@ PRESETS: dict[str, dict[str, object]] = {
 
 
 class EnsembleSettings(Section):
-    """Members joined and post-processed, in the order of the keys below. A preset fills the keys that are
-    not given.
+    """Combination and post-processing of the members, in the order of the keys below.
+
+    A preset supplies the values of all keys that are not given.
     """
 
     preset: Literal["mpware", "crodoc"] = Field(
-        "mpware", description="Values of the keys below that are not given."
+        "mpware",
+        description="Published solution that supplies the keys below that are not given: `mpware` (third place, the "
+        "defaults shown here) or `crodoc` (fourth place).",
     )
-    members: tuple[EnsembleMember, ...] = Field(min_length=1, description="Tables to join.")
+    members: tuple[EnsembleMember, ...] = Field(
+        min_length=1,
+        description="Tables of cell probabilities to combine, each from one step of a model's stage.",
+    )
     combine: Literal["mean", "product"] = Field(
-        "mean", description="Weighted arithmetic or geometric mean of members."
+        "mean",
+        description="How members are combined: `mean` is the weighted arithmetic mean, `product` the weighted "
+        "geometric mean.",
     )
-    image_fusion: ImageFusion | None = Field(None, description="null: off.")
+    image_fusion: ImageFusion | None = Field(
+        None, description="Combination of each cell's probabilities with those of its field. null: none."
+    )
     negative: Literal["own", "one_minus_max", "min_complement"] = Field(
         "own",
-        description="Negative is its own probability, 1 - the largest of the others, or the smallest 1 - "
-        "p of the "
-        "others in any member before they were joined.",
+        description="Probability of the class Negative: `own` keeps the predicted one, `one_minus_max` takes 1 - the "
+        "highest probability of the other classes, `min_complement` takes 1 - their highest probability in any single "
+        "member.",
     )
-    border_quality: bool = Field(False, description="Multiply by the quality of cells cut by the border.")
+    border_quality: bool = Field(
+        False,
+        description="Multiply the probabilities of each cell by its border_quality, which is low for nuclei cut by "
+        "the field's border.",
+    )
     outlier_quality: bool = Field(
-        False, description="Multiply by the quality of cells much darker than their field."
+        False,
+        description="Multiply the probabilities of each cell by its outlier_quality, which is low for cells much "
+        "darker than the others of the field.",
     )
     max_classes: ClassLimit = Field(
         "all_but_one",
-        description="Classes kept in a field: those with the highest probability in any cell; the others become 0. A "
-        "number, `all`, or `all_but_one`.",
+        description="Number of classes kept per field, those with the highest probability in any of its cells; the "
+        "probabilities of all other classes are set to 0. A number, `all`, or `all_but_one`.",
     )
-    threshold: float = Field(0.0, ge=0, le=1, description="Lower probabilities become 0.")
+    threshold: float = Field(0.0, ge=0, le=1, description="Probabilities below this value are set to 0.")
     class_thresholds: dict[int | str, float] = Field(
-        {}, description="Thresholds of single classes, by name or index."
+        {}, description="Thresholds that replace `threshold` for single classes, by name or index."
     )
 
     @model_validator(mode="before")
@@ -116,15 +141,15 @@ class EnsembleSettings(Section):
         }
         if wrong:
             raise ValueError(
-                f"class_thresholds map a name or an index from 0 to a value in [0, 1], found {wrong}"
+                f"class_thresholds must map class names or indices (from 0) to values in [0, 1], found {wrong}"
             )
         return thresholds
 
     def with_indices(self, classes: Sequence[str]) -> "EnsembleSettings":
-        """The same settings with indices in place of names of classes.
+        """Return the settings with class names replaced by indices.
 
-        Names that come from the preset and are none of `classes` are dropped. Raises ValueError for other unknown
-        names and for indices that there are not.
+        Names that come from a preset and are not in `classes` are dropped. Raises ValueError for other unknown names
+        and for indices out of range.
         """
         problems: list[str] = []
         fusion = self.image_fusion
@@ -146,7 +171,7 @@ class EnsembleSettings(Section):
 
 
 def class_index(name: int | str, classes: Sequence[str], key: str, problems: list[str]) -> int:
-    """Index of a class given by name or index; a text is added to `problems` where there is no such class."""
+    """Index of a class given by name or index; if there is no such class, add a message to `problems`, return -1."""
     if isinstance(name, int) and 0 <= name < len(classes):
         return name
     if name in classes:

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in words that name the key and the nearest known one."""
+"""Readable validation messages that name the key and suggest the nearest known one."""
 
 import difflib
 import types
@@ -12,20 +12,20 @@ from pydantic import BaseModel, ValidationError
 def readable_problems(
     error: ValidationError, model: type[BaseModel], prefix: Callable[[list], str] = lambda location: ""
 ) -> list[str]:
-    """A line for each problem that pydantic found in `model`: where, what was found, what was expected.
+    """Return one line per problem that pydantic found in `model`: where, what was found, what was expected.
 
-    prefix: gives the place in the file of the section that holds the key at a location (the keys to it).
+    prefix: maps a location (list of keys) to the place in the file of the section that contains it.
     """
     lines = []
     for entry in error.errors():
-        # Marks such as "dict[str,any]" or "[key]" that pydantic puts between the keys are not part of the file.
+        # pydantic inserts marks such as "dict[str,any]" or "[key]" between the keys; they are not part of the file.
         location = [part for part in entry["loc"] if part != "[key]" and not _is_mark(part)]
         place = ".".join(filter(None, [prefix(location), *map(str, location)]))
         if entry["type"] == "extra_forbidden":
             known = _known_keys(model, location[:-1])
             lines.append(f"{place}: unknown key{nearest(str(location[-1]), known)}")
         elif entry["type"] == "missing":
-            lines.append(f"{place}: is missing")
+            lines.append(f"{place}: this key is required, but missing")
         elif entry["type"] == "value_error":
             lines.append(f"{place}: {entry['ctx']['error']}" if place else str(entry["ctx"]["error"]))
         else:
@@ -40,7 +40,7 @@ def _is_mark(part: object) -> bool:
 
 
 def _known_keys(model: Any, location: list) -> list[str]:
-    """Keys of the section at `location` inside `model`, found by walking its annotations."""
+    """Keys of the section at `location` inside `model`, determined from its annotations."""
     annotation: Any = model
     for part in location:
         annotation = _inside(annotation, part)
@@ -69,12 +69,12 @@ def _section_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def nearest(name: object, known: typing.Iterable[str]) -> str:
-    """How to go on after an unknown name: the nearest known one, or all of them."""
+    """Return a hint to append to an unknown name: the nearest known name, or else all of them."""
     known = [str(key) for key in known]
     matches = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     if matches:
         return f"; did you mean {matches[0]}?"
-    return f"; known are {', '.join(known)}" if known else ""
+    return f"; known names: {', '.join(known)}" if known else ""
 
 
 def _lower(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Settings of models and of the stages of their training."""
+"""Settings of models and their training stages."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -11,31 +11,38 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class StageSettings(Section):
-    """One training of a model for each fold."""
+    """A training stage of a model; one network is trained per fold."""
 
-    datasets: list[Name] = Field(min_length=1, description="Data sets whose fields are trained on.")
+    datasets: list[Name] = Field(min_length=1, description="Names of the data sets used for training.")
     start: Name | None = Field(
-        None, description="Stage of the same model whose weights this one starts from."
+        None,
+        description="Stage of the same model from whose weights this one starts. null: it starts from "
+        "`network.pretrained`.",
     )
     checkpoints: str | None = Field(
         None,
-        description="Ready weights instead of training: a path with {fold}, such as weights/fold{fold}.safetensors.",
+        description="Ready weights to use instead of training: a path with `{fold}` for the number of the fold, such "
+        "as `weights/fold{fold}.safetensors`. null: the stage is trained.",
     )
-    training: dict[str, Any] = Field({}, description="Changes to the model's training settings.")
+    training: dict[str, Any] = Field(
+        {}, description="Keys of `training` that this stage overrides, in addition to those of its model."
+    )
 
 
 class ModelSettings(Section):
-    """A network and the stages of its training."""
+    """A network and its training stages."""
 
-    network: dict[str, Any] = Field({}, description="Changes to training.network for this model.")
-    input: dict[str, Any] = Field({}, description="Changes to training.input for this model.")
-    seed: int | None = Field(None, ge=0, description="Seed in place of training.seed.")
-    training: dict[str, Any] = Field({}, description="Changes to other training settings for this model.")
-    stages: dict[Name, StageSettings] = Field(min_length=1, description="Stages of its training, by name.")
+    network: dict[str, Any] = Field({}, description="Keys of `training.network` that this model overrides.")
+    input: dict[str, Any] = Field({}, description="Keys of `training.input` that this model overrides.")
+    seed: int | None = Field(None, ge=0, description="Random seed of this model. null: `training.seed`.")
+    training: dict[str, Any] = Field({}, description="Other keys of `training` that this model overrides.")
+    stages: dict[Name, StageSettings] = Field(
+        min_length=1, description="Training stages of the model, by name."
+    )
 
 
 def training_layers(values: Mapping[str, Any], model: str, stage: str) -> dict[str, Mapping[str, Any]]:
-    """What sets a stage's training settings, later ones first to count, by the place where it is written."""
+    """Return the layers of a stage's training settings by their place in the file; later layers take precedence."""
     given = mapping(mapping(values, "models"), model)
     own = {key: given[key] for key in ("network", "input", "seed") if given.get(key) is not None}
     place = f"models.{model}"
@@ -48,6 +55,6 @@ def training_layers(values: Mapping[str, Any], model: str, stage: str) -> dict[s
 
 
 def mapping(values: Any, key: str) -> Mapping[str, Any]:
-    """The mapping under a key of unchecked values; empty where there is none."""
+    """The mapping under a key of unvalidated values; empty if there is none."""
     value = values.get(key) if isinstance(values, Mapping) else None
     return value if isinstance(value, Mapping) else {}

@@ -1,7 +1,7 @@
-"""What the result of each stage depends on: the one place that decides what a changed setting rebuilds.
+"""The settings that each result depends on, which decide what a changed setting rebuilds.
 
-Both the parameters of the rules, which Snakemake compares, and the fingerprint of a training's saved state come from
-here. A setting that changes no result is marked with `NO_EFFECT` where it is declared.
+Both the rule parameters that Snakemake compares and the fingerprint of a training checkpoint are derived from here.
+Settings that affect no result are marked with `NO_EFFECT` where they are declared.
 """
 
 import json
@@ -12,11 +12,11 @@ from pydantic.fields import FieldInfo
 from puzzlecell.config.workflow import Configuration
 
 Deciding = dict[str, str]
-"""Key of a setting, dotted as in the configuration -> its value as text."""
+"""Dotted key of a setting -> its value as text."""
 
 
 def deciding(section: BaseModel, key: str) -> Deciding:
-    """All settings of a section, and of the sections in it, that decide a result."""
+    """All settings of a section, including nested sections, that affect a result."""
     found: Deciding = {}
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
@@ -31,13 +31,13 @@ def deciding(section: BaseModel, key: str) -> Deciding:
 
 
 def decides(field: FieldInfo) -> bool:
-    """Whether a change of the setting changes results."""
+    """Whether changing the setting changes results."""
     extra = field.json_schema_extra
     return not isinstance(extra, dict) or bool(extra.get("changes_result", True))
 
 
 def simulation(settings: Configuration, dataset: str) -> Deciding:
-    """What a simulated data set depends on."""
+    """Settings that a simulated data set depends on."""
     given = settings.datasets[dataset]
     if given.simulate is None:
         return {}
@@ -46,12 +46,12 @@ def simulation(settings: Configuration, dataset: str) -> Deciding:
 
 
 def store(settings: Configuration, dataset: str) -> Deciding:
-    """What a stored shard depends on besides the raw files."""
+    """Settings that a stored shard depends on, besides the raw files."""
     return {**deciding(settings.ingest, "ingest"), "shards": json.dumps(settings.datasets[dataset].shards)}
 
 
 def segmentation(settings: Configuration, dataset: str) -> Deciding:
-    """What label images depend on: settings of other segmenters than the chosen one do not count."""
+    """Settings that label images depend on; those of segmenters that are not chosen do not count."""
     section = settings.segmentation
     found = {
         "segmentation.method": json.dumps(section.method),
@@ -65,7 +65,7 @@ def segmentation(settings: Configuration, dataset: str) -> Deciding:
 
 
 def training(settings: Configuration, model: str, stage: str) -> Deciding:
-    """What the weights of a stage depend on."""
+    """Settings that the weights of a stage depend on."""
     given = settings.models[model].stages[stage]
     return {
         **deciding(settings.stage_training(model, stage), "training"),
@@ -75,24 +75,24 @@ def training(settings: Configuration, model: str, stage: str) -> Deciding:
 
 
 def steps(settings: Configuration, step: str) -> Deciding:
-    """What the tables of `step1` or `step2` depend on."""
+    """Settings that the tables of `step1` or `step2` depend on."""
     negative = {"negative": json.dumps(settings.negative)} if step == "step1" else {}
     return {**deciding(getattr(settings, step), step), **negative}
 
 
 def ensemble(settings: Configuration) -> Deciding:
-    """What the answer depends on besides the tables of its members."""
+    """Settings that the ensemble depends on, besides the tables of its members."""
     return {**deciding(settings.ensemble, "ensemble"), "negative": json.dumps(settings.negative)}
 
 
 def score(settings: Configuration) -> Deciding:
-    """What the score of an answer depends on besides the tables that are scored."""
+    """Settings that a score depends on, besides the scored tables."""
     members = {key: text for key, text in ensemble(settings).items() if key.startswith("ensemble.members")}
     return {**deciding(settings.score, "score"), **members}
 
 
 def ablation(settings: Configuration) -> Deciding:
-    """What the ablation depends on besides masks and models."""
+    """Settings that the ablation depends on, besides masks and models."""
     return {
         **steps(settings, "step1"),
         **steps(settings, "step2"),

@@ -1,11 +1,11 @@
-"""The JSON schema of a configuration file, with which editors complete and check keys."""
+"""The JSON schema of configuration files, with which editors complete and check keys."""
 
 from typing import Any
 
 from puzzlecell.config.models import ModelSettings, StageSettings
 from puzzlecell.config.workflow import Configuration
 
-# Sections that are merged into others before they are checked, and whose keys they take.
+# Keys whose values override keys of another section and are merged into it before validation.
 PARTIAL = {
     ModelSettings.__name__: {
         "training": "TrainingSettings",
@@ -17,7 +17,7 @@ PARTIAL = {
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON schema (draft 2020-12) of a configuration file."""
+    """JSON schema (draft 2020-12) of configuration files."""
     schema = Configuration.model_json_schema()
     for section, keys in PARTIAL.items():
         for key, target in keys.items():

@@ -10,20 +10,30 @@ from puzzlecell.config.base import Section
 class ScoreSettings(Section):
     """The score: mean over classes of the average precision of detected cells."""
 
-    iou_threshold: float = Field(0.6, gt=0, le=1, description="A detection this like a true cell may count.")
-    overlap: Literal["mask", "box"] = Field("mask", description="Overlap of masks, or of their boxes.")
+    iou_threshold: float = Field(0.6, gt=0, le=1, description="Minimum IoU of a true positive.")
+    overlap: Literal["mask", "box"] = Field(
+        "mask", description="Compute the IoU from masks or from their bounding boxes."
+    )
     detections: Literal["all", "present"] = Field(
-        "all", description="Detections of a class absent from the field's truth are false, or dropped."
+        "all",
+        description="Detections of a class that the ground truth of the field does not contain: `all` counts them as "
+        "false positives, `present` ignores them.",
     )
     missing: Literal["zero", "nan"] = Field(
-        "zero", description="A class without truth counts as 0 in the mean, or is left out of it."
+        "zero",
+        description="Classes without ground truth: `zero` counts them as 0 in the mean, `nan` leaves them out of it.",
     )
-    bootstrap: int = Field(200, ge=0, description="Draws of fields for the interval; 0: none.")
-    interval: float = Field(0.95, gt=0, lt=1, description="Share of the draws inside the interval.")
-    seed: int = Field(0, ge=0, description="Seed of the draws.")
+    bootstrap: int = Field(
+        200,
+        ge=0,
+        description="Number of bootstrap samples of fields for the confidence interval; 0: no interval.",
+    )
+    interval: float = Field(0.95, gt=0, lt=1, description="Coverage of the bootstrap confidence interval.")
+    seed: int = Field(0, ge=0, description="Random seed of the bootstrap.")
     missing_iou: float = Field(
         0.1,
         ge=0,
         lt=1,
-        description="A true cell that no detection overlaps by more counts as not found at all.",
+        description="In the breakdown of misses, a true cell counts as not segmented if no detection overlaps it with "
+        "an IoU above this value.",
     )

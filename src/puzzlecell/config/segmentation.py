@@ -1,4 +1,4 @@
-"""Settings of the segmentation and of the quality columns of the cell table."""
+"""Settings of the segmentation and the quality columns of the cell table."""
 
 from typing import Literal
 
@@ -20,30 +20,50 @@ from puzzlecell.config.segmenters import (
 
 
 class QualitySettings(Section):
-    """Thresholds of `border_quality` and `outlier_quality` (rules of CroDoc, HPA 2021, fourth place)."""
+    """Thresholds of `border_quality` and `outlier_quality` in the cell table (rules of CroDoc, fourth in HPA 2021).
+
+    The border ratio of a nucleus is 1 - (length along which the field's border cuts it / side of its bounding box along
+    that border): 1 for a whole nucleus, near 0 for one cut at its widest.
+    """
 
     border_full: float = Field(
-        0.3, ge=0, le=1, description="Above this ratio a nucleus cut by the field's border counts in full."
+        0.3, ge=0, le=1, description="Border ratio above which a nucleus has border quality 1."
     )
     border_none: float = Field(
-        0.01, ge=0, le=1, description="Up to this ratio a nucleus cut by the border has `border_floor`."
+        0.01,
+        ge=0,
+        le=1,
+        description="Border ratio up to which a nucleus has border quality `border_floor`; from here to `border_full` "
+        "the quality is (ratio / border_full)^0.1.",
     )
-    border_floor: float = Field(0.001, ge=0, le=1, description="Quality of a nucleus at most half inside.")
+    border_floor: float = Field(
+        0.001,
+        ge=0,
+        le=1,
+        description="Border quality of a nucleus that the field's border cuts at its widest, so that at most about "
+        "half of it is inside.",
+    )
     no_nucleus: float = Field(
-        0.01, ge=0, le=1, description="Border quality of a cell without blue in its nucleus."
+        0.01,
+        ge=0,
+        le=1,
+        description="Border quality of a cell without a nucleus, or without any blue signal in its nucleus.",
     )
     red_fraction: float = Field(
         0.077,
         ge=0,
-        description="A cell whose sum of red is below this fraction of the field's mean is an outlier.",
+        description="A cell is an outlier if its summed red intensity is below this fraction of the mean over the "
+        "cells of its field.",
     )
     blue_yellow_fraction: float = Field(
         0.05,
         ge=0,
-        description="A cell whose sum of blue x sum of yellow is below this fraction of the mean is an "
-        "outlier.",
+        description="A cell is an outlier if the product of its summed blue and its summed yellow intensity is below "
+        "this fraction of the mean over the cells of its field.",
     )
-    outlier: float = Field(0.001, ge=0, le=1, description="Outlier quality of such a cell.")
+    outlier: float = Field(
+        0.001, ge=0, le=1, description="Outlier quality of an outlier; all other cells have 1."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> "QualitySettings":
@@ -55,17 +75,21 @@ class QualitySettings(Section):
 
 
 class SegmentationSettings(Section):
-    """How fields become label images of cells and nuclei.
+    """Segmentation of fields into label images of cells and nuclei."""
 
-    Each field whose section is a `SegmenterSection` registers a segmenter under its name.
-    """
+    # Each setting whose section is a `SegmenterSection` registers a segmenter under its name.
 
-    method: str = Field("classical", description="Which segmenter finds the cells.")
+    method: str = Field(
+        "classical", description="Name of the segmenter; its settings are in the section of that name."
+    )
     source: Literal["store", "raw"] = Field(
-        "store", description="Segment the stored fields, or the raw files at their full size."
+        "store", description="Segment the stored fields, or the raw files at full resolution."
     )
     size: int | None = Field(
-        None, ge=16, description="Side of the stored label images in pixels; null: that of the store."
+        None,
+        ge=16,
+        description="Side of the stored label images in pixels; with `source: store`, fields are also segmented at "
+        "this size. null: the size of the stored fields.",
     )
     classical: ClassicalSettings = ClassicalSettings()
     hpa_dpn: HpaDpnSettings = HpaDpnSettings()
@@ -73,7 +97,8 @@ class SegmentationSettings(Section):
     cellpose: CellposeSettings = CellposeSettings()
     masks: MasksSettings = MasksSettings()
     labelling: LabellingSettings = Field(
-        LabellingSettings(), description="For hpa_dpn and hpacellseg: from network output to labels."
+        LabellingSettings(),
+        description="For `hpa_dpn` and `hpacellseg`: conversion of the networks' output to label images.",
     )
     quality: QualitySettings = QualitySettings()
 

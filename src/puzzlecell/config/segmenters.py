@@ -1,4 +1,4 @@
-"""Settings of each segmenter, and what planning needs to know of it."""
+"""Settings of each segmenter, and what the workflow needs to know for planning."""
 
 import os
 from pathlib import Path
@@ -15,110 +15,135 @@ class SegmenterSection(Section):
     module: ClassVar[str]
     """Module of `puzzlecell.segmentation` with the function `make_segmenter`."""
     also_reads: ClassVar[tuple[str, ...]] = ()
-    """Other sections of `segmentation` that it reads."""
+    """Other sections of `segmentation` that the segmenter reads."""
     uses_gpu: ClassVar[bool] = False
-    """Whether it computes on a GPU if there is one."""
+    """Whether the segmenter uses a GPU if there is one."""
     threads: ClassVar[int] = 1
-    """Threads of a job, if the machine has them. Without networks, several shards at once gain more."""
+    """Threads per job, if available. For segmenters without networks, processing several shards at once gains more."""
 
     @classmethod
     def module_name(cls) -> str:
-        """Full name of its module."""
+        """Full name of the segmenter's module."""
         return f"puzzlecell.segmentation.{cls.module}"
 
     def weight_files(self) -> list[str]:
-        """Paths of the weights that it reads."""
+        """Paths of the weights that the segmenter reads."""
         return []
 
 
 class ClassicalSettings(SegmenterSection):
-    """Nuclei from blue, cells grown from them over red and yellow; lengths in micrometres."""
+    """Nuclei from blue, cells grown from the nuclei over red and yellow; all lengths in micrometres."""
 
     module = "classical"
 
     pixel_um: float = Field(
         0.32,
         gt=0,
-        description="Fields with smaller pixels are segmented at this pixel size, coarser ones as they are.",
+        description="Pixel size in micrometres to which finer fields are downsampled for segmentation; coarser fields "
+        "are segmented as they are.",
     )
     background_um: float = Field(
         40.0,
         gt=0,
-        description="Width of the window of the background estimate; well above the diameter of a nucleus.",
+        description="Window width in micrometres of the background estimate of blue; it should be well above the "
+        "diameter of a nucleus.",
     )
     nucleus_smoothing_um: float = Field(
-        0.5, ge=0, description="Sigma of the Gaussian over blue before the threshold."
+        0.5,
+        ge=0,
+        description="Standard deviation in micrometres of the Gaussian that smooths blue before thresholding.",
     )
     nucleus_contrast: float = Field(
         6.0,
         ge=0,
-        description="A nucleus is this many noise deviations above the background at least; keeps empty "
-        "fields empty.",
+        description="Minimum brightness of a nucleus above the background, in standard deviations of the noise; keeps "
+        "empty fields empty.",
     )
-    nucleus_minimum_um2: float = Field(20.0, ge=0, description="Smaller nuclei are dropped.")
+    nucleus_minimum_um2: float = Field(
+        20.0, ge=0, description="Minimum area of a nucleus in square micrometres; smaller nuclei are dropped."
+    )
     nucleus_rim: float = Field(
         0.4,
         gt=0,
         lt=1,
-        description="The edge of a nucleus is where blue falls to this fraction of the nucleus's own "
-        "brightness.",
+        description="The edge of a nucleus lies where blue falls to this fraction of the nucleus's own median "
+        "brightness above the background.",
     )
     neck: float = Field(
         0.8,
         gt=0,
         le=1,
-        description="Two bulges become two nuclei where the neck between them is narrower than this "
-        "fraction of the narrower bulge; 1 splits at any neck, small values never.",
+        description="Touching nuclei are split where the neck between two bulges is narrower than this fraction of the "
+        "narrower bulge; 1 splits at every neck, small values never split.",
     )
     nucleus_closing_um: float = Field(
-        1.0, ge=0, description="Inlets of a nucleus narrower than twice this are filled; 0 leaves them."
+        1.0,
+        ge=0,
+        description="Inlets in the outline of a nucleus narrower than twice this many micrometres are filled; 0: none.",
     )
     cell_smoothing_um: float = Field(
-        0.8, ge=0, description="Sigma of the Gaussian over red and yellow before the cells are grown."
+        0.8,
+        ge=0,
+        description="Standard deviation in micrometres of the Gaussian that smooths red and yellow before cells are "
+        "grown.",
     )
     cell_threshold: float = Field(
         1.0,
         gt=0,
-        description="Factor on the automatic threshold between background and cytoplasm; below 1 gives "
+        description="Factor on the automatic (Otsu) threshold between background and cytoplasm; values below 1 give "
         "larger cells.",
     )
     cell_reach_um: float = Field(
-        40.0, gt=0, description="No pixel of a cell is farther than this from the cell's nucleus."
+        40.0, gt=0, description="Largest distance in micrometres of a cell's pixels from the nearest nucleus."
     )
     ring_um: float = Field(
         1.5,
         ge=0,
-        description="A cell reaches at least this far around its nucleus, whatever red and yellow show.",
+        description="Every cell extends at least this many micrometres around its nucleus, whatever red and yellow "
+        "show.",
     )
     border_smoothing_um: float = Field(
-        1.5, ge=0, description="Parts of a cell narrower than twice this are cut off; 0 keeps every tendril."
+        1.5,
+        ge=0,
+        description="Parts of a cell narrower than twice this many micrometres are cut off; 0 keeps all thin "
+        "protrusions.",
     )
     signal_weight: float = Field(
         4.0,
         ge=0,
-        description="Where cells meet, the border is where the ways from both nuclei cost the same; a "
-        "micrometre costs exp(-signal_weight x brightness), brightness in 0-1. 0 gives borders halfway "
-        "between the nuclei.",
+        description="Each pixel belongs to the nucleus with the cheapest path to it; a micrometre of the path costs "
+        "exp(-signal_weight x brightness), with the brightness of red and yellow in 0 to 1. 0: borders lie halfway "
+        "between nuclei.",
     )
-    gap_um: float = Field(2.5, gt=0, description="Dark gaps between cells are up to twice this wide.")
+    gap_um: float = Field(
+        2.5,
+        gt=0,
+        description="Half of the largest width in micrometres at which a dark line between cells counts as a gap.",
+    )
     gap_weight: float = Field(
         40.0,
         ge=0,
-        description="What it costs to cross a dark gap, times how much darker than its banks it is.",
+        description="Extra cost of paths across dark gaps between cells: the cost is multiplied by "
+        "1 + gap_weight x depth, where the depth, 0 to 1, is how much darker the gap is than its surroundings.",
     )
     outside_gap: float = Field(
         0.1,
         gt=0,
         le=1,
-        description="A part of a cell at the field's border that a dark gap cuts off from the nucleus is of a cell "
-        "whose nucleus lies outside, and is left out; so much darker than its banks is the gap, brightness in 0-1. "
-        "1 leaves nothing out.",
+        description="A part of a cell that touches the field's border, and that a dark gap separates from the nucleus, "
+        "belongs to a neighbour whose nucleus is outside the field and is removed. This is the minimum mean depth, 0 "
+        "to 1, of such a gap: how much darker it is than its surroundings. 1: nothing is removed.",
     )
-    outside_minimum_um2: float = Field(200.0, ge=0, description="Smaller parts of that kind stay.")
+    outside_minimum_um2: float = Field(
+        200.0,
+        ge=0,
+        description="Minimum area in square micrometres of a part that is removed because of `outside_gap`; smaller "
+        "parts are kept.",
+    )
 
 
 class HpaDpnSettings(SegmenterSection):
-    """The official DPN-92 U-Nets of the Human Protein Atlas; `puzzlecell convert-segmenter` makes the weights."""
+    """The official DPN-92 U-Nets of the Human Protein Atlas, with weights from `puzzlecell convert-segmenter`."""
 
     module = "hpa_dpn"
     also_reads = ("labelling",)
@@ -126,24 +151,25 @@ class HpaDpnSettings(SegmenterSection):
     threads = 4
 
     nuclei_weights: str = Field(
-        "weights/hpa_dpn_nuclei.safetensors", description="Converted weights of the network for nuclei."
+        "weights/hpa_dpn_nuclei.safetensors",
+        description="Path of the converted weights of the nucleus network.",
     )
     cell_weights: str = Field(
-        "weights/hpa_dpn_cell.safetensors", description="Converted weights of the network for cells."
+        "weights/hpa_dpn_cell.safetensors", description="Path of the converted weights of the cell network."
     )
     pixel_um: float = Field(
         0.32,
         gt=0,
-        description="Pixel size in micrometres that the networks were trained on; fields are brought to it.",
+        description="Pixel size in micrometres on which the networks were trained; fields are resampled to it.",
     )
-    batch: int = Field(
-        4, ge=1, description="Fields that go through the networks at once.", json_schema_extra=NO_EFFECT
-    )
+    batch: int = Field(4, ge=1, description="Number of fields per forward pass.", json_schema_extra=NO_EFFECT)
     mixed_precision: bool | None = Field(
-        None, description="Compute in 16 bits where it does no harm; null: on CUDA devices."
+        None, description="Compute with mixed (16-bit) precision. null: only on CUDA devices."
     )
     label_at: Literal["network", "field"] = Field(
-        "field", description="Label at the networks' pixel size (faster) or at the field's."
+        "field",
+        description="Pixel size at which cells are labelled: that of the `network`, which is faster, or that of the "
+        "`field`.",
     )
 
     def weight_files(self) -> list[str]:
@@ -152,7 +178,7 @@ class HpaDpnSettings(SegmenterSection):
 
 
 class HpaCellSegSettings(SegmenterSection):
-    """The published package hpacellseg, run in an environment of its own."""
+    """The published package hpacellseg, run in a separate environment."""
 
     module = "hpacellseg"
     also_reads = ("labelling",)
@@ -161,24 +187,24 @@ class HpaCellSegSettings(SegmenterSection):
 
     python: str = Field(
         "python",
-        description="Python of the environment in envs/hpacellseg.yaml, where hpacellseg is installed.",
+        description="Python executable of the environment in which hpacellseg is installed (envs/hpacellseg.yaml).",
     )
     nuclei_weights: str = Field(
-        "weights/dpn_unet_nuclei_v1.pth", description="Published weights of the network for nuclei."
+        "weights/dpn_unet_nuclei_v1.pth", description="Path of the published weights of the nucleus network."
     )
     cell_weights: str = Field(
-        "weights/dpn_unet_cell_3ch_v1.pth", description="Published weights of the network for cells."
+        "weights/dpn_unet_cell_3ch_v1.pth", description="Path of the published weights of the cell network."
     )
     padding: bool = Field(True, description="Let the package pad fields by reflection.")
     pixel_um: float = Field(
         0.32,
         gt=0,
-        description="Pixel size in micrometres that the networks were trained on; fields are brought to it.",
+        description="Pixel size in micrometres on which the networks were trained; fields are resampled to it.",
     )
     label_with: Literal["package", "puzzlecell"] = Field(
         "package",
-        description="Labels by the package's own function, for fields of 0.08 micrometres a pixel, or by ours at "
-        "any size.",
+        description="Function that labels cells: that of the `package`, which needs fields of 0.08 micrometres per "
+        "pixel, or that of `puzzlecell`, which takes any pixel size.",
     )
 
     def weight_files(self) -> list[str]:
@@ -187,27 +213,33 @@ class HpaCellSegSettings(SegmenterSection):
 
 
 class CellposeSettings(SegmenterSection):
-    """Cellpose, an optional extra: `pip install puzzlecell[cellpose]`."""
+    """Cellpose, an optional dependency: `pip install "puzzlecell[cellpose]"`."""
 
     module = "cellpose"
     uses_gpu = True
     threads = 4
 
     model: str = Field("cpsam", description="Name of a Cellpose model, or path of its weights.")
-    cell_diameter_um: float = Field(40.0, gt=0, description="Diameter of a cell.")
-    nucleus_diameter_um: float = Field(18.0, gt=0, description="Diameter of a nucleus.")
-    flow_threshold: float = Field(0.4, ge=0, description="Largest error of a mask's flow; 0 keeps all masks.")
-    cellprob_threshold: float = Field(0.0, description="Lower values give more and larger masks.")
+    cell_diameter_um: float = Field(40.0, gt=0, description="Typical diameter of a cell in micrometres.")
+    nucleus_diameter_um: float = Field(
+        18.0, gt=0, description="Typical diameter of a nucleus in micrometres."
+    )
+    flow_threshold: float = Field(
+        0.4, ge=0, description="Largest flow error at which Cellpose keeps a mask; 0 keeps all masks."
+    )
+    cellprob_threshold: float = Field(
+        0.0, description="Cellpose's cell probability threshold; lower values give more and larger masks."
+    )
 
     def weight_files(self) -> list[str]:
-        """The model, unless Cellpose knows it by name."""
+        """The path of the model, unless it is a name known to Cellpose."""
         return [self.model] if os.sep in self.model or Path(self.model).is_file() else []
 
 
 class MasksSettings(SegmenterSection):
-    """Label images of the user's own: `<ID>_cells.png` and, if there are, `<ID>_nuclei.png`."""
+    """The user's own label images: `<ID>_cells.png` and optionally `<ID>_nuclei.png`."""
 
     module = "user_masks"
     also_reads = ("classical",)
 
-    folder: str = Field("masks", description="Folder of the label images, inside the data set's folder.")
+    folder: str = Field("masks", description="Folder of the label images inside the folder of the data set.")

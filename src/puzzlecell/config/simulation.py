@@ -1,4 +1,4 @@
-"""Settings of the simulated data sets."""
+"""Settings of simulated data sets."""
 
 from typing import Annotated, Literal
 
@@ -10,68 +10,82 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class SimulationSettings(Section):
-    """What a simulated data set holds and how hard it is.
+    """Content and difficulty of a simulated data set.
 
-    Lengths are in pixels of a field 256 pixels wide and grow with `size`: a larger field shows the same cells
-    finer.
+    Lengths are in pixels of a field 256 pixels wide and scale with `size`: a larger field shows the same cells at a
+    higher resolution. Intensities are relative to the peak of a localisation pattern, which is about 1.
     """
 
     fields: int = Field(
-        300, ge=1, description="fields of view in the data set; more fields leave the first ones as they were"
+        300,
+        ge=1,
+        description="Number of fields in the data set; raising it does not change the existing fields.",
     )
-    size: int = Field(256, ge=32, le=4096, description="width and height of a field in pixels")
-    bit_depth: Literal[8, 16] = Field(16, description="bits of a channel image")
+    size: int = Field(256, ge=32, le=4096, description="Width and height of a field in pixels.")
+    bit_depth: Literal[8, 16] = Field(16, description="Bits per pixel of each channel image.")
     fields_per_well: int = Field(
-        2, ge=1, description="fields that show one antibody, so the same patterns, in one kind of cell"
+        2,
+        ge=1,
+        description="Number of fields per well; fields of one well show the same antibody, and so the same patterns, "
+        "in the same kind of cell.",
     )
     cells: tuple[int, int] = Field(
-        (6, 14), description="fewest and most cells of a field, cut cells included"
+        (6, 14),
+        description="Minimum and maximum number of cells per field, including those cut by the border.",
     )
     coverage: float = Field(
         1.15,
         ge=0.2,
         le=2.0,
-        description="area of all cells, before neighbours cut them, over that of the field",
+        description="Total area of all cells, before neighbours cut them, divided by the area of the field.",
     )
     smallest_cell: Share = Field(
-        0.3, description="cells with less than this share of a whole cell's area in view are not drawn"
+        0.3, description="Cells with less than this fraction of a whole cell's area in view are not drawn."
     )
     patterns_per_field: tuple[Share, Share, Share] = Field(
         (0.12, 0.53, 0.35),
-        description="shares of fields that show one, two and three patterns, of those that show any",
+        description="Fractions of fields that show one, two and three localisation patterns, among the fields that "
+        "show any; they add up to 1.",
     )
     not_expressing: tuple[float, float] = Field(
         (0.35, 0.45),
-        description="least and greatest share of cells that do not show a given pattern of their field",
+        description="Minimum and maximum fraction of a field's cells that do not show a given pattern of the field.",
     )
-    negative_fields: Share = Field(0.055, description="share of wells whose cells are all negative")
+    negative_fields: Share = Field(
+        0.055, description="Fraction of wells that are negative: none of their cells shows a pattern."
+    )
     intensity_spread: float = Field(
         0.25,
         ge=0,
         le=1.5,
-        description="standard deviation of the log intensity of a channel between the cells of a field",
+        description="Standard deviation, between the cells of a field, of the logarithm of a channel's intensity.",
     )
     unspecific: float = Field(
         0.06,
         ge=0,
         le=1,
-        description="protein stain of every cell, negative ones too; patterns peak at about 1",
+        description="Intensity of the unspecific protein stain in every cell, including negative ones.",
     )
     noise: float = Field(
-        0.03, ge=0, le=0.5, description="standard deviation of the camera noise; patterns peak at about 1"
+        0.03, ge=0, le=0.5, description="Standard deviation of the camera noise; shot noise is added to it."
     )
-    background: float = Field(
-        0.03, ge=0, le=0.5, description="mean level between the cells; patterns peak at about 1"
-    )
+    background: float = Field(0.03, ge=0, le=0.5, description="Mean intensity of the background.")
     unevenness: float = Field(
         0.25,
         ge=0,
         lt=1,
-        description="greatest loss of light and greatest relative change of background over a field",
+        description="Uneven illumination: the largest relative loss of light, and the largest relative deviation of "
+        "the background, across a field.",
     )
-    blur: float = Field(0.6, ge=0, le=10, description="standard deviation of the optical blur")
+    blur: float = Field(
+        0.6,
+        ge=0,
+        le=10,
+        description="Standard deviation of the Gaussian blur of the optics, in pixels of a field 256 pixels wide.",
+    )
     true_masks: bool = Field(
-        False, description="also write cells/<ID>_{cells,nuclei}.png, the true label images"
+        False,
+        description="Also write the true label images, `cells/<ID>_cells.png` and `cells/<ID>_nuclei.png`.",
     )
 
     @model_validator(mode="after")
@@ -79,12 +93,12 @@ class SimulationSettings(Section):
         problems = []
         fewest, most = self.cells
         if not 1 <= fewest <= most <= 60:
-            problems.append(f"cells: found {fewest} to {most}, expected 1 <= fewest <= most <= 60")
+            problems.append(f"cells: found {fewest} to {most}, expected 1 <= minimum <= maximum <= 60")
         least, greatest = self.not_expressing
         if not 0 <= least <= greatest <= 0.5:
             problems.append(
-                f"not_expressing: found {least} to {greatest}, expected 0 <= least <= greatest <= 0.5 "
-                "(with more, a cell of a field with two patterns would be negative)"
+                f"not_expressing: found {least} to {greatest}, expected 0 <= minimum <= maximum <= 0.5 "
+                "(above 0.5, some cells of a field with two patterns would be negative)"
             )
         if abs(sum(self.patterns_per_field) - 1) > 1e-6:
             problems.append(

@@ -1,4 +1,4 @@
-"""Settings of the submission file, and of merging finished ones."""
+"""Settings of the submission file, and of merging finished submissions."""
 
 from typing import Literal
 
@@ -8,25 +8,33 @@ from puzzlecell.config.base import Section
 
 
 class SubmissionSettings(Section):
-    """The submission file."""
+    """The submission file, in the format of the HPA 2021 challenge."""
 
     minimum_confidence: float = Field(
-        0.0, ge=0, le=1, description="Triplets below it are left out; 0 writes every class of every cell."
+        0.0,
+        ge=0,
+        le=1,
+        description="Minimum confidence of a detection; lower ones are left out. 0: every class of every cell is "
+        "written.",
     )
-    digits: int = Field(6, ge=1, le=9, description="Decimal places of a confidence.")
+    digits: int = Field(6, ge=1, le=9, description="Number of decimal places of confidences.")
 
 
 class MergeSettings(Section):
-    """Finished submissions merged into one."""
+    """Merging of finished submissions into one."""
 
     method: Literal["nms", "fusion", "vote"] = Field(
         "fusion",
-        description="Of overlapping detections keep the most confident; fuse masks and average confidences; "
-        "or keep what more than half say.",
+        description="`nms` keeps the most confident of overlapping detections, `fusion` fuses their masks and averages "
+        "their confidences, `vote` fuses masks and keeps classes with more than half of the votes.",
     )
-    weights: tuple[float, ...] | None = Field(None, description="A weight for each submission; null: equal.")
-    iou: float = Field(0.5, gt=0, le=1, description="Masks that overlap this much are the same cell.")
-    yes: float = Field(0.5, ge=0, le=1, description="Confidence from which a submission votes for a class.")
+    weights: tuple[float, ...] | None = Field(
+        None, description="One weight per submission. null: equal weights."
+    )
+    iou: float = Field(0.5, gt=0, le=1, description="IoU from which two masks count as the same cell.")
+    yes: float = Field(
+        0.5, ge=0, le=1, description="Minimum confidence at which a submission votes for a class (`vote`)."
+    )
 
     @field_validator("weights")
     @classmethod

@@ -1,7 +1,6 @@
-"""Settings of a stage's training.
+"""Settings of the training of a stage.
 
-A stage's settings are the training defaults, changed by those of its model, changed by its own: see
-`resolved`.
+The settings of a stage are the training defaults, overridden by those of its model, then by its own: see `resolved`.
 """
 
 import math
@@ -16,159 +15,193 @@ from puzzlecell.config.network import InputSettings, NetworkSettings
 
 
 class PuzzleSettings(Section):
-    """The second pass, over tiles of the field (Puzzle-CAM)."""
+    """Puzzle-CAM: the second pass of the network, over tiles of the field."""
 
     pieces: Literal[0, 4, 9, 16] = Field(
         4,
-        description="Tiles into which a field is cut for the second pass, 2 x 2 in the reference. 0 = no "
-        "second pass: half the cost, and the loss has its part alpha alone.",
+        description="Number of tiles into which a field is cut for the second pass; the reference uses 4 (2 x 2). 0: "
+        "no second pass, at half the cost; the loss then consists of its first term only.",
     )
     validate_tiles: bool = Field(
-        True, description="Do the second pass at validation too, so that all parts of the loss are measured."
+        True, description="Run the second pass in validation too, so that all terms of the loss are measured."
     )
 
     @property
     def side(self) -> int:
-        """Tiles along each side, 0 without a puzzle."""
+        """Number of tiles along each side; 0 without a second pass."""
         return math.isqrt(self.pieces)
 
 
 class LossSettings(Section):
-    """alpha L(full logits) + beta L(merged-tile logits) + gamma mean |full maps - merged-tile maps|."""
+    """The loss: alpha L(full logits) + beta L(merged-tile logits) + gamma mean |full maps - merged-tile maps|.
+
+    L is the classification loss (`kind`); maps are class activation maps. The first term comes from the whole field,
+    the others from the second pass over its tiles, whose maps are merged to those of a whole field.
+    """
 
     kind: Literal["bce", "focal"] = Field(
         "bce",
-        description="L: binary cross-entropy, or the same with easy examples weighted down. Both take soft "
-        "labels.",
+        description="Classification loss L: `bce` (binary cross-entropy) or `focal` (focal loss, which down-weights "
+        "easy examples). Both accept soft labels.",
     )
-    focal_gamma: float = Field(2.0, ge=0, description="Exponent of focal's weight |label - probability|.")
+    focal_gamma: float = Field(
+        2.0, ge=0, description="Exponent gamma of the focal loss weight |label - probability|^gamma."
+    )
     focal_alpha: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="Focal's weight of what is there against 1 - alpha of what is not; null = alike.",
+        description="Weight of present classes in the focal loss; absent ones have 1 - focal_alpha. null: no such "
+        "weighting.",
     )
     label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="Share by which labels are drawn towards 0.5."
+        0.0, ge=0, lt=1, description="Label smoothing: the fraction by which labels are moved towards 0.5."
     )
-    alpha: float = Field(1.0, ge=0, description="Weight of the full field's classification.")
-    beta: float = Field(1.0, ge=0, description="Weight of the merged tiles' classification.")
-    gamma: float = Field(0.5, ge=0, description="Weight of the difference between full and merged maps.")
+    alpha: float = Field(1.0, ge=0, description="Weight of the classification loss of the full field.")
+    beta: float = Field(1.0, ge=0, description="Weight of the classification loss of the merged tiles.")
+    gamma: float = Field(
+        0.5,
+        ge=0,
+        description="Weight of the difference between the class activation maps of the full field and of the merged "
+        "tiles.",
+    )
     gamma_ramp: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="Share of all steps over which gamma grows from 0 to its value; 0 = at once.",
+        description="Fraction of all training steps over which gamma rises linearly from 0 to its value; 0: no ramp.",
     )
 
 
 class SamplerSettings(Section):
-    """How often each training field is drawn."""
+    """Class-balanced sampling: how often each training field is drawn."""
 
     kind: Literal["capped", "inverse", "none"] = Field(
         "capped",
-        description="`capped`: weight = mean over the field's classes of 1 / fields of that class, at most "
-        "the class weight of rank `cap_rank`. `inverse`: the field's greatest class weight, by `inverse_by`, "
-        "clipped. Both draw with replacement. `none`: every field equally often, in random order.",
+        description="`capped`: a class weighs 1 / its number of fields, and a field the mean of its classes, capped at "
+        "the class weight of rank `cap_rank`. `inverse`: a field has the highest weight of its classes, given by "
+        "`inverse_by` and `clip`. Both draw with replacement. `none`: all fields are drawn equally often, in random "
+        "order.",
     )
-    cap_rank: int = Field(3, ge=1, description="Rank of the class weight that caps a field's weight.")
+    cap_rank: int = Field(
+        3,
+        ge=1,
+        description="With `capped`, rank of the class weight that caps the weight of a field; 1 is the rarest class.",
+    )
     inverse_by: Literal["median", "log"] = Field(
         "median",
-        description="Class weight: median count / count, or log(fields / count) with at least 1 taken.",
+        description="Class weight of `inverse`, where the count of a class is its number of fields: `median` (median "
+        "count / count) or `log` (log(number of all fields / count)).",
     )
     clip: tuple[float, float] = Field(
-        (0.1, 10.0), description="Least and greatest class weight of `inverse`."
+        (0.1, 10.0), description="Minimum and maximum to which class weights of `inverse` are clipped."
     )
 
     @model_validator(mode="after")
     def _check(self):
         if not 0 < self.clip[0] <= self.clip[1]:
-            raise ValueError(f"clip: expected two numbers with 0 < least <= greatest, found {self.clip}")
+            raise ValueError(f"clip: found {self.clip}, expected two numbers with 0 < least <= greatest")
         return self
 
 
 class OptimiserSettings(Section):
-    """The optimiser and what is done to its gradients."""
+    """The optimiser and the handling of gradients."""
 
     name: Literal["adam", "adamw", "sgd"] = Field(
-        "adam", description="Adam, AdamW or SGD with Nesterov momentum."
+        "adam", description="Optimiser: Adam, AdamW or SGD with Nesterov momentum."
     )
-    learning_rate: float = Field(3e-4, gt=0, description="Highest learning rate.")
+    learning_rate: float = Field(3e-4, gt=0, description="Peak learning rate.")
     betas: tuple[float, float] = Field(
-        (0.9, 0.999), description="Adam's decay rates; the first is SGD's momentum."
+        (0.9, 0.999),
+        description="Decay rates beta1 and beta2 of Adam and AdamW; SGD uses the first one as its momentum.",
     )
-    weight_decay: float = Field(0.0, ge=0, description="Weight decay.")
-    clip_norm: float | None = Field(None, gt=0, description="Greatest norm of the gradient; null = as it is.")
+    weight_decay: float = Field(0.0, ge=0, description="Weight decay coefficient of the optimiser.")
+    clip_norm: float | None = Field(
+        None, gt=0, description="Maximum gradient norm; larger gradients are scaled down. null: no clipping."
+    )
     accumulate: int = Field(
         1,
         ge=1,
-        description="Parts in which a batch is worked through, to save memory; must divide batch_size.",
+        description="Gradient accumulation: number of parts in which each batch is processed, to save memory; must "
+        "divide `batch_size`.",
     )
 
 
 class ScheduleSettings(Section):
-    """The learning rate over time."""
+    """The schedule of the learning rate."""
 
     kind: Literal["plateau", "cosine", "one-cycle", "constant"] = Field(
         "plateau",
-        description="`plateau`: multiplied by `factor` when `best_metric` has not improved for `patience` "
-        "epochs. `cosine`: falls to `floor` at the end. `one-cycle`: rises over `warmup_epochs`, falls to "
-        "`floor`, the momentum the other way. `constant`.",
+        description="`plateau`: multiply the rate by `factor` when `best_metric` has not improved for more than "
+        "`patience` epochs. `cosine`: fall to `floor` along a half cosine. `one-cycle`: rise over `warmup_epochs`, "
+        "then fall to `floor`, with the momentum changing in the opposite direction. `constant`: no change.",
     )
     warmup_epochs: float = Field(
-        0.0, ge=0, description="Epochs (may be a fraction) of linear rise from near 0."
+        0.0,
+        ge=0,
+        description="Duration of the warm-up in epochs, which may be a fraction: a linear rise from near 0, or with "
+        "`one-cycle` a cosine-shaped rise from 1/25 of the peak rate.",
     )
-    factor: float = Field(0.3, gt=0, lt=1, description="Factor of `plateau`.")
-    patience: int = Field(8, ge=0, description="Epochs without improvement that `plateau` waits.")
+    factor: float = Field(
+        0.3, gt=0, lt=1, description="Factor by which `plateau` multiplies the learning rate."
+    )
+    patience: int = Field(
+        8,
+        ge=0,
+        description="Number of epochs without improvement that `plateau` tolerates before a reduction.",
+    )
     floor: float = Field(
         1e-6, ge=0, description="Lowest learning rate of `plateau`, `cosine` and `one-cycle`."
     )
 
 
 class EmaSettings(Section):
-    """A running mean of the weights, used for validation and saved in their place."""
+    """Exponential moving average of the weights, used for validation and saved in place of the weights."""
 
-    decay: float = Field(0.999, gt=0, lt=1, description="Share of the mean kept at each step.")
-    warmup: bool = Field(True, description="Begin with a smaller decay, (1 + step) / (10 + step).")
+    decay: float = Field(
+        0.999, gt=0, lt=1, description="Decay of the moving average: the fraction of it kept at each step."
+    )
+    warmup: bool = Field(
+        True, description="Start with a smaller decay, (1 + step) / (10 + step), until `decay` is reached."
+    )
 
 
 class ComputeSettings(Section):
-    """How the work is done; results differ by rounding alone."""
+    """Precision, memory layout and devices; on a single device, results differ only by rounding."""
 
     precision: Literal["auto", "float32", "bf16", "fp16"] = Field(
         "auto",
-        description="Mixed precision. `auto`: bf16 on a GPU that has it, else fp16 on a GPU, float32 on a "
-        "CPU (where bf16 was slower for most networks).",
+        description="Numerical precision; bf16 and fp16 are mixed precision. `auto`: bf16 on GPUs that support it, "
+        "fp16 on other GPUs, float32 on a CPU (where bf16 was slower for most networks).",
     )
-    channels_last: bool = Field(
-        True, description="Keep images with channels last in memory, which is faster."
-    )
+    channels_last: bool = Field(True, description="Use the channels-last memory layout, which is faster.")
     keep_memory: bool = Field(
         True,
-        description="On a CPU, keep freed memory for the next step instead of giving it back to the system: a "
-        "third less time; the process stays as large as it was at its largest.",
+        description="On a CPU, keep freed memory for the next step instead of returning it to the system; this saves a "
+        "third of the time, but the process keeps its peak memory.",
         json_schema_extra=NO_EFFECT,
     )
     compile: bool = Field(
-        False, description="Compile the network (torch.compile): minutes once, faster steps."
+        False,
+        description="Compile the network with torch.compile, which takes minutes once and speeds up each step.",
     )
     workers: int | None = Field(
         None,
         ge=0,
-        description="Processes that read and augment fields; 0 = none beside the training. null = the job's "
-        "threads less one on a GPU, none on a CPU.",
+        description="Number of worker processes that read and augment fields; 0: the training process does it itself. "
+        "null: on a GPU one less than the job's threads, on a CPU 0.",
         json_schema_extra=NO_EFFECT,
     )
     gpus: int = Field(
         1,
         ge=1,
-        description="GPUs over which a training shares out its batches; one process each. Not for a CPU.",
+        description="Number of GPUs over which each batch is distributed, with one process per GPU; ignored on a CPU.",
     )
-    sync_batchnorm: bool = Field(False, description="On several GPUs, share batch statistics between them.")
+    sync_batchnorm: bool = Field(False, description="Synchronise batch normalisation statistics across GPUs.")
 
 
 class TrainingSettings(Section):
-    """One stage of one model: network, input, loss, how long and how fast."""
+    """Training: network, input, loss, optimiser and duration; models and stages can override single keys."""
 
     network: NetworkSettings = NetworkSettings()
     input: InputSettings = InputSettings()
@@ -177,46 +210,58 @@ class TrainingSettings(Section):
     sampler: SamplerSettings = SamplerSettings()
     augmentation: Augmentation = Field(
         "reference",
-        description="`reference`, `light` (flips, quarter turns, small shift and scale), `none`, or "
-        "settings.",
+        description="A preset, or the settings below: `reference` (the published augmentation), `light` (left-right "
+        "flips, quarter turns, small shifts and changes of size) or `none`.",
     )
     optimiser: OptimiserSettings = OptimiserSettings()
     schedule: ScheduleSettings = ScheduleSettings()
-    ema: EmaSettings | None = Field(None, description="Running mean of the weights; null = none.")
+    ema: EmaSettings | None = Field(
+        None, description="Exponential moving average of the weights. null: none."
+    )
     compute: ComputeSettings = ComputeSettings()
-    seed: int = Field(2020, ge=0, description="Seed of the first weights, the draws and the augmentation.")
-    epochs: int = Field(48, ge=1, description="Epochs: each ends with a validation.")
+    seed: int = Field(
+        2020, ge=0, description="Random seed of weight initialisation, sampling and augmentation."
+    )
+    epochs: int = Field(
+        48, ge=1, description="Number of epochs, each followed by a validation on the held-out fold."
+    )
     samples_per_epoch: int | None = Field(
         None,
         ge=1,
-        description="Fields drawn in an epoch, rounded up to whole batches; null = as many as there are.",
+        description="Number of fields drawn per epoch, rounded up to whole batches. null: the number of training "
+        "fields.",
     )
     batch_size: int = Field(
-        36, ge=1, description="Fields of one optimiser step, over all GPUs and parts together."
+        36,
+        ge=1,
+        description="Number of fields per optimiser step, over all GPUs and accumulated parts.",
     )
     validation_batch_size: int | None = Field(
         None,
         ge=1,
-        description="Fields at once at validation; null = batch_size.",
+        description="Number of fields per forward pass in validation. null: `batch_size`.",
         json_schema_extra=NO_EFFECT,
     )
     best_metric: Literal["loss", "map", "f1_samples", "f1_macro"] = Field(
         "loss",
-        description="What the best epoch is chosen by, on the held-out fold: lowest loss, highest mean "
-        "average precision or highest F1 (mean over fields, or over classes).",
+        description="Metric on the held-out fold that selects the best epoch: lowest `loss`, highest `map` (mean "
+        "average precision), or highest F1, averaged over fields (`f1_samples`) or over classes (`f1_macro`).",
     )
     early_stop: int | None = Field(
-        None, ge=1, description="Stop after so many epochs without a better one; null = never."
+        None,
+        ge=1,
+        description="Early stopping: number of epochs without improvement after which training ends. null: never.",
     )
     save_minutes: float | None = Field(
         15.0,
         gt=0,
-        description="Minutes between saved states within an epoch; null = only at its end.",
+        description="Minutes between checkpoints within an epoch, from which a stopped training resumes. null: "
+        "checkpoints only at the end of each epoch.",
         json_schema_extra=NO_EFFECT,
     )
     tensorboard: bool = Field(
         False,
-        description="Write TensorBoard events (needs the package tensorboard).",
+        description="Write TensorBoard event files (requires the package tensorboard).",
         json_schema_extra=NO_EFFECT,
     )
 
@@ -229,7 +274,7 @@ class TrainingSettings(Section):
             if size % unit and (name == "crop_size" or self.puzzle.validate_tiles):
                 problems.append(
                     f"input.{name}: {size} is not divisible by {unit} (output_stride "
-                    f"{self.network.output_stride} x {max(1, self.puzzle.side)} tiles a side); the nearest "
+                    f"{self.network.output_stride} x {max(1, self.puzzle.side)} tiles per side); the nearest "
                     f"is {max(unit, round(size / unit) * unit)}"
                 )
         if self.input.crop_size > self.input.field_size:
@@ -244,12 +289,12 @@ class TrainingSettings(Section):
             )
         if self.loss.alpha == 0 and (self.loss.beta == 0 or self.puzzle.pieces == 0):
             problems.append(
-                "loss: with alpha 0 and no classification of tiles nothing would be learnt from labels"
+                "loss: with alpha 0 and no classification loss of tiles, nothing would be learnt from the labels"
             )
         if self.schedule.warmup_epochs >= self.epochs:
             problems.append(
                 f"schedule.warmup_epochs: {self.schedule.warmup_epochs:g} leaves nothing of epochs "
-                f"{self.epochs}"
+                f"{self.epochs}; expected fewer warm-up epochs than epochs"
             )
         if problems:
             raise ValueError("; ".join(problems))
@@ -257,16 +302,16 @@ class TrainingSettings(Section):
 
 
 def resolved(*layers: Mapping[str, Any]) -> TrainingSettings:
-    """Settings from nested mappings, each changing those before it key by key: defaults, model, stage.
+    """Settings from nested mappings, each overriding those before it key by key: defaults, model, stage.
 
-    Two mappings under one key are merged; anything else replaces what was there, a name of an augmentation
-    too.
+    Two mappings under the same key are merged; any other value replaces the earlier one, including the name of an
+    augmentation preset.
     """
     return TrainingSettings(**merged(*layers))
 
 
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested mappings in one, later ones changing earlier ones key by key."""
+    """Merge nested mappings; later ones override earlier ones key by key."""
     result: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():

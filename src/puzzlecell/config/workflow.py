@@ -1,6 +1,6 @@
-"""The whole configuration: typed, closed, and checked with all problems in one message.
+"""The complete configuration: typed, closed, and validated with all problems in one message.
 
-Imports nothing heavy: planning a run must be fast.
+This module has no heavy imports, because planning a run must be fast.
 """
 
 from collections.abc import Mapping
@@ -23,20 +23,24 @@ from puzzlecell.config.training import TrainingSettings, resolved
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be used; the message lists every problem found in it."""
+    """An invalid configuration; the message lists every problem found."""
 
 
 class Configuration(Section):
-    """Everything a run needs to know. What machines differ in belongs to rules and profiles."""
+    """All settings of a run; threads, memory and other machine-specific resources belong to rules and profiles."""
 
-    classes: str = Field("config/classes.csv", description="Table `index,name` of the classes.")
-    negative: str | None = Field(
-        "Negative", description="Name of the class of cells that show nothing; null for none."
+    classes: str = Field(
+        "config/classes.csv", description="Path of a CSV `index,name` that lists the classes."
     )
-    seed: int = Field(2020, ge=0, description="Seed of the simulated data sets.")
+    negative: str | None = Field(
+        "Negative",
+        description="Name of the class of cells that show no localisation pattern. null: there is no such class.",
+    )
+    seed: int = Field(2020, ge=0, description="Random seed of the simulated data sets.")
     gpu: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
-        description="`auto` takes a CUDA device if there is one; `cuda` fails without one.",
+        description="Device of the networks: `auto` uses a CUDA GPU if there is one, `cpu` never, `cuda` fails without "
+        "one.",
         json_schema_extra=NO_EFFECT,
     )
     datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="Data sets, by name.")
@@ -52,20 +56,20 @@ class Configuration(Section):
     score: ScoreSettings = ScoreSettings()
 
     def stage_training(self, model: str, stage: str) -> TrainingSettings:
-        """Training settings of a stage: the defaults, changed by its model, changed by the stage itself."""
+        """Training settings of a stage: the defaults, overridden by its model, then by the stage itself."""
         return resolved(*training_layers(self.model_dump(exclude_unset=True), model, stage).values())
 
     def datasets_of(self, *roles: str) -> list[str]:
-        """Names of the data sets with one of these roles, in the order of the configuration."""
+        """Names of the data sets that have one of these roles, in the order of the configuration."""
         return [name for name, dataset in self.datasets.items() if dataset.role in roles]
 
 
 def load_configuration(values: Mapping[str, Any], root: str | Path = ".") -> Configuration:
-    """Check nested `values` (as YAML gives them) and return them typed.
+    """Validate nested `values` (as loaded from YAML) and return the typed configuration.
 
-    root: folder that relative paths of the configuration start from.
+    root: folder that relative paths of the configuration refer to.
     Raises ConfigError listing every problem: unknown keys with the nearest known one, wrong types and ranges,
-    data sets, stages and ensemble members that do not exist, files that are missing.
+    undefined data sets, stages and ensemble members, missing files.
     """
     problems = []
     configuration = None

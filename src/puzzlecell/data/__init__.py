@@ -1,1 +1,1 @@
-"""What lies on disk: raw fields, labels, the store, label images, masks as text, submissions, tables of cells."""
+"""Data on disk: raw fields, labels, the store, label images, encoded masks, submissions and cell tables."""

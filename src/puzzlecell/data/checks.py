@@ -1,4 +1,4 @@
-"""Check all data sets before anything is computed."""
+"""Checks of all data sets before anything is computed."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from puzzlecell.data.labels import LabelError, read_ids, read_labels
 
 @dataclass(frozen=True)
 class RawDataset:
-    """Where the raw files of a data set lie and whether its fields need labels."""
+    """Paths of the raw files of a data set, and whether its fields need labels."""
 
     images: str | os.PathLike
     labels: str | os.PathLike
@@ -21,10 +21,10 @@ class RawDataset:
 def dataset_problems(
     datasets: Mapping[str, RawDataset], classes: Sequence[str], max_rejected: float, threads: int = 1
 ) -> list[str]:
-    """Every problem found in label tables and in the headers of all PNGs; nothing is decoded.
+    """Return every problem found in the label tables and PNG headers of all data sets; no image is decoded.
 
-    Problems are label tables that cannot be used, an ID in two data sets, and damaged fields, if they are more than
-    the fraction `max_rejected` of their data set.
+    Problems are unusable label tables, IDs that occur in two data sets, and damaged fields, if they exceed the fraction
+    `max_rejected` of their data set.
     """
     problems: list[str] = []
     owner: dict[str, str] = {}
@@ -49,6 +49,6 @@ def dataset_problems(
             problems += reasons
             problems.append(
                 f"data set {name}: {len(reasons)} of {len(ids)} fields are damaged; "
-                f"ingest.max_rejected allows the fraction {max_rejected:g}"
+                f"ingest.max_rejected allows at most a fraction of {max_rejected:g}"
             )
     return problems

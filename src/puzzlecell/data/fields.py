@@ -1,4 +1,4 @@
-"""Fields of view: four greyscale PNGs, read as one array, brought to the intensity and size of the store."""
+"""Fields of view: four greyscale PNGs, read as one array and converted to the intensity range and size of the store."""
 
 import os
 import struct
@@ -15,12 +15,12 @@ _PNG_END = b"IEND\xaeB`\x82"
 
 
 class FieldError(ValueError):
-    """A field that cannot be read; the message names the file, what was found and what was expected."""
+    """A field cannot be read; the message says which file, what was found and what was expected."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """Size in pixels and bits a pixel of a greyscale PNG."""
+    """Size in pixels and bits per pixel of a greyscale PNG."""
 
     height: int
     width: int
@@ -28,9 +28,10 @@ class Header:
 
 
 def read_header(path: str | os.PathLike) -> Header:
-    """Size and depth of a greyscale PNG from its first and last bytes, without decoding the picture.
+    """Read size and bit depth of a greyscale PNG from its first and last bytes, without decoding the image.
 
-    Raises FieldError for a missing file, another format, colour, a depth other than 8 or 16, or a cut-off file.
+    Raises FieldError for a missing file, another format, a colour image, a bit depth other than 8 or 16, or a truncated
+    file.
     """
     path = Path(path)
     try:
@@ -47,16 +48,16 @@ def read_header(path: str | os.PathLike) -> Header:
         raise FieldError(f"{path}: not a PNG (it starts with {head[:8]!r})")
     width, height, depth, colour = struct.unpack(">IIBB", head[16:26])
     if colour != 0:
-        raise FieldError(f"{path}: a colour PNG (type {colour}); expected one grey channel a file")
+        raise FieldError(f"{path}: a colour PNG (type {colour}); expected one greyscale channel per file")
     if depth not in (8, 16):
-        raise FieldError(f"{path}: {depth} bits a pixel; expected 8 or 16")
+        raise FieldError(f"{path}: {depth} bits per pixel; expected 8 or 16")
     if end != _PNG_END:
-        raise FieldError(f"{path}: cut off, the PNG's end is missing; copy it again")
+        raise FieldError(f"{path}: cut off, the end of the PNG is missing; copy the file again")
     return Header(height, width, depth)
 
 
 def check_field(folder: str | os.PathLike, field_id: str) -> tuple[Header | None, list[str]]:
-    """Headers of a field's four files: their common size and greatest depth, and every problem found."""
+    """Check the headers of a field's four files; return their common size and largest depth, and every problem."""
     headers: dict[str, Header] = {}
     problems = []
     for channel in CHANNELS:
@@ -71,15 +72,15 @@ def check_field(folder: str | os.PathLike, field_id: str) -> tuple[Header | None
         if (header.height, header.width) != (first.height, first.width):
             problems.append(
                 f"{channel_path(folder, field_id, channel)}: {header.width} x {header.height} pixels, but "
-                f"{first_channel} has {first.width} x {first.height}; all four channels must be of one size"
+                f"{first_channel} has {first.width} x {first.height}; all four channels must have the same size"
             )
     return Header(first.height, first.width, max(h.bit_depth for h in headers.values())), problems
 
 
 def read_field(folder: str | os.PathLike, field_id: str) -> np.ndarray:
-    """A field as (H, W, 4) RGBY: uint16 if any channel is stored with 16 bits, else uint8.
+    """Read a field as (H, W, 4) RGBY: uint16 if any channel is stored with 16 bits, else uint8.
 
-    Raises FieldError naming every file that is missing, damaged or of another size than its siblings.
+    Raises FieldError naming every file that is missing, damaged or of a different size.
     """
     _, problems = check_field(folder, field_id)
     if problems:
@@ -87,25 +88,26 @@ def read_field(folder: str | os.PathLike, field_id: str) -> np.ndarray:
     channels = []
     for channel in CHANNELS:
         path = channel_path(folder, field_id, channel)
-        # imread gives None instead of an error, and may return the rows before a damaged block.
+        # Instead of raising an error, imread returns None or, for a damaged block, only the rows before it.
         image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if image is None or image.ndim != 2:
-            raise FieldError(f"{path}: damaged, the picture cannot be decoded; copy it again")
+            raise FieldError(f"{path}: damaged, the image cannot be decoded; copy the file again")
         channels.append(image)
     depth = np.uint16 if any(image.dtype == np.uint16 for image in channels) else np.uint8
     return np.stack([image.astype(depth, copy=False) for image in channels], axis=-1)
 
 
 def intensity_range(field: np.ndarray) -> int:
-    """65535 where the field's maximum over all channels is above 255, else 255: some 16-bit files hold 0-255."""
+    """Return 65535 if any channel of the field exceeds 255, else 255, because some 16-bit files hold 0 to 255."""
     return 65535 if int(field.max(initial=0)) > 255 else 255
 
 
 def resize_field(field: np.ndarray, size: int) -> np.ndarray:
-    """A field (H, W, 4) uint8 or uint16 as stored: (size, size, 4) uint8, floor(255 x intensity in [0, 1]).
+    """Resize a raw field (H, W, 4) uint8 or uint16 for the store: (size, size, 4) uint8, floor(255 x intensity).
 
-    Anti-aliased as in skimage.transform.resize: a Gaussian of sigma (f - 1) / 2 for a factor f along each axis
-    (reflecting borders, cut at four sigma), then linear interpolation between pixel centres.
+    Intensities are first scaled to [0, 1]. Anti-aliased as in skimage.transform.resize: a Gaussian of sigma (f - 1) / 2
+    for a downsampling factor f along each axis (reflecting borders, truncated at 4 sigma), then bilinear interpolation
+    between pixel centres.
     """
     unit: np.ndarray = field.astype(np.float32) / intensity_range(field)
     height, width = unit.shape[:2]
@@ -115,22 +117,22 @@ def resize_field(field: np.ndarray, size: int) -> np.ndarray:
         unit = cv2.sepFilter2D(unit, -1, kernel_x, kernel_y, borderType=cv2.BORDER_REFLECT_101)
     if (height, width) != (size, size):
         unit = cv2.resize(unit, (size, size), interpolation=cv2.INTER_LINEAR)
-    # Float32 sums stray below whole numbers; a thousandth of a grey level keeps floor() at the exact value.
+    # Float32 rounding can fall just below whole numbers; a thousandth of a grey level keeps floor() exact.
     return np.floor(np.clip(unit, 0, 1) * 255 + 1e-3).clip(0, 255).astype(np.uint8)
 
 
 def sized_field(image: np.ndarray, size: int) -> np.ndarray:
-    """A stored field (S, S, 4) uint8 reduced to (size, size, 4) by area means.
+    """Downsample a stored field (S, S, 4) uint8 to (size, size, 4) by area averaging.
 
-    Raises ValueError where it would have to be enlarged.
+    Raises ValueError if the field would have to be enlarged.
     """
     stored = image.shape[0]
     if stored == size:
         return image
     if stored < size:
         raise ValueError(
-            f"input.field_size: {size} is more than the store's {stored} pixels; lower it, or store larger "
-            f"fields"
+            f"input.field_size: {size} is more than the store's {stored} pixels; lower it, or raise ingest.size "
+            f"to store larger fields"
         )
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
 

@@ -1,4 +1,4 @@
-"""Cross-validation folds, stratified over several labels at once."""
+"""Cross-validation folds, stratified over multiple labels."""
 
 import os
 import re
@@ -14,11 +14,11 @@ from puzzlecell.data.tables import write_csv
 
 
 def split_fields(labels: pd.DataFrame, count: int, seed: int, group: str | None = None) -> pd.Series:
-    """Fold 1 ... `count` of each field (index ID of `labels`, one 0/1 column a class, rows in file order).
+    """Assign each field to a fold 1 ... `count`, by MultilabelStratifiedKFold of iterative-stratification.
 
-    MultilabelStratifiedKFold of iterative-stratification (Sechidis et al. 2011), shuffled with `seed`. `group` is a
-    regular expression whose first group (or whole match) is shared by fields that must stay together, such as those
-    of one well; then groups are split, each with the union of its fields' labels.
+    The method is that of Sechidis et al. (2011), shuffled with `seed`. labels: index ID, one 0/1 column per class, rows
+    in file order. group: regular expression whose first capture group (or whole match) is the same for fields that must
+    stay together, such as those of one well; groups are then split as units, each with the union of its fields' labels.
     """
     if group is None:
         keys = pd.Series(labels.index, index=labels.index)
@@ -26,7 +26,10 @@ def split_fields(labels: pd.DataFrame, count: int, seed: int, group: str | None 
         keys = pd.Series([_group_key(group, field_id) for field_id in labels.index], index=labels.index)
     by_group = labels.groupby(keys, sort=False).max()
     if len(by_group) < count:
-        raise ValueError(f"{len(by_group)} fields or groups cannot be split into {count} folds")
+        raise ValueError(
+            f"{len(by_group)} fields or groups cannot be split into {count} folds; lower folds.count or change "
+            "folds.group"
+        )
     splitter = MultilabelStratifiedKFold(n_splits=count, shuffle=True, random_state=seed)
     fold_of_group = pd.Series(0, index=by_group.index)
     for fold, (_, held_out) in enumerate(
@@ -46,7 +49,7 @@ def write_folds(
 ) -> None:
     """Write the folds of all training fields (CSV, `ID, dataset, fold`).
 
-    train, additional: data set -> its label table; see `assign_folds`.
+    train, additional: data set -> path of its label table; see `assign_folds`.
     """
     names = read_classes(classes)
     folds = assign_folds(
@@ -64,10 +67,10 @@ def assign_folds(
     seed: int,
     group: str | None = None,
 ) -> pd.DataFrame:
-    """Folds of all training fields: a table `ID, dataset, fold`.
+    """Return the folds of all training fields as a table `ID, dataset, fold`.
 
-    The data sets in `train` are split together. Each one in `additional` is split on its own with the same seed and
-    joined fold by fold, so that adding it leaves every earlier field in its fold.
+    The data sets in `train` are split together. Each data set in `additional` is split on its own with the same seed,
+    so that adding one leaves all other fields in their folds.
     """
     parts = []
     if train:

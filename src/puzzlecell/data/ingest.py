@@ -1,4 +1,4 @@
-"""From raw PNGs to shards of the store."""
+"""Conversion of raw PNGs to shards of the store."""
 
 import os
 from collections.abc import Iterable
@@ -20,12 +20,12 @@ from puzzlecell.runtime.threads import limited_threads
 
 
 class DataError(ValueError):
-    """Fields that cannot be stored; the message lists every problem found."""
+    """Fields cannot be stored; the message lists every problem found."""
 
 
 @dataclass(frozen=True)
 class _Stored:
-    """A field as it goes into the store, with the size and depth of its raw files."""
+    """A field ready for the store, with the size and bit depth of its raw files."""
 
     field_id: str
     image: np.ndarray
@@ -44,10 +44,10 @@ def ingest_shard(
     threads: int = 1,
     progress: Progress = no_progress,
 ) -> None:
-    """Read the fields of a shard, resize them and write `/images` (N, size, size, 4) uint8 and the list of rejects.
+    """Read and resize the fields of a shard; write `/images` (N, size, size, 4) uint8 and the list of rejected fields.
 
-    images: folder of the raw files. Raises DataError if more than the fraction `max_rejected` of the fields (rounded
-    up) cannot be read.
+    images: folder of the raw files. rejected_path: CSV `ID, reason`. Raises DataError if more than the fraction
+    `max_rejected` of the fields (rounded up) cannot be read.
     """
     field_ids = list(field_ids)
     stored: list[_Stored] = []
@@ -61,7 +61,7 @@ def ingest_shard(
         height, width = field.shape[:2]
         return _Stored(field_id, resize_field(field, settings.size), height, width, field.dtype.itemsize * 8)
 
-    # Threads share out the fields, so OpenCV itself uses one.
+    # Fields are processed in parallel threads, so OpenCV itself uses only one.
     with limited_threads(1), ThreadPoolExecutor(threads) as pool:
         for done, result in enumerate(pool.map(read, field_ids), start=1):
             if isinstance(result, _Stored):
@@ -74,8 +74,8 @@ def ingest_shard(
         raise DataError(
             "\n".join(
                 [
-                    f"{len(rejected)} of {len(field_ids)} fields cannot be read; ingest.max_rejected allows the "
-                    f"fraction {settings.max_rejected:g}:",
+                    f"{len(rejected)} of {len(field_ids)} fields cannot be read; ingest.max_rejected allows at most a "
+                    f"fraction of {settings.max_rejected:g}:",
                     *listing,
                 ]
             )

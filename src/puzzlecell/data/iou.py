@@ -1,4 +1,4 @@
-"""Intersection over union of masks and of their boxes, from run lengths: no mask is ever drawn."""
+"""Intersection over union of masks and of their bounding boxes, computed from run lengths without decoding masks."""
 
 from collections.abc import Sequence
 
@@ -7,20 +7,18 @@ import numpy as np
 from puzzlecell.data.rle import decode_runs
 
 Runs = tuple[np.ndarray, np.ndarray]
-"""Starts and ends (n,) int64 of a mask's runs in the flat field, columns first; ends are not included."""
+"""Starts and ends (n,) int64 of a mask's runs in the flattened field, column-major; ends are exclusive."""
 
 
 def mask_runs(text: str, height: int, width: int) -> Runs:
-    """Runs of a mask given as the competition's text. Raises ValueError as `decode_runs`."""
+    """Runs of an encoded mask of a submission. Raises ValueError as `decode_runs`."""
     bounds = np.cumsum(decode_runs(text, height, width))
     starts, ends = bounds[:-1:2], bounds[1::2]
     return starts[: len(ends)], ends
 
 
 def mask_iou(detected: Sequence[Runs], true: Sequence[Runs]) -> np.ndarray:
-    """(n, t) float64 intersection over union of masks of one field, 0 where both are empty; masks may
-    overlap.
-    """
+    """Return the (n, t) float64 IoU of the masks of one field, 0 where both are empty; masks may overlap."""
     masks = [*detected, *true]
     if not detected or not true:
         return np.zeros((len(detected), len(true)))
@@ -29,7 +27,7 @@ def mask_iou(detected: Sequence[Runs], true: Sequence[Runs]) -> np.ndarray:
     places, at = np.unique(np.concatenate([starts, ends]), return_inverse=True)
     if not len(places):
         return np.zeros((len(detected), len(true)))
-    # Between two neighbouring places every mask is all or nothing.
+    # Between two neighbouring run boundaries, each mask covers either all pixels or none.
     steps = np.zeros((len(places), len(masks)), np.float32)
     np.add.at(steps, (at[: len(starts)], owner), 1)
     np.add.at(steps, (at[len(starts) :], owner), -1)
@@ -43,7 +41,7 @@ def mask_iou(detected: Sequence[Runs], true: Sequence[Runs]) -> np.ndarray:
 
 
 def box_iou(detected: Sequence[Runs], true: Sequence[Runs], height: int) -> np.ndarray:
-    """(n, t) float64 intersection over union of the masks' boxes, 0 for an empty mask."""
+    """Return the (n, t) float64 IoU of the bounding boxes of masks, 0 for an empty mask."""
     first, second = (
         np.array([_box(runs, height) for runs in masks]).reshape(-1, 4) for masks in (detected, true)
     )
@@ -56,12 +54,12 @@ def box_iou(detected: Sequence[Runs], true: Sequence[Runs], height: int) -> np.n
 
 
 def _box(runs: Runs, height: int) -> list[int]:
-    """[y0, x0, y1, x1] of a mask, ends not included; zeros for an empty one."""
+    """Bounding box [y0, x0, y1, x1] of a mask, ends exclusive; zeros for an empty mask."""
     starts, ends = runs
     if not len(starts):
         return [0, 0, 0, 0]
     columns, last = starts // height, (ends - 1) // height
-    # A run over several columns reaches both the top and the bottom.
+    # A run across several columns touches both the top and the bottom of the field.
     crosses = bool((columns != last).any())
     top = 0 if crosses else int((starts - columns * height).min())
     bottom = height if crosses else int((ends - last * height).max())

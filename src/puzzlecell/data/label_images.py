@@ -1,4 +1,4 @@
-"""Label images at another size, and in order: connected, numbered without gaps, nuclei inside their cells."""
+"""Resizing and tidying of label images: connected cells, numbered without gaps, with nuclei inside their cells."""
 
 import cv2
 import numpy as np
@@ -6,25 +6,27 @@ from skimage.measure import regionprops
 
 
 def resize_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Label image at another size, nearest neighbour, the sampling of every mask in a submission."""
+    """Resize a label image by nearest-neighbour interpolation, the sampling used for all masks of a submission."""
     rows, columns = nearest_index(labels.shape[0], height), nearest_index(labels.shape[1], width)
     return labels[rows[:, None], columns[None, :]]
 
 
 def nearest_index(stored: int, original: int) -> np.ndarray:
-    """(original,) index of the stored pixel whose area holds the centre of each original pixel."""
+    """Return, for each of `original` pixels along an axis, the index of the stored pixel that contains its centre."""
     return (2 * np.arange(original, dtype=np.int64) + 1) * stored // (2 * original)
 
 
 def resize_label_image(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """(H, W) uint16 label image of another size, with smooth borders where it grows.
+    """Resize a label image to (H, W) uint16, with smooth borders where it is enlarged.
 
-    labels: (h, w) integer labels up to 65535 (ValueError above). A pixel of a grown image belongs to the
-    label, or background, with most weight among its four neighbours, so that borders are straight where
-    nearest neighbour would leave steps. A shrunk image is sampled at the pixel centres.
+    labels: (h, w) integer labels up to 65535 (ValueError above). A pixel of an enlarged image belongs to the label, or
+    background, with the largest bilinear weight, so that borders are straight where nearest-neighbour interpolation
+    would leave steps. A smaller image is sampled at the pixel centres.
     """
     if labels.max(initial=0) > 65535:
-        raise ValueError(f"{labels.max()} labels do not fit the 16 bits of a stored label image")
+        raise ValueError(
+            f"a label of {labels.max()} does not fit into the 16 bits of a stored label image; expected at most 65535"
+        )
     labels = labels.astype(np.uint16)
     if labels.shape == tuple(shape):
         return labels
@@ -55,7 +57,7 @@ def resize_label_image(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray
 def _stretch(
     crop: np.ndarray, corner: tuple[int, int], scale: tuple[float, float], window: tuple[slice, slice]
 ) -> np.ndarray:
-    """Linear interpolation of a crop of the small image at the pixel centres of a window of the large one."""
+    """Bilinear interpolation of a crop of the small image at the pixel centres of a window of the large one."""
     rows = (np.arange(window[0].start, window[0].stop) + 0.5) / scale[0] - 0.5 - corner[0]
     columns = (np.arange(window[1].start, window[1].stop) + 0.5) / scale[1] - 0.5 - corner[1]
     across, down = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
@@ -63,10 +65,10 @@ def _stretch(
 
 
 def tidy(cells: np.ndarray, nuclei: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cells and nuclei, (H, W) uint16, fit to be stored.
+    """Return cells and nuclei, (H, W) uint16, ready to be stored.
 
-    Of a cell in several pieces the largest stays; numbers become 1...n in the order they had; a nucleus keeps
-    what lies inside its cell, with the cell's number.
+    Only the largest connected component of each cell is kept. Cells are renumbered 1...n in their order. A nucleus is
+    cut to its cell and has the number of that cell.
     """
     whole = np.zeros(cells.shape, np.uint16)
     for number, region in enumerate(regionprops(cells), start=1):
@@ -76,11 +78,10 @@ def tidy(cells: np.ndarray, nuclei: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def reshape_each(labels: np.ndarray, operation: int, radius: float) -> np.ndarray:
-    """Each label opened or closed by itself with a disc of `radius` pixels; (H, W) integer labels in and out.
+    """Open or close each label on its own with a disc of `radius` pixels; (H, W) integer labels in and out.
 
-    operation: cv2.MORPH_OPEN cuts parts narrower than the disc off, cv2.MORPH_CLOSE fills inlets narrower
-    than it. What grows takes background only. At the border of the image a label is taken to go on as it is
-    there.
+    operation: cv2.MORPH_OPEN cuts off parts narrower than the disc, cv2.MORPH_CLOSE fills inlets narrower than it.
+    Labels grow only into background. Beyond the border of the image, labels are assumed to continue unchanged.
     """
     reach = round(radius)
     if reach < 1:
@@ -101,7 +102,7 @@ def reshape_each(labels: np.ndarray, operation: int, radius: float) -> np.ndarra
 
 
 def largest_piece(mask: np.ndarray, connectivity: int = 8) -> np.ndarray:
-    """(H, W) bool: the connected piece with most pixels, the first of equals."""
+    """Return the largest connected component of a mask, (H, W) bool; the first one if several are equal."""
     count, pieces, statistics, _ = cv2.connectedComponentsWithStats(
         mask.astype(np.uint8), connectivity=connectivity
     )
@@ -111,17 +112,17 @@ def largest_piece(mask: np.ndarray, connectivity: int = 8) -> np.ndarray:
 
 
 def fill_holes(mask: np.ndarray) -> np.ndarray:
-    """(H, W) bool with everything filled that is not joined (side by side) to the outside of the image."""
+    """Fill holes of a mask, (H, W) bool: background that is not 4-connected to the outside of the image."""
     padded = np.pad(mask, 1).astype(np.uint8)
     cv2.floodFill(padded, None, (0, 0), 2, flags=4)
     return padded[1:-1, 1:-1] != 2
 
 
 def number_by_cell(nuclei: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, list[int]]:
-    """Nuclei with the number of the cell that covers most of each, cut to it: (H, W) uint16.
+    """Renumber nuclei by the cell that covers most of each, and cut them to it: (H, W) uint16.
 
-    nuclei, cells: (H, W) integer label images numbered independently. Also returns the numbers of the nuclei of
-    which less than half lies in any one cell; they are left out.
+    nuclei, cells: (H, W) integer label images, numbered independently. Also returns the numbers of nuclei that are left
+    out because less than half of their area lies in any one cell.
     """
     count = int(nuclei.max(initial=0)) + 1
     pairs = nuclei.astype(np.int64) * (int(cells.max(initial=0)) + 1) + cells

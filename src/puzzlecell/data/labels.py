@@ -1,4 +1,4 @@
-"""Label tables: which classes a data set knows and which of them each field shows."""
+"""Class and label tables: the classes, and which of them each field shows."""
 
 import ast
 import os
@@ -12,26 +12,26 @@ from puzzlecell.runtime.messages import first_few
 
 
 class LabelError(ValueError):
-    """A label table that cannot be used; the message lists every problem found in it."""
+    """A label table cannot be used; the message lists every problem found in it."""
 
 
 def read_classes(path: str | os.PathLike) -> list[str]:
-    """Class names in the order of their index, from a CSV `index,name` with indices 0, 1, 2, ..."""
+    """Read class names in the order of their index, from a CSV `index,name` with indices 0, 1, 2, ..."""
     table = pd.read_csv(path, dtype={"name": str})
     if list(table.columns) != ["index", "name"]:
         raise LabelError(f"{path}: columns are {', '.join(table.columns)}; expected index,name")
     if table["index"].tolist() != list(range(len(table))):
         raise LabelError(f"{path}: the column index must count 0, 1, 2, ... without gaps")
     if table["name"].duplicated().any() or table["name"].isna().any():
-        raise LabelError(f"{path}: every class needs a name of its own")
+        raise LabelError(f"{path}: a name is missing or occurs twice; every class needs a name of its own")
     return table["name"].tolist()
 
 
 def read_ids(path: str | os.PathLike) -> pd.DataFrame:
-    """The table at `path` with every value as text. Raises LabelError if it has no ID, an empty or a double one."""
+    """Read a table with all values as text. Raises LabelError for missing, empty or duplicate IDs."""
     path = Path(path)
     if not path.is_file():
-        raise LabelError(f"{path}: there is no such table; it must be a CSV with a column ID")
+        raise LabelError(f"{path}: there is no such table; expected a CSV with a column ID")
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -53,10 +53,10 @@ def read_ids(path: str | os.PathLike) -> pd.DataFrame:
 
 
 def read_labels(path: str | os.PathLike, classes: Sequence[str]) -> pd.DataFrame:
-    """Labels of a data set: a table with index ID and one uint8 column of 0 and 1 a class, named as the classes.
+    """Read the labels of a data set: a table with index ID and one uint8 column of 0 and 1 per class, named after it.
 
-    The CSV has a column `Label` with class numbers written `0|16` or `[0, 16]`, or else one column of 0 and 1 for
-    each class, by name. Raises LabelError naming every field whose labels are missing or unknown.
+    The CSV has either a column `Label` with class numbers written as `0|16` or `[0, 16]`, or one column of 0 and 1 per
+    class, named after it. Raises LabelError naming every field whose labels are missing or unknown.
     """
     table = read_ids(path)
     if "Label" in table:
@@ -81,7 +81,7 @@ def _from_lists(path, table: pd.DataFrame, classes: int) -> tuple[np.ndarray, li
         unknown = [number for number in numbers if not 0 <= number < classes]
         if unknown:
             problems.append(
-                f"{path}: field {field_id} has unknown label {first_few(unknown)}; known are 0 to {classes - 1}"
+                f"{path}: field {field_id} has unknown label {first_few(unknown)}; expected 0 to {classes - 1}"
             )
             continue
         hot[row, numbers] = 1
@@ -103,12 +103,12 @@ def _from_columns(path, table: pd.DataFrame, classes: Sequence[str]) -> tuple[np
     missing = [name for name in classes if name not in table]
     if missing:
         return np.empty((0, len(classes))), [
-            f"{path}: neither a column Label nor a column for each class; missing: {first_few(missing)}"
+            f"{path}: neither a column Label nor one column per class; missing: {first_few(missing)}"
         ]
     values = table[list(classes)]
     wrong = ~values.isin(["0", "1"]).all(axis=1)
     problems = [
-        f"{path}: field {field_id} has something else than 0 and 1 in its class columns"
+        f"{path}: field {field_id} has values other than 0 and 1 in its class columns"
         for field_id in table.loc[wrong, "ID"]
     ]
     hot = (
@@ -117,7 +117,7 @@ def _from_columns(path, table: pd.DataFrame, classes: Sequence[str]) -> tuple[np
         else values.to_numpy().astype(np.uint8)
     )
     problems += [
-        f"{path}: field {field_id} has no label at all"
+        f"{path}: field {field_id} has no label; expected a 1 in at least one class column"
         for field_id in table.loc[(hot.sum(axis=1) == 0) & ~wrong.to_numpy(), "ID"]
         if not problems
     ]

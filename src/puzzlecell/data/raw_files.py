@@ -1,4 +1,4 @@
-"""Raw files by name: which belong to a shard, and whether they changed."""
+"""Names of raw files, their assignment to shards, and detection of changes."""
 
 import os
 import zlib
@@ -11,28 +11,28 @@ CHANNELS = ("red", "green", "blue", "yellow")
 
 
 def channel_path(folder: str | os.PathLike, field_id: str, channel: str) -> Path:
-    """Path of a channel's PNG: `<folder>/<ID>_<channel>.png`."""
+    """Path of the PNG of a channel: `<folder>/<ID>_<channel>.png`."""
     return Path(folder) / f"{field_id}_{channel}.png"
 
 
 def shard_of(field_id: str, shards: int) -> int:
-    """Number of the shard that holds a field: crc32 of its ID (UTF-8) modulo the number of shards."""
+    """Number of the shard that contains a field: crc32 of its ID (UTF-8) modulo the number of shards."""
     return zlib.crc32(field_id.encode()) % shards
 
 
 def shard_ids(labels: str | os.PathLike, shard: int, shards: int) -> list[str]:
-    """IDs of a data set's table that belong to a shard, in the order of the table."""
+    """IDs of a data set that belong to a shard, in the order of its label table."""
     return [field_id for field_id in read_ids(labels)["ID"] if shard_of(field_id, shards) == shard]
 
 
 def shard_digest(
     labels: str | os.PathLike, images: str | os.PathLike, shard: int, shards: int, *, simulated: bool = False
 ) -> str:
-    """Digest of the IDs of a shard and of names, sizes and modification times of their raw files.
+    """Digest of the names, sizes and modification times of the raw files of a shard.
 
-    simulated: the workflow itself makes the raw files and knows when it makes them again; then only files changed
-    after the label table was written count, so that the digest is the same before and after they are made.
-    A label table that is missing or cannot be used counts as empty: `check_datasets` reports it.
+    simulated: the workflow itself writes the raw files and knows when to write them again; only files changed after the
+    label table was written count then, so that the digest is the same before and after they are written.
+    A label table that is missing or unusable counts as empty; `dataset_problems` reports it.
     """
     try:
         field_ids = shard_ids(labels, shard, shards)

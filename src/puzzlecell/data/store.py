@@ -1,7 +1,7 @@
-"""Sharded HDF5: fields (`results/store`) and label images (`results/masks`), one chunk a field.
+"""Sharded HDF5 files of fields (`results/store`) and label images (`results/masks`), with one chunk per field.
 
-A shard holds `/id` (N) text and arrays whose first axis runs over the fields in that order. A field belongs to
-shard crc32(ID) mod shards, so that adding a field changes one shard and no other.
+A shard contains `/id` (N) text and arrays whose first axis runs over the fields in that order. A field belongs to shard
+crc32(ID) mod number of shards, so that adding a field changes only one shard.
 """
 
 import os
@@ -15,7 +15,7 @@ import pandas as pd
 
 from puzzlecell.runtime.atomic import written_whole
 
-# Images are read millions of times: Zstandard unpacks five times as fast as gzip at the same size.
+# Images are read millions of times: Zstandard decompresses five times as fast as gzip at the same file size.
 COMPRESSION = {**hdf5plugin.Zstd(clevel=1), "shuffle": True}
 
 
@@ -25,10 +25,10 @@ def write_shard(
     arrays: Mapping[str, np.ndarray],
     attributes: Mapping[str, object],
 ) -> None:
-    """Write a shard whole.
+    """Write a shard atomically.
 
-    arrays: name -> (N, ...) array; those of three or more axes are images and get one chunk a field, compressed.
-    Raises ValueError where an array does not have one entry per ID.
+    arrays: name -> (N, ...) array; arrays with three or more axes are images, stored compressed with one chunk per
+    field. Raises ValueError if an array does not have one entry per ID.
     """
     with written_whole(path) as temporary, h5py.File(temporary, "w", libver="v110") as file:
         file.attrs.update(attributes)
@@ -43,10 +43,10 @@ def write_shard(
 
 
 class ShardReader:
-    """Arrays of one or more shards of a data set, by field ID.
+    """Reads arrays of one or more shards of a data set by field ID.
 
-    Each array is opened at the first access in each process and stays open: HDF5 handles do not survive a fork,
-    and opening one for each image costs as much as reading it.
+    Each array is opened on first access in each process and stays open: HDF5 handles do not survive a fork, and opening
+    one costs as much as reading an image.
     """
 
     def __init__(self, paths: Iterable[str | os.PathLike]):
@@ -65,7 +65,7 @@ class ShardReader:
         if not self.table.index.is_unique:
             twice = sorted(set(self.table.index[self.table.index.duplicated()]))
             raise ValueError(
-                f"fields stored twice in {', '.join(map(str, self.paths))}: {', '.join(twice[:5])}"
+                f"fields are stored twice in {', '.join(map(str, self.paths))}: {', '.join(twice[:5])}"
             )
         self._place = dict(
             zip(
@@ -79,7 +79,7 @@ class ShardReader:
 
     @property
     def ids(self) -> list[str]:
-        """IDs in the order of the shards and of the rows in them."""
+        """IDs in the order of the shards and of their rows."""
         return list(self.table.index)
 
     def __len__(self) -> int:
@@ -92,18 +92,18 @@ class ShardReader:
         return {**self.__dict__, "_arrays": {}, "_process": None}
 
     def read(self, field_id: str, name: str = "images") -> np.ndarray:
-        """The entry of array `/name` that belongs to `field_id`. Raises KeyError naming the files if there is none."""
+        """Return the entry of array `/name` for a field. Raises KeyError naming the files if it is not stored."""
         if field_id not in self._place:
             raise KeyError(f"no field {field_id} in {', '.join(map(str, self.paths))}")
         number, row = self._place[field_id]
         return self._open(number, name)[row]
 
     def get(self, field_id: str, name: str = "cells") -> np.ndarray | None:
-        """The entry of array `/name` that belongs to `field_id`, None for a field that is not stored."""
+        """Return the entry of array `/name` for a field, or None if the field is not stored."""
         return self.read(field_id, name) if field_id in self else None
 
     def size(self, field_id: str) -> tuple[int, int]:
-        """(height, width) of the original field in pixels."""
+        """Return (height, width) of the original field in pixels."""
         entry = self.table.loc[field_id]
         return int(entry["height"]), int(entry["width"])
 

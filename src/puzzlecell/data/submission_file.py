@@ -1,4 +1,4 @@
-"""Read submissions and tables of ground truth in the format of the HPA 2021 challenge."""
+"""Reading of submissions and ground truth tables in the format of the HPA 2021 challenge."""
 
 import os
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ SUBMISSION_COLUMNS = ("ID", "ImageWidth", "ImageHeight", "PredictionString")
 
 
 def read_submission(path: str | os.PathLike) -> pd.DataFrame:
-    """A submission or a truth table: `ID, ImageWidth, ImageHeight, PredictionString`, a row a field.
+    """Read a submission or ground truth table: `ID, ImageWidth, ImageHeight, PredictionString`, one row per field.
 
-    Raises ValueError for missing columns, an ID twice, a size that is no whole number above 0, or a string
-    that does not consist of triplets. The masks are not decoded.
+    Raises ValueError for missing columns, duplicate IDs, sizes that are not positive integers, and strings that do not
+    consist of triplets. Masks are not decoded.
     """
     table = pd.read_csv(path, dtype={"ID": str, "PredictionString": str}, keep_default_na=False)
     missing = [name for name in SUBMISSION_COLUMNS if name not in table]
@@ -21,10 +21,12 @@ def read_submission(path: str | os.PathLike) -> pd.DataFrame:
             f"{path}: columns {', '.join(missing)} are missing; found {', '.join(table.columns)}"
         )
     if table["ID"].duplicated().any():
-        raise ValueError(f"{path}: ID {table.loc[table['ID'].duplicated(), 'ID'].iloc[0]} is there twice")
+        raise ValueError(
+            f"{path}: ID {table.loc[table['ID'].duplicated(), 'ID'].iloc[0]} is there twice; expected one row per field"
+        )
     for name in SUBMISSION_COLUMNS[1:3]:
         if not pd.api.types.is_integer_dtype(table[name]) or (table[name] < 1).any():
-            raise ValueError(f"{path}: {name} must be whole numbers above 0")
+            raise ValueError(f"{path}: {name} must contain only positive integers")
     for field_id, text in zip(table["ID"], table["PredictionString"], strict=True):
         if len(text.split()) % 3:
             raise ValueError(
@@ -34,7 +36,7 @@ def read_submission(path: str | os.PathLike) -> pd.DataFrame:
 
 
 def triplets(text: str) -> Iterator[tuple[int, float, str]]:
-    """Class, confidence and mask text of each detection in a PredictionString."""
+    """Yield class, confidence and encoded mask of each detection in a PredictionString."""
     parts = text.split()
     for index, confidence, mask in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         yield int(index), float(confidence), mask

@@ -15,7 +15,7 @@ def probability_columns(classes: int) -> list[str]:
 
 
 def class_columns(table: pd.DataFrame) -> list[str]:
-    """The class columns of a table, p00 ... in order. Raises ValueError if there is none or one is missing."""
+    """Probability columns of a table, p00 ... in order. Raises ValueError if there are none or if one is missing."""
     found = [name for name in table.columns if name[:1] == "p" and name[1:].isdigit()]
     expected = probability_columns(len(found))
     if not found or set(found) != set(expected):
@@ -24,7 +24,7 @@ def class_columns(table: pd.DataFrame) -> list[str]:
 
 
 def probability_table(keys: Mapping[str, Sequence | np.ndarray], values: np.ndarray) -> pd.DataFrame:
-    """A table of the key columns and `p00 ...` float32 with values (n, C)."""
+    """Build a table of the key columns and `p00 ...` float32 from values (n, C)."""
     table = pd.DataFrame(values.astype(np.float32), columns=probability_columns(values.shape[1]))
     for place, (name, column) in enumerate(keys.items()):
         table.insert(place, name, pd.array(column, dtype=object) if name == "ID" else column)
@@ -38,13 +38,16 @@ def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:
 
 
 def write_csv(path: str | os.PathLike, table: pd.DataFrame, digits: int = 6) -> None:
-    """Write a table as CSV with so many decimals, atomically."""
+    """Write a table as CSV with `digits` decimal places, atomically."""
     with written_whole(path) as temporary:
         table.to_csv(temporary, index=False, float_format=f"%.{digits}f", lineterminator="\n")
 
 
 def read_parts(paths: Sequence[str | os.PathLike], tables: int) -> list[pd.DataFrame]:
-    """Read tables stored as Parquet in several parts each: `paths` has all parts of the first, then of the second."""
+    """Read several tables stored as Parquet in equally many parts each.
+
+    paths: all parts of the first table, then all parts of the second, and so on.
+    """
     parts = len(paths) // tables
     return [
         pd.concat([pd.read_parquet(path) for path in paths[start : start + parts]], ignore_index=True)

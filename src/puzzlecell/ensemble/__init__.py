@@ -1,1 +1,1 @@
-"""From tables of cells to the answer: members combined, submission written, submissions merged."""
+"""Combine the predictions of several models, write a submission, and merge finished submissions."""

@@ -1,4 +1,4 @@
-"""The answer of the pipeline for one data set: the cell table with the ensembled probabilities."""
+"""Final predictions for one data set: the cell table with the ensembled probabilities."""
 
 import os
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ def write_answer(
     settings: EnsembleSettings,
     negative: int | None,
 ) -> None:
-    """Write the cell table with columns `p00 ...` of the ensemble (Parquet).
+    """Write the cell table with the ensemble's columns `p00 ...` (Parquet).
 
-    cell_tables: one per shard. member_tables: of each ensemble member in turn, one per shard. image_tables:
-    probabilities of whole fields, of each stage in turn, one per shard. negative: index of the class Negative, None
-    where there is none. Errors as in `ensemble_cells`.
+    cell_tables: one per shard. member_tables: one per shard, for each ensemble member in turn. image_tables:
+    probabilities of whole fields, one per shard, for each stage in turn. negative: index of the class Negative, None if
+    there is none. Raises the errors of `ensemble_cells`.
     """
     members = read_parts(member_tables, len(settings.members))
     images = read_parts(image_tables, len(image_tables) // len(cell_tables))
@@ -38,7 +38,7 @@ def write_answer(
 
 
 def write_mean(path: str | os.PathLike, tables: Sequence[str | os.PathLike]) -> None:
-    """Write the mean of holdout tables of several stages (CSV), rows and other columns as in the first one."""
+    """Write the mean of the holdout tables of several stages (CSV); rows and other columns are those of the first."""
     read = [pd.read_csv(table, dtype={"ID": str}) for table in tables]
     mean = mean_table([(table, 1.0) for table in read], key=("ID", "cell"))
     first = read[0].copy()

@@ -1,6 +1,4 @@
-"""The answer: cell probabilities of several models and steps joined, then adjusted by their field and
-quality.
-"""
+"""Combine the cell probabilities of several models and steps, then adjust them by field and cell quality."""
 
 from collections.abc import Sequence
 
@@ -12,7 +10,7 @@ from puzzlecell.config.ensemble import EnsembleSettings, ImageFusion
 from puzzlecell.data.tables import class_columns
 
 FLOOR = 1e-7
-"""Smallest factor of a product, so that what one member rules out still has a rank by the others."""
+"""Lower bound on the factors of a product, so that a class ruled out by one member is still ranked by the others."""
 
 
 def ensemble_cells(
@@ -23,14 +21,14 @@ def ensemble_cells(
     *,
     negative: int | None,
 ) -> pd.DataFrame:
-    """The cell table with columns `p00 ...` float32 of the members joined, adjusted in the order of the
-    settings.
+    """Return the cell table with the ensemble's columns `p00 ...` (float32).
 
-    cell_table: a row a cell with `ID, cell`, and `border_quality, outlier_quality` where the settings use
-    them. members: tables `ID, cell, p00 ...` of exactly these cells in any order, with weights that need
-    not sum to 1. image_probabilities: `ID, p00 ...` of the fields, needed for image fusion with `source:
-    image`. negative: index of the class Negative, None where there is none. Raises ValueError for members
-    of other cells or classes, and for settings that need what is not given.
+    The members are combined, then adjusted in the order of the settings.
+    cell_table: one row per cell with `ID, cell`, and with `border_quality, outlier_quality` if the settings use them.
+    members: tables `ID, cell, p00 ...` of exactly these cells, in any order, with weights that need not sum to 1.
+    image_probabilities: `ID, p00 ...` of the fields, required for image fusion with `source: image`. negative: index of
+    the class Negative, None if there is none. Raises ValueError if members differ in their cells or classes, or if the
+    settings need an input that is not given.
     """
     if not members:
         raise ValueError("an ensemble needs at least one member")
@@ -70,16 +68,14 @@ def ensemble_cells(
 
 
 def join(values: np.ndarray, weights: np.ndarray, how: str) -> np.ndarray:
-    """Weighted arithmetic (`mean`) or geometric (`product`) mean (n, C) of members' values (members, n,
-    C).
-    """
+    """Weighted arithmetic (`mean`) or geometric (`product`) mean (n, C) of members' values (members, n, C)."""
     if how == "mean":
         return np.einsum("m,mnc->nc", weights, values)
     return np.exp(np.einsum("m,mnc->nc", weights, np.log(np.maximum(values, FLOOR))))
 
 
 def fuse(cells: np.ndarray, of_field: np.ndarray, settings: ImageFusion) -> np.ndarray:
-    """Values (n, C) of cells joined with those of their field (n, C)."""
+    """Combine the values of cells (n, C) with those of their fields (n, C)."""
     values = join(np.stack([cells, of_field]), np.array([settings.weight, 1 - settings.weight]), settings.how)
     excepted = [int(index) for index in settings.except_classes]
     values[:, excepted] = cells[:, excepted]
@@ -87,8 +83,9 @@ def fuse(cells: np.ndarray, of_field: np.ndarray, settings: ImageFusion) -> np.n
 
 
 def keep_classes(values: np.ndarray, field_of_cell: np.ndarray, fields: int, most: int) -> np.ndarray:
-    """Values (n, C) with all but the `most` classes of each field set to 0: those with the highest cell
-    stay.
+    """Values (n, C) with only the `most` highest classes of each field kept and the others set to 0.
+
+    Classes are ranked by their highest cell in the field.
     """
     if most >= values.shape[1]:
         return values
@@ -101,10 +98,9 @@ def keep_classes(values: np.ndarray, field_of_cell: np.ndarray, fields: int, mos
 
 
 def mean_table(members: Sequence[tuple[pd.DataFrame, float]], key: Sequence[str] = ("ID",)) -> pd.DataFrame:
-    """Weighted mean of tables with the same keys and classes, such as the fields' probabilities of several
-    models.
+    """Weighted mean of tables with the same keys and classes, such as field probabilities of several models.
 
-    Rows as in the first table. Raises ValueError where the keys or classes of the tables differ.
+    Rows are in the order of the first table. Raises ValueError if the keys or classes of the tables differ.
     """
     first = members[0][0]
     columns, keys = class_columns(first), list(key)
@@ -117,18 +113,18 @@ def mean_table(members: Sequence[tuple[pd.DataFrame, float]], key: Sequence[str]
 def _aligned(
     table: pd.DataFrame, wanted: pd.DataFrame, columns: Sequence[str], keys: list[str], what: str
 ) -> np.ndarray:
-    """Class values (n, C) float64 of a table, its rows in the order of the wanted keys."""
+    """Class values (n, C) float64 of a table, with its rows reordered to match the keys in `wanted`."""
     if class_columns(table) != list(columns):
-        raise ValueError(f"one {what} has {len(class_columns(table))} classes, another one {len(columns)}")
+        raise ValueError(f"one {what} has {len(class_columns(table))} classes, another has {len(columns)}")
     index, target = pd.MultiIndex.from_frame(table[keys]), pd.MultiIndex.from_frame(wanted[keys])
     if not index.is_unique:
-        raise ValueError(f"a {what} has {_shown(index[index.duplicated()][0])} twice")
+        raise ValueError(f"a {what} lists {_shown(index[index.duplicated()][0])} twice")
     place = index.get_indexer(target)
     if (place < 0).any() or len(index) != len(target):
         raise ValueError(
-            f"a {what} has {len(index)} rows for {len(target)}, {(place < 0).sum()} are missing"
+            f"a {what} has {len(index)} rows, but {len(target)} are expected; {(place < 0).sum()} are missing"
             + (f", such as {_shown(target[place < 0][0])}" if (place < 0).any() else "")
-            + ": was it made from other masks?"
+            + ": was it computed with other masks?"
         )
     return table[list(columns)].to_numpy(np.float64)[place]
 
@@ -146,18 +142,16 @@ def _field_values(
     columns: list[str],
     image_probabilities: pd.DataFrame | None,
 ) -> np.ndarray:
-    """(n, C) value of each cell's field: the mean of its valid cells (of all, if none is), or the
-    network's.
-    """
+    """Value (n, C) of each cell's field: the mean of its valid cells (of all, if none is), or the network's own."""
     if settings.source == "image":
         if image_probabilities is None:
-            raise ValueError("ensemble.image_fusion.source is image: give the fields' own probabilities")
+            raise ValueError("ensemble.image_fusion.source is image, so image probabilities are required")
         if class_columns(image_probabilities) != columns:
-            raise ValueError("the fields' probabilities have other classes than the members of the ensemble")
+            raise ValueError("the image probabilities have other classes than the ensemble members")
         by_field = image_probabilities.set_index("ID")[columns]
         absent = sorted(set(cell_table["ID"]) - set(by_field.index))
         if absent:
-            raise ValueError(f"no image probabilities of {len(absent)} fields, such as {absent[0]}")
+            raise ValueError(f"image probabilities are missing for {len(absent)} fields, such as {absent[0]}")
         return by_field.loc[cell_table["ID"]].to_numpy(np.float64)
     valid = (_quality(cell_table, True, True) >= settings.valid_quality).astype(np.float64)
     count = np.bincount(field_of_cell, valid)
@@ -178,7 +172,7 @@ def _quality(cell_table: pd.DataFrame, border: bool, outlier: bool) -> np.ndarra
 
 
 def _check_classes(settings: EnsembleSettings, classes: int, negative: int | None) -> None:
-    """Raise ValueError for class indices in the settings that the classes do not have."""
+    """Raise ValueError if the settings refer to classes that do not exist."""
     problems = []
     excepted = settings.image_fusion.except_classes if settings.image_fusion else ()
     for key, indices in (
@@ -189,6 +183,8 @@ def _check_classes(settings: EnsembleSettings, classes: int, negative: int | Non
         if unknown:
             problems.append(f"ensemble.{key} names {unknown}, but the classes are 0 to {classes - 1}")
     if negative is None and settings.negative != "own":
-        problems.append(f"ensemble.negative is {settings.negative}, but no class is the negative one")
+        problems.append(
+            f"ensemble.negative is {settings.negative}, but the configuration names no negative class"
+        )
     if problems:
         raise ValueError("; ".join(problems))

@@ -1,4 +1,4 @@
-"""Which fields a submission must name, and how large they are."""
+"""The fields that a submission must contain, and their sizes."""
 
 import os
 
@@ -12,11 +12,11 @@ from puzzlecell.data.store import ShardReader
 def submission_fields(
     labels: str | os.PathLike, images: str | os.PathLike, store: ShardReader
 ) -> pd.DataFrame:
-    """`ID, ImageWidth, ImageHeight` of every field of a test set, in the order of its table.
+    """Return `ID, ImageWidth, ImageHeight` of every field of a test set, in the order of its table.
 
-    Sizes are those of the table's columns `ImageWidth` and `ImageHeight` if it has them, else the stored ones. A
-    field that could not be stored takes the size of those of its raw files in `images` that are readable, else the
-    commonest size of the others: it must be in the submission all the same. Raises ValueError where no size is known.
+    Sizes come from the table's columns `ImageWidth` and `ImageHeight` if it has them, otherwise from the store. A field
+    that could not be stored must still be in the submission: its size is that of its readable raw files in `images`, or
+    else the most common size of the other fields. Raises ValueError if no size is known.
     """
     table = read_ids(labels)
     if {"ImageWidth", "ImageHeight"} <= set(table.columns):
@@ -24,7 +24,9 @@ def submission_fields(
     sizes = {field_id: _size(field_id, images, store) for field_id in table["ID"]}
     known = pd.Series([size for size in sizes.values() if size is not None], dtype=object)
     if known.empty:
-        raise ValueError(f"{labels}: no field could be read, so no size is known")
+        raise ValueError(
+            f"{labels}: no size is known, because no field could be read; add the columns ImageWidth and ImageHeight"
+        )
     commonest = known.value_counts().index[0]
     rows = [
         {"ID": field_id, "ImageWidth": width, "ImageHeight": height}

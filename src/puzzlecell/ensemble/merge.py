@@ -1,9 +1,12 @@
-"""Finished submissions, whose masks differ, merged into one.
+"""Merge finished submissions whose masks differ.
 
-- `nms`: of detections of a class that overlap, the most confident stays. - `fusion`: cells that overlap
-become one, its mask by majority of pixels, its confidence the weighted mean over all submissions, 0 where
-one has no such detection. - `vote`: cells become one as in `fusion`; a class stays where more than half of
-the weight says so, with the mean confidence of those who do.
+Methods:
+
+- `nms`: non-maximum suppression; of overlapping detections of a class, only the most confident is kept.
+- `fusion`: overlapping cells become one. Its mask is the pixel-wise majority; its confidence is the weighted mean over
+  all submissions, counting 0 for a submission without such a detection.
+- `vote`: cells are fused as in `fusion`. A class is kept if more than half of the weight votes for it, with the mean
+  confidence of those votes.
 """
 
 import os
@@ -26,7 +29,7 @@ Detection = tuple[int, float, str]
 
 @dataclass
 class Cluster:
-    """Masks of one cell in several submissions: by number of the submission, its runs and its classes."""
+    """Masks of one cell in several submissions: runs and class confidences, keyed by submission number."""
 
     runs: dict[int, Runs] = field(default_factory=dict)
     classes: dict[int, dict[int, float]] = field(default_factory=dict)
@@ -38,17 +41,19 @@ def merge_submissions(
     settings: MergeSettings,
     progress: Progress = no_progress,
 ) -> None:
-    """Merge submissions of the same fields into `out_csv`, rows in the order of the first one.
+    """Merge submissions of the same fields into `out_csv`, with rows in the order of the first one.
 
-    progress: called with the number of fields done and of all. Raises ValueError where there are fewer than
-    two submissions, not a weight for each, other fields or sizes, or a mask that cannot be read, naming the
-    field.
+    progress: called with the number of fields done and the total. Raises ValueError for fewer than two submissions, for
+    a number of weights that differs from that of the submissions, for differing fields or sizes, and for an unreadable
+    mask; the message names the field.
     """
     if len(paths) < 2:
-        raise ValueError(f"merging needs at least two submissions, {len(paths)} given")
+        raise ValueError(f"merging needs at least two submissions, but {len(paths)} given")
     weights = np.array(settings.weights or [1.0] * len(paths), float)
     if len(weights) != len(paths):
-        raise ValueError(f"{len(weights)} weights for {len(paths)} submissions: give one each, or none")
+        raise ValueError(
+            f"{len(weights)} weights for {len(paths)} submissions: give one per submission, or none"
+        )
     weights /= weights.sum()
     tables = [read_submission(path).set_index("ID") for path in paths]
     for path, table in zip(paths[1:], tables[1:], strict=True):
@@ -70,7 +75,7 @@ def merge_submissions(
 def merge_field(
     texts: Sequence[str], weights: np.ndarray, height: int, width: int, settings: MergeSettings
 ) -> list[Detection]:
-    """Detections of a field from its strings in several submissions; weights sum to 1."""
+    """Merge the prediction strings of one field from several submissions; weights sum to 1."""
     cells = [cells_of(text, height, width) for text in texts]
     if settings.method == "nms":
         return suppress(cells, weights, settings.iou)
@@ -85,7 +90,7 @@ def merge_field(
 
 
 def cells_of(text: str, height: int, width: int) -> dict[str, tuple[Runs, dict[int, float]]]:
-    """Mask text -> its runs and the highest confidence of each class; empty masks are left out."""
+    """Map each encoded mask to its runs and the highest confidence of each class; empty masks are left out."""
     classes: dict[str, dict[int, float]] = {}
     for index, confidence, mask in triplets(text):
         known = classes.setdefault(mask, {})
@@ -97,9 +102,7 @@ def cells_of(text: str, height: int, width: int) -> dict[str, tuple[Runs, dict[i
 def suppress(
     cells: Sequence[dict[str, tuple[Runs, dict[int, float]]]], weights: np.ndarray, iou: float
 ) -> list[Detection]:
-    """Non-maximum suppression within each class; confidences count times their weight over the largest
-    weight.
-    """
+    """Non-maximum suppression within each class; confidences are scaled by weight / largest weight."""
     masks = {mask: runs for submission in cells for mask, (runs, _) in submission.items()}
     place = {mask: row for row, mask in enumerate(masks)}
     overlap = mask_iou(list(masks.values()), list(masks.values()))
@@ -120,10 +123,9 @@ def suppress(
 def cluster_cells(
     cells: Sequence[dict[str, tuple[Runs, dict[int, float]]]], weights: np.ndarray, iou: float
 ) -> list[Cluster]:
-    """Cells that overlap by `iou` or more with the first cell of their cluster, at most one of each
-    submission.
+    """Group cells that overlap the first cell of a cluster by `iou` or more, at most one per submission.
 
-    Submissions are taken by falling weight; within one, the pairs of highest overlap first.
+    Submissions are processed by decreasing weight; within a submission, pairs with the highest overlap come first.
     """
     clusters: list[Cluster] = []
     for number in np.argsort(-weights, kind="stable").tolist():
@@ -144,9 +146,7 @@ def cluster_cells(
 
 
 def majority(cluster: Cluster, weights: np.ndarray) -> Runs:
-    """Runs of the pixels that more than half of the members' weight covers; a tie goes to the first
-    member.
-    """
+    """Runs of the pixels covered by more than half of the members' weight; the first member breaks ties."""
     members = list(cluster.runs)
     shares = weights[members] / weights[members].sum()
     shares[0] += 1e-9
@@ -160,7 +160,7 @@ def majority(cluster: Cluster, weights: np.ndarray) -> Runs:
 
 
 def fused(cluster: Cluster, weights: np.ndarray) -> dict[int, float]:
-    """Class -> weighted mean confidence over all submissions."""
+    """Weighted mean confidence of each class over all submissions."""
     confidences: dict[int, float] = {}
     for member, classes in cluster.classes.items():
         for index, confidence in classes.items():
@@ -169,8 +169,9 @@ def fused(cluster: Cluster, weights: np.ndarray) -> dict[int, float]:
 
 
 def voted(cluster: Cluster, weights: np.ndarray, yes: float) -> dict[int, float]:
-    """Class -> mean confidence of those who give it `yes` or more, where they are more than half of the
-    weight.
+    """Mean confidence of each class over the submissions that vote for it, for classes with a majority.
+
+    A submission votes for a class with a confidence of `yes` or more; a majority is more than half of the weight.
     """
     votes: dict[int, list[tuple[float, float]]] = {}
     for member, classes in cluster.classes.items():
@@ -191,11 +192,11 @@ def _check_same_fields(
     odd = one.index.symmetric_difference(other.index)
     if len(odd):
         raise ValueError(
-            f"{first} and {second} must have the same fields; {len(odd)} differ, such as {odd[0]}"
+            f"{first} and {second} must have the same fields; {len(odd)} are in only one of them, such as {odd[0]}"
         )
     sizes = ["ImageWidth", "ImageHeight"]
     wrong = (one[sizes] != other.loc[one.index, sizes]).any(axis=1)
     if wrong.any():
         raise ValueError(
-            f"{first} and {second} have other sizes for {wrong.sum()} fields, such as {wrong.idxmax()}"
+            f"{first} and {second} give different sizes for {wrong.sum()} fields, such as {wrong.idxmax()}"
         )

@@ -1,4 +1,4 @@
-"""Write a submission in the format of the HPA 2021 challenge: one row per field, masks as text."""
+"""Write a submission in the format of the HPA 2021 challenge: one row per field, with encoded masks."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -15,22 +15,21 @@ from puzzlecell.ensemble.field_sizes import submission_fields
 from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.runtime.progress import Progress, no_progress
 
-Paths = Sequence[str | os.PathLike]
-
 
 def write_dataset_submission(
     path: str | os.PathLike,
     *,
     datasets: Sequence[tuple[str | os.PathLike, str | os.PathLike]],
-    cells: Paths,
-    masks: Paths,
-    store: Paths,
+    cells: Sequence[str | os.PathLike],
+    masks: Sequence[str | os.PathLike],
+    store: Sequence[str | os.PathLike],
     settings: SubmissionSettings,
     progress: Progress = no_progress,
 ) -> None:
-    """Write the submission of test sets from the files of a run.
+    """Write the submission of one or more test sets from the files of a run.
 
-    datasets: label table and folder of raw images of each. cells: the answer of each. masks, store: shards of all.
+    datasets: label table and raw image folder of each test set. cells: ensembled cell table of each test set. masks,
+    store: shards of all test sets.
     """
     stored = ShardReader(store)
     fields = [submission_fields(labels, images, stored) for labels, images in datasets]
@@ -53,21 +52,24 @@ def write_submission(
     *,
     progress: Progress = no_progress,
 ) -> None:
-    """Write a submission: a row for every field, in the order of their table.
+    """Write a submission with one row per field, in the order of `fields`.
 
-    fields: `ID, ImageWidth, ImageHeight` in original pixels. cells: `ID, cell, p00 ...`. labels_of: the
-    label image (M, M) of a field with cells; it is asked for one field at a time. A cell
-    without a pixel at the original size gets no triplet. A field without cells
-    gets one triplet: the first class with confidence 0 and an empty mask. progress: called with the number
-    of fields done and of all. Raises ValueError for an ID twice, for cells of fields that are not in the
-    table or not in their label image.
+    fields: `ID, ImageWidth, ImageHeight` in original pixels. cells: `ID, cell, p00 ...`. labels_of: returns the label
+    image (M, M) of a field; called for one field with cells at a time. A cell that has no pixel at the original size
+    gets no triplet. A field without cells gets one triplet: the first class with confidence 0 and an empty mask.
+    progress: called with the number of fields done and the total. Raises ValueError for a duplicate ID, for cells of
+    fields that are not in `fields`, and for cells that are not in their label image.
     """
     twice = fields.loc[fields["ID"].duplicated(), "ID"].tolist()
     unknown = sorted(set(cells["ID"]) - set(fields["ID"]))
     if twice or unknown:
         raise ValueError(
-            (f"the ID table names {twice[0]} twice; " if twice else "")
-            + (f"cells of {len(unknown)} fields not in the ID table, such as {unknown[0]}" if unknown else "")
+            (f"the ID table lists {twice[0]} twice; " if twice else "")
+            + (
+                f"{len(unknown)} fields with cells are not in the ID table, such as {unknown[0]}"
+                if unknown
+                else ""
+            )
         )
     columns = class_columns(cells)
     rows_of = cells.groupby("ID", sort=False).indices
@@ -90,7 +92,7 @@ def write_submission(
 
 
 def no_cells(height: int, width: int) -> str:
-    """The string of a field without cells: the first class with confidence 0 and an empty mask."""
+    """Prediction string of a field without cells: the first class with confidence 0 and an empty mask."""
     nothing = np.empty(0, np.int64)
     return f"0 0 {encode_runs(nothing, nothing, height, width)}"
 
@@ -98,8 +100,9 @@ def no_cells(height: int, width: int) -> str:
 def prediction_string(
     numbers: np.ndarray, values: np.ndarray, masks: dict[int, str], settings: SubmissionSettings
 ) -> str:
-    """Triplets `class confidence mask` of the cells of a field: their numbers (n,), values (n, C) and
-    masks.
+    """Prediction string of a field: triplets `class confidence mask`.
+
+    numbers: (n,) cell numbers; values: (n, C) confidences; masks: encoded mask of each cell number.
     """
     digits = settings.digits
     return " ".join(

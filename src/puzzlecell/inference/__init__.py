@@ -1,1 +1,1 @@
-"""From trained networks to tables of cells: step 1 (maps of fields), step 2 (crops of cells), out of fold."""
+"""Predict cell tables: step 1 (activation maps of fields), step 2 (cell crops), and out-of-fold predictions."""

@@ -1,7 +1,6 @@
-"""Scores of labelled fields by models that did not see them: out of fold, and the holdout.
+"""Predictions for labelled fields by models that were not trained on them: out-of-fold and holdout.
 
-Columns: `ID, ImageWidth, ImageHeight, cell, centroid_x, centroid_y, p00 ...`, sizes and centres in original
-pixels.
+Columns: `ID, ImageWidth, ImageHeight, cell, centroid_x, centroid_y, p00 ...`; sizes and centroids in original pixels.
 """
 
 import os
@@ -32,10 +31,11 @@ def write_oof(
     threads: int = 1,
     progress: Progress = no_progress,
 ) -> None:
-    """Write the scores of step 1, one row per cell (CSV), and those of whole fields (`images_csv`, `ID, p00 ...`).
+    """Write the step 1 scores, one row per cell (CSV), and those of whole fields (`images_csv`: `ID, p00 ...`).
 
-    Out of fold: the fields of a fold (see `held_out_fields`) and its one model. Holdout: all fields and the models of
-    all folds. store, masks, cell_tables: the shards and their cell tables (Parquet). Errors as in `step1_tables`.
+    For out-of-fold predictions, pass the fields of a fold (see `held_out_fields`) and the model of that fold; for the
+    holdout, all fields and the models of all folds. store, masks, cell_tables: the shards and their cell tables
+    (Parquet). Raises the errors of `step1_tables`.
     """
     reader = open_shards(store)
     cells, images = step1_tables(
@@ -59,7 +59,7 @@ def write_oof(
 def held_out_fields(
     folds_csv: str | os.PathLike, datasets: Sequence[str], fold: int, store: Sequence[str | os.PathLike]
 ) -> list[str]:
-    """IDs of the fields of a fold of these data sets that are stored, in the order of the table of folds."""
+    """IDs of the stored fields of a fold that belong to these data sets, in the order of the fold table."""
     table = pd.read_csv(folds_csv, dtype={"ID": str})
     wanted = table[(table["fold"] == fold) & table["dataset"].isin(datasets)]
     stored = ShardReader(store)
@@ -67,9 +67,9 @@ def held_out_fields(
 
 
 def oof_table(cells: pd.DataFrame, centres: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
-    """Cells `ID, cell, p00 ...` with sizes (index ID; `height, width`) and centres of the cell table.
+    """Add field sizes (index ID; `height, width`) and cell centroids to the table `ID, cell, p00 ...`.
 
-    Raises ValueError where a cell is not in the cell table.
+    Raises ValueError if a cell is not in the cell table.
     """
     table = cells.merge(centres, on=["ID", "cell"], how="left", validate="one_to_one")
     lost = table["centroid_x"].isna()

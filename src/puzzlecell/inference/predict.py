@@ -1,4 +1,4 @@
-"""Forward passes without gradients: batches, several views, several fold models."""
+"""Inference: batched forward passes, test-time augmentation, and the fold models of a stage."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,23 +14,23 @@ from puzzlecell.network.memory import channels_last
 from puzzlecell.runtime.messages import first_few
 
 Paths = str | os.PathLike | Sequence[str | os.PathLike] | ShardReader
-"""One shard or several, or a reader of them."""
+"""One shard, several shards, or a reader of them."""
 
 
 def load_networks(model_paths: Sequence[str | os.PathLike], device: str) -> list[CamNetwork]:
-    """The fold models of one stage, in evaluation mode on a device.
+    """Load the fold models of one stage in evaluation mode.
 
-    Raises ValueError where there is none, or where they differ in classes or sizes.
+    Raises ValueError if there are none, or if they differ in classes or input sizes.
     """
     if not model_paths:
-        raise ValueError("no model to predict with: give at least one model.safetensors")
+        raise ValueError("no models given: at least one model.safetensors is required")
     networks = [channels_last(load_network(path, device)) for path in model_paths]
     for path, network in zip(model_paths, networks, strict=True):
         for name in ("classes", "field_size", "crop_size"):
             found, expected = getattr(network, name), getattr(networks[0], name)
             if found != expected:
                 raise ValueError(
-                    f"{path}: {name} is {found}, but {expected} in {model_paths[0]}: not the same stage"
+                    f"{path}: {name} is {found}, but {expected} in {model_paths[0]}: not models of one stage"
                 )
     return networks
 
@@ -38,10 +38,10 @@ def load_networks(model_paths: Sequence[str | os.PathLike], device: str) -> list
 def predict(
     network: CamNetwork, images: np.ndarray, tta: TtaSettings, device: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Logits (B, C) and class activation maps (B, C, h, w), float32, of images (B, H, W, 4) uint8 RGBY.
+    """Return logits (B, C) and class activation maps (B, C, h, w), float32, of images (B, H, W, 4) uint8 RGBY.
 
-    Both are means over the views of `tta`; the maps are turned back before. The logits are pooled maps, so
-    their mean is the pooled mean map.
+    Both are averaged over the views of `tta`, the maps after undoing each view's flip and rotation. Logits are pooled
+    maps, so the mean logits are the pooled mean maps.
     """
     batch = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2)
     chosen = views(tta)
@@ -56,7 +56,7 @@ def predict(
 
 
 def batches(items: Iterable, size: int) -> Iterator[list]:
-    """Items in lists of `size`, the last one shorter."""
+    """Yield items in lists of `size`; the last list may be shorter."""
     batch = []
     for item in items:
         batch.append(item)
@@ -68,9 +68,9 @@ def batches(items: Iterable, size: int) -> Iterator[list]:
 
 
 def shared_fields(store: ShardReader, masks: ShardReader, field_ids: Sequence[str] | None) -> list[str]:
-    """IDs to work on, in the store's order: all of its fields, or those of `field_ids`.
+    """IDs to process, in the order of the store: all stored fields, or only those in `field_ids`.
 
-    Raises ValueError naming the fields that are asked for but not stored, or that have no label image.
+    Raises ValueError naming the requested fields that are not stored or have no label image.
     """
     if field_ids is not None:
         absent = sorted(set(field_ids) - set(store.ids))
@@ -86,7 +86,7 @@ def shared_fields(store: ShardReader, masks: ShardReader, field_ids: Sequence[st
 
 
 def open_shards(paths: Paths) -> ShardReader:
-    """A reader of one shard or of several."""
+    """Return a reader of one or more shards."""
     if isinstance(paths, ShardReader):
         return paths
     return ShardReader([paths] if isinstance(paths, str | os.PathLike) else paths)
@@ -95,11 +95,11 @@ def open_shards(paths: Paths) -> ShardReader:
 def check_finite_outputs(
     logits: np.ndarray, maps: np.ndarray, field_ids: Sequence[str], model: str | os.PathLike
 ) -> None:
-    """Raise ValueError naming the fields of a batch for which a model's logits or maps are not finite."""
+    """Raise ValueError naming the fields of a batch with non-finite logits or maps."""
     good = np.isfinite(logits).all(axis=1) & np.isfinite(maps).all(axis=(1, 2, 3))
     if not good.all():
         bad = dict.fromkeys(field_id for field_id, fine in zip(field_ids, good, strict=True) if not fine)
         raise ValueError(
             f"field {', '.join(bad)}: the maps or logits of {model} are not finite; "
-            "its training went wrong: see its history.csv, then train it again with a lower learning rate"
+            "its training diverged: check its history.csv and retrain with a lower learning rate"
         )

@@ -1,7 +1,7 @@
 """Step 1: class activation maps of a whole field, read under each cell.
 
-After the published description of the MPWARE pipeline: a class of the field goes to those cells in which
-its map is about as strong as anywhere in the field.
+Follows the published description of the MPWARE pipeline: a class of the field is assigned to the cells in which its map
+is about as strong as anywhere in the field.
 """
 
 import os
@@ -45,7 +45,7 @@ def step1_shard(
     threads: int = 1,
     progress: Progress = no_progress,
 ) -> None:
-    """Write the tables of `step1_tables` as Parquet: that of the cells and that of the fields."""
+    """Write the cell table and the field table of `step1_tables` as Parquet."""
     cells, images = step1_tables(
         store,
         masks,
@@ -72,11 +72,12 @@ def step1_tables(
     threads: int = 1,
     progress: Progress = no_progress,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Step 1 by the fold models of a stage together: tables `ID, cell, p00 ...` of cells and `ID, p00 ...` of fields.
+    """Run step 1 with the fold models of a stage; return tables of cells `ID, cell, p00 ...` and fields `ID, p00 ...`.
 
-    store, masks: one shard of stored fields and label images, or several. field_ids: None for all fields. negative:
-    index of the class Negative. progress: called with the number of fields done and of all fields. Raises ValueError
-    naming fields whose maps are not finite or that have no label image, and for models that do not belong together.
+    store, masks: one or more shards of stored fields and of label images. field_ids: None for all fields. negative:
+    index of the class Negative, None if there is none. progress: called with the number of fields done and the total.
+    Raises ValueError naming fields with non-finite maps or without a label image, and for models that are not of the
+    same stage.
     """
     store, masks = open_shards(store), open_shards(masks)
     wanted = shared_fields(store, masks, field_ids)
@@ -117,15 +118,14 @@ def step1_scores(
 ) -> np.ndarray:
     """Probabilities (n, C) float32 of the n cells of a field, in increasing order of their numbers.
 
-    maps: (C, h, w) float32 class activation maps before any activation; logits: (C,); labels: (H, W)
-    unsigned label image, 0 = background. negative: index of the class that says "nothing here", None where
-    there is no such class.
+    maps: (C, h, w) float32 class activation maps before any activation; logits: (C,); labels: (H, W) unsigned label
+    image, 0 = background. negative: index of the class of cells that show nothing, None if there is no such class.
 
-    With A the map after ReLU, scaled to [0, 1] and resized to the label image, p the field's probability, Q
-    and q the quantiles of A over the field and over a cell, the confidence is clip(q p / Q, 0, p), 0 where
-    q = 0. A cell without a class gets the field's Negative; where no cell has any, all get max(p) as
-    Negative if a pair of class and cell was looked at and rejected, else 1 - max(p). Raises ValueError for
-    a map or logit that is not finite.
+    Let A be the map after ReLU, scaled to [0, 1] and resized to the label image; p the field's probability; Q and q the
+    quantiles of A over the field and over the cell. The confidence is clip(q p / Q, 0, p), and 0 if q = 0. A cell
+    without any class gets the field's probability of Negative. If no cell has any class, Negative is max(p) for all
+    cells if some pair of class and cell was considered and rejected, else 1 - max(p). Raises ValueError for non-finite
+    maps or logits.
     """
     if not (np.isfinite(maps).all() and np.isfinite(logits).all()):
         raise ValueError("the network's maps or logits are not finite")
@@ -157,18 +157,18 @@ def step1_scores(
 
 
 def scaled_map(activation: np.ndarray) -> np.ndarray:
-    """relu(relu(x) - 1e-5) / (max(relu(x)) + 1e-5) of one map, in [0, 1)."""
+    """Scale one map to [0, 1): relu(relu(x) - 1e-5) / (max(relu(x)) + 1e-5)."""
     positive = np.maximum(activation, 0)
     return np.maximum(positive - np.float32(EPSILON), 0) / (positive.max() + np.float32(EPSILON))
 
 
 def cell_numbers(labels: np.ndarray) -> np.ndarray:
-    """Numbers of the cells of a label image, increasing, without the background 0."""
+    """Cell numbers of a label image in increasing order, without the background 0."""
     return np.flatnonzero(np.bincount(labels.ravel()))[(labels == 0).any().astype(int) :]
 
 
 def pixels_by_cell(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Flat indices of all cell pixels sorted by cell, and the bounds (n + 1,) of the n cells in them."""
+    """Flat indices of all cell pixels, sorted by cell, and the bounds (n + 1,) of the n cells within them."""
     counts = np.bincount(labels.ravel(), minlength=1)
     background = counts[0]
     order = np.argsort(labels.ravel(), kind="stable")[background:]
@@ -177,10 +177,10 @@ def pixels_by_cell(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def enlarged(image: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """down @ image @ across.T for weights of `interpolation`, (H, W) float32.
+    """Return down @ image @ across.T, (H, W) float32, for weights of `interpolation`.
 
-    OpenCV does the same several times faster, but repeats the outermost pixels instead of mirroring, so the
-    margins are computed from the weights.
+    OpenCV computes the same several times faster, but repeats the outermost pixels instead of mirroring them; only the
+    margins are therefore computed from the weights.
     """
     (height, h), (width, w) = down.shape, across.shape
     result = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -194,9 +194,9 @@ def enlarged(image: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndar
 
 
 def interpolation(size: int, target: int) -> np.ndarray:
-    """(target, size) float32 weights of linear interpolation between pixel centres, mirrored at both ends.
+    """Weights (target, size) float32 of linear interpolation between pixel centres, mirrored at both ends.
 
-    As `skimage.transform.resize` of order 1 does it when enlarging.
+    Equals `skimage.transform.resize` of order 1 when enlarging.
     """
     if size == 1:
         return np.ones((target, 1), np.float32)
@@ -210,10 +210,10 @@ def interpolation(size: int, target: int) -> np.ndarray:
 
 
 def upper_quantile(values: np.ndarray, quantile: float) -> float:
-    """Linear quantile of values >= 0, as numpy defines it, made for high quantiles of many values.
+    """Quantile of non-negative values with numpy's linear interpolation, fast for high quantiles of many values.
 
-    Few values lie above a high quantile. Every 16th one gives a bound that leaves these and some more to be
-    sorted; where too few are left, all are.
+    Few values lie above a high quantile. A bound estimated from every 16th value leaves only these and a few more to be
+    partitioned; if it leaves too few, all values are partitioned.
     """
     place = quantile * (len(values) - 1)
     rank = int(place)

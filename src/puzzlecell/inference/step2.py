@@ -1,4 +1,4 @@
-"""Step 2: each cell cut out of its field and classified by itself."""
+"""Step 2: each cell is cropped from its field and classified individually."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ from puzzlecell.runtime.threads import limited_threads
 
 @dataclass(frozen=True)
 class CropGeometry:
-    """How cells are cut: sides of the canvas and of the field as the network knows it, and the settings."""
+    """How cells are cropped: sides of the canvas and of the field as the network sees it, in pixels, and settings."""
 
     canvas: int
     field_size: int
@@ -40,7 +40,7 @@ class CropGeometry:
 
 
 def crop_geometry(settings: Step2Settings, field_size: int, crop_size: int) -> CropGeometry:
-    """Geometry for a network that sees fields of `field_size` pixels and learnt from crops of `crop_size`."""
+    """Geometry for a network that sees fields of `field_size` pixels and was trained on crops of `crop_size`."""
     fixed = settings.scale == "fixed"
     canvas = crop_size
     if fixed:
@@ -49,13 +49,13 @@ def crop_geometry(settings: Step2Settings, field_size: int, crop_size: int) -> C
 
 
 def cut_cells(image: np.ndarray, labels: np.ndarray, geometry: CropGeometry) -> tuple[np.ndarray, np.ndarray]:
-    """Crops (n, canvas, canvas, 4) uint8 of all cells of a field, in increasing order of their numbers, and
-    the share (n, canvas, canvas) uint8 of each crop's pixels that belongs to the cell, 255 for all of it.
+    """Crop all cells of a field, in increasing order of their numbers.
 
-    image: (H, W, 4) uint8 RGBY, of any size; labels: (M, M) unsigned label image of the same field, of any
-    size. A crop shows the cell's box with its margin, on a square. At a fixed scale a pixel of the crop is
-    a pixel of the field at `field_size`, unless the box is larger than the canvas; else the longer side
-    fills the canvas.
+    Returns the crops (n, canvas, canvas, 4) uint8, and for each crop pixel the share (n, canvas, canvas) uint8 that
+    belongs to the cell, 255 for all of it.
+    image: (H, W, 4) uint8 RGBY, of any size; labels: (M, M) unsigned label image of the same field, of any size. A crop
+    shows the cell's bounding box and a margin on a square canvas. At a fixed scale, a crop pixel is a pixel of the
+    field at `field_size`, unless the box exceeds the canvas; otherwise the longer side of the box fills the canvas.
     """
     crops = [
         _cut(image, labels, number, box, geometry)
@@ -69,8 +69,9 @@ def cut_cells(image: np.ndarray, labels: np.ndarray, geometry: CropGeometry) -> 
 def _cut(
     image: np.ndarray, labels: np.ndarray, number: int, box: tuple[slice, slice], geometry: CropGeometry
 ) -> np.ndarray:
-    """One crop with the cell's share as fifth channel. Corners are (y, x) in pixels of the field at
-    `field_size`, unless they are of the image.
+    """Crop one cell, with the cell's share as fifth channel.
+
+    Corners are (y, x) in pixels of the field at `field_size`, except `first` and `last`, which are in image pixels.
     """
     low, high, origin, scale = _square(labels.shape, box, geometry)
     per_pixel = np.array(image.shape[:2]) / geometry.field_size
@@ -100,9 +101,9 @@ def _cut(
 def _square(
     shape: tuple[int, ...], box: tuple[slice, slice], geometry: CropGeometry
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """The corners between which a crop shows the field, the corner of its canvas, and its scale.
+    """Return the two corners of the region that a crop shows, the corner of its canvas, and its scale.
 
-    shape: of the label image, in whose pixels the box is.
+    shape: shape of the label image; the box is in its pixels.
     """
     per_label = geometry.field_size / np.array(shape[:2])
     low = np.array([side.start for side in box]) * per_label
@@ -110,7 +111,7 @@ def _square(
     margin = geometry.margin * (high - low).max()
     low, high = low - margin, high + margin
     if geometry.fixed:
-        # Whole pixels: the crop is then cut from the field without a new sampling.
+        # Whole pixels: the crop is then cut from the field without resampling.
         low, high = np.floor(low + 1e-6), np.ceil(high - 1e-6)
     scale = geometry.canvas / (high - low).max()
     if geometry.fixed:
@@ -135,7 +136,7 @@ def step2_shard(
     threads: int = 1,
     progress: Progress = no_progress,
 ) -> None:
-    """Write the table of `step2_table` as Parquet."""
+    """Write the cell table of `step2_table` as Parquet."""
     table = step2_table(
         store,
         masks,
@@ -161,13 +162,14 @@ def step2_table(
     threads: int = 1,
     progress: Progress = no_progress,
 ) -> pd.DataFrame:
-    """`ID, cell, p00 ...`, one row per cell: mean over the fold models of a stage.
+    """Run step 2 with the fold models of a stage; return `ID, cell, p00 ...`, one row per cell, averaged over models.
 
-    Arguments as in `step1_tables`; raw_folder: where `<ID>_<channel>.png` lie, needed for `source: raw`.
-    Raises ValueError for a field whose logits are not finite, for one without label image, for unlike models.
+    Arguments are those of `step1_tables`; raw_folder: folder of `<ID>_<channel>.png`, required for `source: raw`.
+    Raises ValueError for a field with non-finite logits or without a label image, and for models that are not of the
+    same stage.
     """
     if settings.source == "raw" and raw_folder is None:
-        raise ValueError("step2.source is raw: give the folder of the raw fields")
+        raise ValueError("step2.source is raw, so the folder of the raw fields is required")
     read_from = raw_folder if settings.source == "raw" else None
     store, masks = open_shards(store), open_shards(masks)
     wanted = shared_fields(store, masks, field_ids)
@@ -206,10 +208,10 @@ def step2_table(
 
 
 def pool_under(maps: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Logits (n, C): means of maps (n, C, h, w) weighted by the cells' shares (n, canvas, canvas).
+    """Logits (n, C): means of maps (n, C, h, w), weighted by the cells' shares (n, canvas, canvas).
 
-    The network's own logits are plain means of its maps, in which the black around a small cell counts as
-    much.
+    The network's own logits are unweighted means of its maps, in which the black surroundings of a small cell count as
+    much as the cell.
     """
     weights = np.stack(
         [
@@ -217,13 +219,13 @@ def pool_under(maps: np.ndarray, shares: np.ndarray) -> np.ndarray:
             for share in shares
         ]
     )
-    # A cell of a pixel or two may fall between the pixels of a smaller image.
+    # A cell of one or two pixels may be missed by nearest-neighbour sampling if the image is smaller than the labels.
     weights[~weights.any(axis=(1, 2))] = 1
     return np.einsum("nchw,nhw->nc", maps, weights) / weights.sum(axis=(1, 2))[:, None]
 
 
 def as_bytes(field: np.ndarray) -> np.ndarray:
-    """A raw field as uint8, its intensities as in the store: floor(255 x intensity in [0, 1])."""
+    """Convert a raw field to uint8 as in the store: floor(255 x intensity in [0, 1])."""
     if field.dtype == np.uint8:
         return field
     return (field.astype(np.uint32) * 255 // intensity_range(field)).astype(np.uint8)

@@ -1,1 +1,1 @@
-"""The network: backbone, class activation maps, puzzle, starting weights, published checkpoints."""
+"""The network: backbone, class activation maps, puzzle, pretrained weights, published checkpoints."""

@@ -1,11 +1,11 @@
-"""timm, imported in a way that also works where torchvision does not fit the installed PyTorch.
+"""Import of timm that also works if torchvision does not match the installed PyTorch.
 
-timm imports torchvision. The torchvision wheel on PyPI for x86 Linux is a CUDA build; beside a CPU-only
-PyTorch its compiled operators cannot be loaded, and its import then stops at "operator torchvision::nms does
-not exist", because it describes two operators that were never defined. Defining their schemas first is
-enough: none of torchvision's operators is used here. Where torchvision imports by itself nothing is defined.
+timm imports torchvision. The torchvision wheel on PyPI for x86 Linux is a CUDA build; next to a CPU-only PyTorch its
+compiled operators cannot be loaded, and importing it fails with "operator torchvision::nms does not exist", because it
+registers implementations for two operators that were never defined. Defining their schemas first is enough, since none
+of torchvision's operators is used here. If torchvision can be imported as it is, nothing is defined.
 
-Every module that needs timm takes it from here: `from puzzlecell.network._timm import timm`.
+All modules that need timm import it from here: `from puzzlecell.network._timm import timm`.
 """
 
 import importlib
@@ -17,9 +17,9 @@ _NMS = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
 def import_torchvision() -> None:
-    """Import torchvision, with the schemas of its two missing operators where its own library does not load.
+    """Import torchvision; if its compiled library does not load, define the schemas of its two missing operators first.
 
-    Raises the import's own error for any other failure.
+    Any other import error is raised unchanged.
     """
     try:
         importlib.import_module("torchvision")
@@ -35,7 +35,7 @@ def import_torchvision() -> None:
 
 import_torchvision()
 
-import timm  # noqa: E402  (needs torchvision, made importable above)
+import timm  # noqa: E402  (needs torchvision, which is made importable above)
 from timm.utils import ModelEmaV3  # noqa: E402
 
 __all__ = ["ModelEmaV3", "import_torchvision", "timm"]

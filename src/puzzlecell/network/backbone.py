@@ -1,4 +1,4 @@
-"""Backbones: timm networks without pooling and classifier, four input channels, a chosen output stride."""
+"""Backbones: timm models without pooling and classifier, with four input channels and a chosen output stride."""
 
 import difflib
 from typing import Any
@@ -15,24 +15,24 @@ SUITABLE = "Choose a convolutional network, such as seresnext50_32x4d, regnety_0
 
 
 class NetworkError(ValueError):
-    """A network that cannot be built or weights that cannot be loaded; the message says what to change."""
+    """A network cannot be built or its weights cannot be loaded; the message says what to change."""
 
 
 def make_backbone(settings: NetworkSettings) -> nn.Module:
-    """A timm network without pooling and classifier, from scratch, with the asked output stride.
+    """Build a timm model without pooling and classifier, randomly initialised, with the requested output stride.
 
-    Raises NetworkError naming near backbones where the name is unknown, and the strides to be had where the
-    asked one is none of them.
+    Raises NetworkError naming similar backbones if the name is unknown, and the available strides if the requested one
+    is not among them.
     """
     if not timm.is_model(settings.backbone):
         near = near_names(settings.backbone)
         raise NetworkError(
             f"network.backbone: timm {timm.__version__} has no {settings.backbone!r}"
-            + (f"; near names: {', '.join(near)}" if near else "")
+            + (f"; similar names: {', '.join(near)}" if near else "")
         )
     dilated = settings.stride_by == "dilate" and settings.output_stride < 32
     try:
-        # timm drops options that are None, which not every backbone knows.
+        # timm drops options that are None, so that backbones without these options can be built.
         backbone = timm.create_model(
             settings.backbone,
             pretrained=False,
@@ -55,7 +55,7 @@ def make_backbone(settings: NetworkSettings) -> nn.Module:
 
 
 def near_names(name: str) -> list[str]:
-    """Up to five of timm's names like `name`: those that contain it first, then those spelt alike."""
+    """Return up to five names of timm models similar to `name`: first those that contain it, then similar spellings."""
     name = name.split(".")[0].lower()
     known = timm.list_models()
     containing = sorted((other for other in known if name in other), key=len)
@@ -63,29 +63,32 @@ def near_names(name: str) -> list[str]:
 
 
 def cut_backbone(backbone: nn.Module, settings: NetworkSettings) -> None:
-    """Leave out, in place, the stages after the last one whose reduction is the asked output stride."""
+    """Remove, in place, the stages after the last one with the requested output stride.
+
+    Raises NetworkError naming the available strides if the backbone cannot be cut there.
+    """
     strides = [stage["reduction"] for stage in getattr(backbone, "feature_info", [])]
     prune = getattr(backbone, "prune_intermediate_layers", None)
     if settings.output_stride not in strides or prune is None:
         raise NetworkError(
             f"network.output_stride: {settings.backbone} cannot be cut at stride {settings.output_stride}; "
-            f"its stages have the strides {', '.join(map(str, strides)) or 'unknown'}"
+            f"the strides of its stages are {', '.join(map(str, strides)) or 'unknown'}"
         )
     last = len(strides) - 1 - strides[::-1].index(settings.output_stride)
     prune([last], prune_norm=True, prune_head=True)
 
 
 def backbone_features(backbone: nn.Module, images: Tensor) -> Tensor:
-    """What a backbone gives for images: (B, features, h, w), or with the features last."""
-    # torch knows of a module's attributes only that they are tensors or modules.
+    """Feature map of a backbone: (B, features, h, w), or (B, h, w, features) for channels-last backbones."""
+    # To a type checker, attributes of a module are tensors or modules.
     forward_features: Any = backbone.forward_features
     return forward_features(images)
 
 
 def feature_layout(backbone: nn.Module, settings: NetworkSettings) -> tuple[int, bool]:
-    """Number of features of a backbone's map, and whether they are its last axis or (mostly) its second.
+    """Return the number of features of a backbone's map, and whether they are its last axis (else the second).
 
-    Raises NetworkError unless the backbone gives a map of the asked stride at two sizes of input.
+    Raises NetworkError unless the map has the requested stride for two different input sizes.
     """
     stride = settings.output_stride
     layouts = set()
@@ -99,14 +102,14 @@ def feature_layout(backbone: nn.Module, settings: NetworkSettings) -> tuple[int,
         else:
             raise NetworkError(
                 f"network.backbone: {settings.backbone} is not suitable: for an input of {height} x {width} "
-                f"its features have the shape {shape[1:]} where (features, {expected[0]}, {expected[1]}) is "
-                f"needed at network.output_stride {stride}. {SUITABLE}"
+                f"its features have the shape {shape[1:]}; expected (features, {expected[0]}, {expected[1]}) "
+                f"at network.output_stride {stride}. {SUITABLE}"
             )
     return layouts.pop()
 
 
 def feature_shape(backbone: nn.Module, name: str, height: int, width: int) -> tuple[int, ...]:
-    """Shape of the backbone's features for one input; the backbone's mode is left as it was."""
+    """Shape of the backbone's features for one input; the training mode of the backbone is restored."""
     training = backbone.training
     backbone.eval()
     try:
@@ -114,7 +117,7 @@ def feature_shape(backbone: nn.Module, name: str, height: int, width: int) -> tu
             features = backbone_features(backbone, torch.zeros(1, INPUT_CHANNELS, height, width))
     except (RuntimeError, AssertionError, ValueError) as error:
         raise NetworkError(
-            f"network.backbone: {name} is not suitable, it does not take an input of {height} x {width}: "
+            f"network.backbone: {name} is not suitable: it does not accept an input of {height} x {width}: "
             f"{error}. {SUITABLE}"
         ) from error
     finally:

@@ -1,6 +1,7 @@
-"""The network: a timm backbone and a 1 x 1 classifier whose output is the class activation maps.
+"""The network: a timm backbone and a 1 x 1 convolution whose output is the class activation maps.
 
-The pooled maps are the logits, so a map shows by construction where a class was found (CAM as in Puzzle-CAM).
+The logits are the global averages of the maps, so that by construction a map shows where a class was detected (as in
+Puzzle-CAM).
 """
 
 import json
@@ -31,10 +32,10 @@ STD = (0.229, 0.224, 0.225, 0.229)
 
 
 class CamNetwork(nn.Module):
-    """A backbone and a bias-free 1 x 1 convolution: class activation maps, and their means as logits.
+    """A backbone and a 1 x 1 convolution without bias: class activation maps, and their means as logits.
 
-    Attributes: `classes` (names, in the order of the logits), `field_size` (stored fields are reduced to this
-    side before the network sees them), `crop_size` (side of the training crop), `settings` (of the network).
+    Attributes: `classes` (names in the order of the logits), `field_size` (side to which stored fields are downsampled
+    for the network), `crop_size` (side of a training crop), `settings` (of the network).
     """
 
     scale: Tensor
@@ -59,7 +60,7 @@ class CamNetwork(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, C) and raw class activation maps (B, C, h, w), both float32.
 
-        images: (B, 4, H, W) RGBY in [0, 255], uint8 or float. They are normalised here, on the device.
+        images: (B, 4, H, W) RGBY in [0, 255], uint8 or float; they are normalised here, on the device.
         """
         features = backbone_features(self.backbone, images * self.scale + self.shift)
         if self.features_last:
@@ -71,7 +72,7 @@ class CamNetwork(nn.Module):
 def build_network(
     settings: NetworkSettings, inputs: InputSettings, classes: Sequence[str], pretrained: bool = True
 ) -> CamNetwork:
-    """A network as configured; `pretrained=False` skips loading the backbone's starting weights."""
+    """Build a network as configured; `pretrained=False` skips loading pretrained weights of the backbone."""
     network = CamNetwork(settings, classes, inputs.field_size, inputs.crop_size)
     if pretrained and settings.pretrained is not False:
         network.backbone.load_state_dict(pretrained_state(settings, network.backbone))
@@ -81,9 +82,9 @@ def build_network(
 def save_network(
     path: str | os.PathLike, network: CamNetwork, extra_metadata: Mapping[str, object] | None = None
 ) -> None:
-    """Write the network's tensors as safetensors, with all that `load_network` needs as metadata.
+    """Write the tensors of a network as safetensors, with all that `load_network` needs as metadata.
 
-    extra_metadata: values that json can write, kept under their names.
+    extra_metadata: further JSON-serialisable values, stored under their names.
     """
     metadata = {
         "network": network.settings.model_dump(mode="json"),
@@ -95,29 +96,29 @@ def save_network(
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with written_whole(path) as temporary:
-        # One entry, since safetensors writes several in an order that changes from run to run.
+        # A single entry, because safetensors writes several entries in an order that changes from run to run.
         save_file(tensors, temporary, {METADATA: json.dumps(metadata)})
 
 
 def read_metadata(path: str | os.PathLike) -> dict:
-    """What `save_network` wrote beside the tensors. Raises NetworkError for a file that it did not write."""
+    """Read the metadata written by `save_network`. Raises NetworkError for any other file."""
     if not Path(path).is_file():
         raise NetworkError(f"there is no network file {path}")
     try:
         with safe_open(path, "pt") as file:
             metadata = json.loads((file.metadata() or {}).get(METADATA, "null"))
     except SafetensorError as error:
-        raise NetworkError(f"{path}: no safetensors file, or cut off: {error}") from error
+        raise NetworkError(f"{path}: not a safetensors file, or cut off: {error}") from error
     if metadata is None:
         raise NetworkError(
-            f"{path}: tensors alone, no network of puzzlecell; published checkpoints are converted with "
+            f"{path}: contains only tensors, not a network of puzzlecell; convert published checkpoints with "
             "`puzzlecell convert`"
         )
     return metadata
 
 
 def load_network(path: str | os.PathLike, device: str | torch.device = "cpu") -> CamNetwork:
-    """The network in a file that `save_network` wrote, on `device`, in evaluation mode."""
+    """Load a network written by `save_network` onto `device`, in evaluation mode."""
     metadata = read_metadata(path)
     network = CamNetwork(
         NetworkSettings(**metadata["network"]),

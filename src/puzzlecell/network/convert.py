@@ -1,7 +1,7 @@
-"""Published checkpoints of the method as networks of ours: other names for the same tensors.
+"""Conversion of published checkpoints of the method: the same tensors under other names.
 
-They are PyTorch state dicts of the siamese module: `cnn1.mfeatures.<timm name>` for the backbone and
-`cnn1.mclassifier.weight`, saved by timm 0.4.
+Published checkpoints are PyTorch state dicts of the siamese module, saved with timm 0.4: `cnn1.mfeatures.<timm name>`
+for the backbone, and `cnn1.mclassifier.weight`.
 """
 
 import logging
@@ -31,18 +31,18 @@ def convert_checkpoint(
     inputs: InputSettings,
     classes: Sequence[str],
 ) -> CamNetwork:
-    """Write the published checkpoint `source` as the network file `target`, and return the network.
+    """Convert the published checkpoint `source` to the network file `target`, and return the network.
 
-    settings: names the backbone that the checkpoint was made with; `pretrained` is not used. classes: names, in
-    the order of the checkpoint's logits. Raises NetworkError where the file holds something else.
+    settings: with the backbone of the checkpoint; `pretrained` is not used. classes: names in the order of the
+    checkpoint's logits. Raises NetworkError if the file does not contain such a checkpoint.
     """
     published = read_checkpoint(source)
     network = build_network(settings, inputs, classes, pretrained=False)
     found, expected = published.pop(CLASSIFIER).float(), network.classifier.weight
     if found.shape != expected.shape:
         raise NetworkError(
-            f"{source}: a classifier of {found.shape[0]} classes from {found.shape[1]} features; "
-            f"{expected.shape[0]} classes are given and {settings.backbone} has {expected.shape[1]} features"
+            f"{source}: found a classifier of {found.shape[0]} classes from {found.shape[1]} features; expected "
+            f"{expected.shape[0]} classes as listed, and {settings.backbone} has {expected.shape[1]} features"
         )
     backbone = renamed(published, network.backbone.state_dict(), f"{source} ({settings.backbone})")
     network.backbone.load_state_dict(backbone)
@@ -52,9 +52,9 @@ def convert_checkpoint(
 
 
 def read_checkpoint(path: str | os.PathLike) -> dict[str, Tensor]:
-    """Tensors of a published checkpoint: the backbone's under timm's names, and `mclassifier.weight`.
+    """Read the tensors of a published checkpoint: the backbone's under timm's names, and `mclassifier.weight`.
 
-    Reads tensors only: a file with other objects in it is an error, not run.
+    Only tensors are read: a pickle with other objects is an error, and its code is not executed.
     """
     if not Path(path).is_file():
         raise NetworkError(f"there is no checkpoint {path}")
@@ -62,7 +62,7 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise NetworkError(
-            f"{path}: cannot be read as tensors alone; a state dict is needed, not a whole pickled network: {error}"
+            f"{path}: contains more than tensors; expected a state dict, not a pickled network: {error}"
         ) from error
     for name in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(name), Mapping):
@@ -77,7 +77,7 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Tensor]:
     unknown = [name for name in tensors if not name.startswith(BACKBONE) and name != CLASSIFIER]
     if CLASSIFIER not in tensors or unknown:
         raise NetworkError(
-            f"{path}: names such as cnn1.mfeatures.conv1.weight and cnn1.mclassifier.weight are expected; "
+            f"{path}: expected names such as cnn1.mfeatures.conv1.weight and cnn1.mclassifier.weight, "
             f"found {', '.join(list(state)[:3])}, ..."
         )
     return {name.removeprefix(BACKBONE): tensor for name, tensor in tensors.items()}
@@ -86,24 +86,27 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Tensor]:
 def renamed(
     source: Mapping[str, Tensor], target: Mapping[str, Tensor], source_name: str
 ) -> dict[str, Tensor]:
-    """Tensors of `source` under the names of `target`: by name, or all by position where names changed.
+    """Return the tensors of `source` under the names of `target`, matched by name, or all by position if names differ.
 
-    Raises NetworkError where numbers or shapes do not fit.
+    Raises NetworkError if the number or the shapes of the tensors do not match.
     """
     if source.keys() != target.keys():
         shapes = [[tuple(tensor.shape) for tensor in state.values()] for state in (source, target)]
         if shapes[0] != shapes[1]:
             absent = [name for name in target if name not in source] or list(source)
             raise NetworkError(
-                f"{source_name}: {len(source)} tensors of the backbone where {len(target)} are expected, such as "
+                f"{source_name}: found {len(source)} tensors of the backbone, expected {len(target)}, such as "
                 f"{absent[0]}; is it another backbone?"
             )
-        log.info("%s: names of tensors differ, their order and shapes agree; taken by position", source_name)
+        log.info(
+            "%s: tensor names differ, but order and shapes agree; tensors are matched by position",
+            source_name,
+        )
         source = dict(zip(target, source.values(), strict=True))
     wrong = [name for name in target if source[name].shape != target[name].shape]
     if wrong:
         raise NetworkError(
-            f"{source_name}: {wrong[0]} has the shape {tuple(source[wrong[0]].shape)} where "
-            f"{tuple(target[wrong[0]].shape)} is expected; is it another backbone?"
+            f"{source_name}: {wrong[0]} has the shape {tuple(source[wrong[0]].shape)}, expected "
+            f"{tuple(target[wrong[0]].shape)}; is it another backbone?"
         )
     return {name: source[name].to(target[name].dtype) for name in target}

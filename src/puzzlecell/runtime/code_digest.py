@@ -1,9 +1,9 @@
-"""Digest of the library code that decides a script's result.
+"""Digest of the library code that determines a script's result.
 
-Snakemake reruns a rule when its script changes, but does not see what the script imports. The digest is over what the
-code means: the syntax trees of the script and of all modules of this package that it imports, without docstrings,
+Snakemake reruns a rule when its script changes, but does not see what the script imports. The digest covers the meaning
+of the code: the syntax trees of the script and of all modules of this package that it imports, without docstrings,
 comments, type hints and descriptions of settings. The folder `runtime/` (logs, progress, devices) is left out, because
-it decides no result.
+it affects no result.
 """
 
 import ast
@@ -19,9 +19,9 @@ RUNTIME = PACKAGE / "runtime"
 
 @cache
 def code_digest(script: str | os.PathLike, modules: tuple[str, ...] = ()) -> str:
-    """16 hex digits that change when the code behind a script changes its meaning.
+    """Return 16 hex digits that change when the meaning of the code behind a script changes.
 
-    modules: names of modules that the script imports by a name that only its settings know.
+    modules: names of modules that the script imports dynamically, by names taken from its settings.
     """
     digest = hashlib.sha256(_meaning(Path(script)).encode())
     for path in library_files(script, modules):
@@ -30,9 +30,9 @@ def code_digest(script: str | os.PathLike, modules: tuple[str, ...] = ()) -> str
 
 
 def library_files(script: str | os.PathLike, modules: Iterable[str] = ()) -> list[str]:
-    """Paths of all modules of this package that `script` imports, directly or through others, sorted.
+    """Return the sorted paths of all modules of this package that `script` imports, directly or indirectly.
 
-    `modules` are added with what they import; `runtime/` is left out.
+    modules: further modules to include, with their imports. The folder `runtime/` is left out.
     """
     found: set[Path] = set()
     waiting = {*_imported(Path(script)), *(file for name in modules for file in _module_files(name))}
@@ -57,7 +57,7 @@ def _imported(path: Path) -> frozenset[Path]:
 
 
 def _module_files(name: str) -> list[Path]:
-    """Files that `import name` runs: those of the packages above the module and of the module itself."""
+    """Files that `import name` executes: those of the parent packages and of the module itself."""
     parts = name.split(".")
     if parts[0] != PACKAGE.name:
         return []
@@ -84,7 +84,7 @@ def _tree(path: Path) -> ast.Module:
 
 
 def _dump(node: object) -> str:
-    """A syntax tree as text; without empty fields, of which each version of Python has others."""
+    """A syntax tree as text, without empty fields, because these differ between versions of Python."""
     if isinstance(node, ast.AST):
         fields = [
             f"{name}={_dump(value)}" for name, value in ast.iter_fields(node) if value not in (None, [])
@@ -96,25 +96,25 @@ def _dump(node: object) -> str:
 
 
 class _Stripped(ast.NodeTransformer):
-    """Removes what changes no result. Annotations of class bodies stay: pydantic and dataclasses read them."""
+    """Removes what affects no result. Annotations in class bodies stay, since pydantic and dataclasses read them."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        """Drop docstrings and other texts that stand alone."""
+        """Drop docstrings and other string statements."""
         is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if is_text else self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
-        """Drop the type of an argument."""
+        """Drop the type hint of an argument."""
         node.annotation = None
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """Drop the type of the result."""
+        """Drop the return type."""
         node.returns = None
         return self.generic_visit(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        """Keep the annotations of the class body."""
+        """Keep the annotations in the class body."""
         parts = [
             self.generic_visit(part) if isinstance(part, ast.AnnAssign) else self.visit(part)
             for part in node.body
@@ -123,7 +123,7 @@ class _Stripped(ast.NodeTransformer):
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        """Drop the type of a variable."""
+        """Drop the type hint of a variable."""
         if node.value is None:
             return None
         return self.generic_visit(ast.Assign(targets=[node.target], value=node.value))

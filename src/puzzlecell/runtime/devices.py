@@ -1,4 +1,4 @@
-"""Choose the device of a job: a CUDA device of its own, or the CPU."""
+"""Choice of a job's device: an exclusive CUDA device, or the CPU."""
 
 import fcntl
 import logging
@@ -14,12 +14,13 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def one_device(gpu: str, gpus: int = 1, patience_s: float = 5.0) -> Iterator[str]:
-    """Yield the device of this job (`cpu`, `cuda:0`, ...) and lock it against other jobs of this machine.
+    """Yield the device of this job (`cpu`, `cuda:0`, ...) and lock it against other jobs on this machine.
 
-    gpu: `cpu`, `cuda`, or `auto` for a CUDA device if there is one, else the CPU. gpus: how many devices the job
-    uses; with more than one, the first ones are locked and `cuda` is yielded. Snakemake does not assign GPUs to local
-    jobs, so jobs do it themselves by file locks; a job waits while all GPUs are locked.
-    Raises RuntimeError for `cuda` on a machine without a CUDA device, and for more GPUs than there are.
+    gpu: `cpu`, `cuda`, or `auto` for a CUDA device if there is one, else the CPU. gpus: number of devices that the job
+    uses; with more than one, the first devices are locked and `cuda` is yielded. patience_s: seconds between attempts.
+    Snakemake does not assign GPUs to local jobs, so jobs do this themselves with file locks; a job waits while all GPUs
+    are locked.
+    Raises RuntimeError for `cuda` on a machine without a CUDA device, and if more GPUs are requested than available.
     """
     available = 0 if gpu == "cpu" else _cuda_devices()
     if available == 0:
@@ -29,11 +30,11 @@ def one_device(gpu: str, gpus: int = 1, patience_s: float = 5.0) -> Iterator[str
         yield "cpu"
     elif gpus > available:
         raise RuntimeError(
-            f"compute.gpus is {gpus}, but this machine has {available} GPUs; set it to at most {available}"
+            f"compute.gpus is {gpus}, but this machine has {available} GPU(s); set it to at most {available}"
         )
     elif gpus > 1:
         with ExitStack() as held:
-            # Locked in the order of their numbers, so that two such jobs cannot deadlock.
+            # Locked in the order of their numbers, so that two multi-GPU jobs cannot deadlock.
             for number in range(gpus):
                 held.enter_context(_first_free([number], patience_s))
             log.info("device: %d GPUs", gpus)
@@ -45,7 +46,7 @@ def one_device(gpu: str, gpus: int = 1, patience_s: float = 5.0) -> Iterator[str
 
 
 def _cuda_devices() -> int:
-    import torch  # here, because a job on the CPU may not need PyTorch
+    import torch  # imported here because a job on the CPU may not need PyTorch
 
     return torch.cuda.device_count()
 
@@ -67,6 +68,6 @@ def _first_free(numbers: Sequence[int], patience_s: float) -> Iterator[int]:
                 yield number
                 return
         if not waiting:
-            log.info("GPUs %s are in use by other jobs; waiting for one", list(numbers))
+            log.info("GPU(s) %s are in use by other jobs; waiting for one", list(numbers))
             waiting = True
         time.sleep(patience_s)

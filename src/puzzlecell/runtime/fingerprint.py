@@ -1,4 +1,4 @@
-"""Hash of everything that determines a result."""
+"""Hashes of settings and files that determine a result."""
 
 import hashlib
 import json
@@ -12,7 +12,11 @@ def fingerprint(
     contents: Iterable[str | os.PathLike] = (),
     large: Iterable[str | os.PathLike] = (),
 ) -> str:
-    """SHA-256 (hex) of settings, of the contents of small files, and of names, sizes and times of large ones."""
+    """Return the SHA-256 (hex) of settings and files.
+
+    contents: small files, included with their contents. large: files included only with their paths, sizes and
+    modification times.
+    """
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for path in contents:
         digest.update(f"\n{Path(path).name} ".encode())
@@ -24,9 +28,9 @@ def fingerprint(
 
 
 def files_digest(paths: Iterable[str | os.PathLike], newer_than_ns: int = 0) -> str:
-    """Digest (16 hex digits) of names, sizes and modification times of files in the order given.
+    """Return a digest (16 hex digits) of the names, sizes and modification times of files, in the given order.
 
-    A missing file counts as missing. Files not modified after `newer_than_ns` (nanoseconds) are left out.
+    A missing file is recorded as missing. Files not modified after `newer_than_ns` (nanoseconds) are left out.
     """
     digest = hashlib.sha256()
     for path in map(Path, paths):
@@ -41,6 +45,6 @@ def files_digest(paths: Iterable[str | os.PathLike], newer_than_ns: int = 0) -> 
 
 
 def folder_digest(folder: str | os.PathLike) -> str:
-    """Digest of the files in a folder as `files_digest` makes it; a missing folder counts as empty."""
+    """Return the `files_digest` of all files in a folder; a missing folder counts as empty."""
     folder = Path(folder)
     return files_digest(sorted(folder.iterdir()) if folder.is_dir() else [])

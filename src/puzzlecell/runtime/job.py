@@ -1,4 +1,4 @@
-"""Set up a job: redirect its output to its log and report its progress."""
+"""Setup of a job: its output goes to its log, and its progress is reported."""
 
 import json
 import logging
@@ -19,19 +19,18 @@ from puzzlecell.runtime.progress import STATUS_FILE, Reporter
 log = logging.getLogger(__name__)
 
 STATUS_FOLDER = "PUZZLECELL_PROGRESS"
-"""Environment variable with the folder in which a display expects the status files of all jobs."""
+"""Environment variable with the folder in which the display expects the status files of all jobs."""
 
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[Reporter]:
-    """Send all output of the block to the job's log and yield a function that reports progress.
+    """Redirect all output of the block to the job's log and yield a function that reports progress.
 
-    snakemake: the object that Snakemake puts into a script; rule, wildcards, log and `params.settings` are taken from
-    it. File descriptors 1 and 2 are redirected, so that messages of worker processes and of CUDA reach the log too;
-    without a log nothing is redirected.
-    The first lines of the log are versions and settings. The yielded reporter is called as
-    `progress(done, total, text="")`. An exception ends the process with exit code 1; its message is shown on the
-    terminal, its traceback in the log.
+    snakemake: the object that Snakemake provides to scripts; its rule, wildcards, log and `params.settings` are used.
+    File descriptors 1 and 2 are redirected, so that messages of worker processes and of CUDA reach the log too; without
+    a log, nothing is redirected.
+    The log begins with versions and settings. The yielded reporter is called as `progress(done, total, text="")`. An
+    exception ends the process with exit code 1; its message is shown on the terminal, its traceback in the log.
     """
     title = " ".join([snakemake.rule, "/".join(map(str, snakemake.wildcards))]).strip()
     log_path = Path(snakemake.log[0]) if snakemake.log else None
@@ -65,15 +64,15 @@ def job(snakemake: Any) -> Iterator[Reporter]:
 
 
 def redirect_output(log_path: Path | None) -> TextIO | None:
-    """Send log records and file descriptors 1 and 2 to a file; return a stream to the former standard error.
+    """Redirect log records and file descriptors 1 and 2 to a file; return a stream to the original standard error.
 
-    Without a file, log records go to standard error, and there is no other stream to return.
+    Without a file, log records go to standard error, and None is returned.
     """
     terminal = None
     if log_path is not None:
         log_path.parent.mkdir(parents=True, exist_ok=True)
         terminal = os.fdopen(os.dup(2), "w", buffering=1)
-        # Append, so that a job that resumes keeps the log of its first part.
+        # Append, so that a resumed job keeps the log of its first part.
         with log_path.open("a", buffering=1) as log_file:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -91,7 +90,7 @@ def redirect_output(log_path: Path | None) -> TextIO | None:
 
 
 def status_file(log_path: Path | None) -> Path | None:
-    """Where the display of this run expects the status of the job with this log; None without a display."""
+    """Path at which the display of this run expects the status of the job with this log; None without a display."""
     folder = os.environ.get(STATUS_FOLDER)
     return Path(folder, f"{log_path.as_posix().replace('/', '%2F')}.json") if folder and log_path else None
 
@@ -104,7 +103,7 @@ def as_json(settings: object) -> str:
 
 
 class _Warnings(logging.Handler):
-    """Passes warnings of this package on to the reporter."""
+    """Forwards warnings of this package to the reporter."""
 
     def __init__(self, report: Reporter):
         super().__init__(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Report the progress of a long job, at a bearable rate."""
+"""Rate-limited progress reports of long jobs."""
 
 import json
 import logging
@@ -13,11 +13,11 @@ from puzzlecell.runtime.atomic import written_whole
 log = logging.getLogger(__name__)
 
 STATUS_FILE = "PUZZLECELL_STATUS_FILE"
-"""Environment variable with the path of this job's status file, where a display reads it."""
+"""Environment variable with the path of this job's status file, which the display reads."""
 
 
 class Progress(Protocol):
-    """Called with the number of steps done and of all steps; a text, if given, is always shown."""
+    """Called with the number of steps done and the total; reports with a text are always shown."""
 
     def __call__(self, done: int, total: int, text: str = "") -> None: ...
 
@@ -29,10 +29,10 @@ def no_progress(done: int, total: int, text: str = "") -> None:
 class Reporter:
     """Writes rate-limited progress lines to the log, and to a status file or a terminal.
 
-    title: how lines begin. terminal: stream for people to read, besides the log. status: file that a display reads
-    (JSON with `title, done, total, text, elapsed, warnings, error`); where there is one, the terminal is left to the
-    display. Lines appear at most every `line_s` seconds, the status at most every `status_s` seconds; reports with a
-    text and the last one always do. clock: seconds, monotonic.
+    title: prefix of all lines. terminal: stream for the user, in addition to the log. status: file that the display
+    reads (JSON with `title, done, total, text, elapsed, warnings, error`); if given, the terminal is left to the
+    display. Lines are written at most every `line_s` seconds, the status at most every `status_s` seconds; reports with
+    a text and the last one are always written. clock: monotonic time in seconds.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Reporter:
             self._line(progress_line(self.title, done, total, text, now - self.started))
 
     def warn(self, text: str) -> None:
-        """Pass a warning on to the display; the log has it already."""
+        """Forward a warning to the display; the log already contains it."""
         self.state["warnings"] = [*self.state["warnings"], text]
         self._write_status()
 
@@ -92,11 +92,11 @@ class Reporter:
 
 
 def progress_line(title: str, done: int, total: int, text: str, elapsed_s: float) -> str:
-    """`title: done/total text (elapsed, time left)`."""
+    """Format a progress line: `title: done/total text (elapsed, time left)`."""
     left = f", {elapsed_s / done * (total - done):.0f} s left" if 0 < done < total else ""
     return f"{title}: {done}/{total} {text}".rstrip() + f" ({elapsed_s:.0f} s{left})"
 
 
 def default_progress(title: str) -> Reporter:
-    """A reporter for a process that `job` did not set up: to the log, and to the job's status file if it has one."""
+    """Reporter for a process that `job` did not set up: writes to the log, and to the job's status file if set."""
     return Reporter(title, status=os.environ.get(STATUS_FILE))

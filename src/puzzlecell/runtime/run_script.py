@@ -1,6 +1,6 @@
-"""Run the script of one job by hand, in this process and with its output here: for debugging.
+"""Run the script of a single job in this process, with its output on the terminal, for debugging.
 
-Run: python -m puzzlecell.runtime.run_script RULE [WILDCARD=VALUE ...] [--configfile FILE], under a debugger too:
+Run: python -m puzzlecell.runtime.run_script RULE [WILDCARD=VALUE ...] [--configfile FILE], also under a debugger:
 python -m pdb -m puzzlecell.runtime.run_script step1 ds=test model=lite0 stage=stage2 sh=000
 """
 
@@ -13,18 +13,18 @@ from puzzlecell.runtime.snakemake_internals import job_of
 
 
 def main() -> None:
-    """Read the command line and run the script."""
+    """Parse the command line and run the script."""
     parser = argparse.ArgumentParser(prog="python -m puzzlecell.runtime.run_script", description=__doc__)
-    parser.add_argument("rule", help="name of a rule, such as step1")
-    parser.add_argument("wildcards", nargs="*", metavar="WILDCARD=VALUE", help="such as ds=test sh=000")
-    parser.add_argument("--configfile", help="configuration in place of the default")
+    parser.add_argument("rule", help="name of a rule, for example step1")
+    parser.add_argument("wildcards", nargs="*", metavar="WILDCARD=VALUE", help="for example ds=test sh=000")
+    parser.add_argument("--configfile", help="configuration file to use instead of the default")
     options = parser.parse_intermixed_args()
     wildcards = dict(part.split("=", 1) for part in options.wildcards)
     try:
         script, snakemake = job_of(options.rule, wildcards, options.configfile)
     except WorkflowError as error:
         parser.error(str(error))
-    # Without a log the output stays here.
+    # Without a log, the output stays on the terminal.
     snakemake.log.clear()
     runpy.run_path(str(script), init_globals={"snakemake": snakemake}, run_name="__main__")
 

@@ -1,4 +1,4 @@
-"""Graceful shutdown: on SIGTERM or SIGINT, save and exit."""
+"""Graceful shutdown: on SIGTERM or SIGINT, save a checkpoint and exit."""
 
 import logging
 import multiprocessing
@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
-"""What the signal module takes and gives as a handler."""
+"""Type of a handler in the signal module."""
 
 
 class StopRequest:
-    """While entered, SIGTERM and SIGINT set `signal_number` instead of ending the process.
+    """Context manager in which SIGTERM and SIGINT set `signal_number` instead of ending the process.
 
-    With `forward` they are also sent to this process's children, which do the work when there are several GPUs. A
-    second signal ends the process at once.
+    forward: also send them to the child processes, which do the work when there are several GPUs. A second signal ends
+    the process immediately.
     """
 
     def __init__(self, forward: bool = False):
@@ -42,18 +42,18 @@ class StopRequest:
         if self.signal_number is not None:
             raise SystemExit(128 + number)
         self.signal_number = number
-        log.info("%s: saving the state and stopping", signal.Signals(number).name)
+        log.info("%s received: saving a checkpoint, then stopping", signal.Signals(number).name)
         if self.forward:
             for child in multiprocessing.active_children():
                 assert child.pid is not None, "an active child has been started"
                 os.kill(child.pid, number)
 
     def exit(self) -> SystemExit:
-        """The exception that ends the process with the exit code customary for the signal, 143 for SIGTERM."""
+        """Return the exception that ends the process with the usual exit code of the signal (143 for SIGTERM)."""
         return SystemExit(128 + (self.signal_number or signal.SIGTERM))
 
 
 def ignore_signals() -> None:
-    """Ignore SIGTERM and SIGINT: for worker processes, whose parent stops them."""
+    """Ignore SIGTERM and SIGINT in worker processes, which are stopped by their parent."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

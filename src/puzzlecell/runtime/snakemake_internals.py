@@ -1,4 +1,4 @@
-"""Parts of Snakemake that are not its public interface, behind functions of ours. Tested with the pinned version."""
+"""Wrappers around Snakemake's private interfaces, tested with the pinned version."""
 
 from pathlib import Path
 from typing import Any
@@ -7,12 +7,12 @@ from puzzlecell.runtime.threads import available_cores
 
 
 def has_own_configuration(workflow: Any) -> bool:
-    """Whether `--configfile` was given: that file then stands alone, without the default configuration."""
+    """Whether `--configfile` was given; that file then replaces the default configuration entirely."""
     return bool(workflow.overwrite_configfiles)
 
 
 def limit_cores(workflow: Any) -> None:
-    """Let `--cores` count up to the cores of this machine: more threads than cores slow every job down."""
+    """Limit `--cores` to the cores of this machine, because more threads than cores slow down every job."""
     if workflow.local_exec and workflow.is_main_process:
         asked = workflow.global_resources["_cores"].value
         if asked is not None:
@@ -20,15 +20,15 @@ def limit_cores(workflow: Any) -> None:
 
 
 def planned_wildcards(workflow: Any, rule: str) -> list[Any]:
-    """Wildcards of the jobs of a rule that this run will do; to be called once the plan is made."""
+    """Wildcards of the jobs of a rule that this run will execute; call it after the DAG has been built."""
     return [job.wildcards for job in workflow.dag.needrun_jobs() if job.rule.name == rule]
 
 
 def job_of(rule: str, wildcards: dict[str, str], configfile: str | None = None) -> tuple[Path, Any]:
-    """The script of a rule, and the object that Snakemake would put into it for a job with these wildcards.
+    """Return the script of a rule, and the object that Snakemake would provide to it for a job with these wildcards.
 
-    Works in the current folder, without running anything. Raises Snakemake's WorkflowError for an unknown rule,
-    missing wildcards, or a configuration that cannot be used.
+    Uses the workflow in the current folder and runs nothing. Raises Snakemake's WorkflowError for an unknown rule,
+    missing wildcards, or an invalid configuration.
     """
     from snakemake.api import SnakemakeApi
     from snakemake.dag import DAG

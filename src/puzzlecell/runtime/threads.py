@@ -1,4 +1,4 @@
-"""How many threads a job may use, and the one way to keep to it."""
+"""Number of available cores, and limits on the threads of a job."""
 
 import os
 import sys
@@ -15,11 +15,11 @@ def available_cores() -> int:
 
 @contextmanager
 def limited_threads(threads: int, opencv: int | None = None) -> Iterator[None]:
-    """Compute with so many threads in OpenCV, BLAS and PyTorch inside the block; restore what was set before.
+    """Limit OpenCV, BLAS and PyTorch to a number of threads inside the block; restore the previous numbers afterwards.
 
-    opencv: another number for OpenCV. PyTorch is limited where it is already imported.
+    opencv: a different number for OpenCV. PyTorch is limited only if it is already imported.
     """
-    from threadpoolctl import threadpool_limits  # here, since planning needs this module too
+    from threadpoolctl import threadpool_limits  # imported here because planning needs this module too
 
     before = _numbers()
     with threadpool_limits(threads, user_api="blas"):
@@ -31,7 +31,7 @@ def limited_threads(threads: int, opencv: int | None = None) -> Iterator[None]:
 
 
 def set_threads(threads: int | None, opencv: int | None = None) -> None:
-    """Compute with so many threads in OpenCV and PyTorch from now on, in this process."""
+    """Set the number of threads of OpenCV and PyTorch in this process; None leaves it unchanged."""
     import cv2
 
     opencv = threads if opencv is None else opencv

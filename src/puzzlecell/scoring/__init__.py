@@ -1,1 +1,1 @@
-"""How good an answer is: average precision against ground truth, what was missed and why, baselines, ablation."""
+"""Evaluate predictions against ground truth: average precision, error analysis, baselines, ablation."""

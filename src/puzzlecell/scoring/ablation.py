@@ -1,6 +1,4 @@
-"""What each choice after training is worth: the trained models' predictions scored with one thing changed
-at a time.
-"""
+"""Ablation of the choices made after training: score the trained models with one setting changed at a time."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -23,29 +21,30 @@ from puzzlecell.scoring.average_precision import score_tables
 from puzzlecell.scoring.baselines import compared_tables
 
 ALL_VIEWS = TtaSettings(flip=True, rotate=True)
-Path = str | os.PathLike
+AnyPath = str | os.PathLike
 
 
 @dataclass(frozen=True)
 class AblationData:
-    """A data set with truth and the models that predict it.
+    """A data set with ground truth, and the models to predict it with.
 
-    store, masks: shards; cells: cell tables (Parquet) of the shards; truth: CSV. models: (model, stage) ->
-    its fold models. negative: index of the class Negative. raw_folder: raw fields, for `step2.source: raw`.
+    store, masks: shards; cells: cell tables (Parquet) of the shards; truth: ground-truth CSV. models: fold models of
+    each (model, stage). negative: index of the class Negative, None if there is none. raw_folder: folder of the raw
+    fields, for `step2.source: raw`.
     """
 
     store: Paths
     masks: Paths
-    cells: Sequence[Path]
-    truth: Path
-    models: Mapping[tuple[str, str], Sequence[Path]]
+    cells: Sequence[AnyPath]
+    truth: AnyPath
+    models: Mapping[tuple[str, str], Sequence[AnyPath]]
     negative: int | None
-    raw_folder: Path | None = None
+    raw_folder: AnyPath | None = None
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Tables by (model, stage): of cells by step 1 and step 2, and of whole fields."""
+    """Tables by (model, stage): cells by step 1, cells by step 2, and whole fields."""
 
     step1: dict[tuple[str, str], pd.DataFrame]
     step2: dict[tuple[str, str], pd.DataFrame]
@@ -53,7 +52,7 @@ class Predictions:
 
 
 def step1_changes(settings: Step1Settings) -> dict[str, Step1Settings]:
-    """The settings of step 1 with one of them changed, by a name of the change."""
+    """Variants of the step 1 settings with one setting changed, by name of the change."""
     other = "scores" if settings.average == "maps" else "maps"
     return {
         f"average {other}": settings.model_copy(update={"average": other}),
@@ -64,7 +63,7 @@ def step1_changes(settings: Step1Settings) -> dict[str, Step1Settings]:
 
 
 def step2_changes(settings: Step2Settings) -> dict[str, Step2Settings]:
-    """The settings of step 2 with one of them changed, by a name of the change."""
+    """Variants of the step 2 settings with one setting changed, by name of the change."""
     choices = {
         "scale": ("fixed", "enlarged"),
         "mask": ("none", "others", "outside"),
@@ -81,7 +80,7 @@ def step2_changes(settings: Step2Settings) -> dict[str, Step2Settings]:
 
 
 def ensemble_changes(settings: EnsembleSettings, negative: int | None) -> dict[str, EnsembleSettings]:
-    """The settings of the ensemble with one switch changed, by a name of the change."""
+    """Variants of the ensemble settings with one setting changed, by name of the change."""
     fusions = {
         "off": None,
         "cells mean 0.7": {"source": "cells", "how": "mean", "weight": 0.7},
@@ -109,12 +108,12 @@ def ensemble_changes(settings: EnsembleSettings, negative: int | None) -> dict[s
     for step in (1, 2):
         members = [member for member in given["members"] if member["step"] == step]
         if members:
-            changed[f"step {step} alone"] = EnsembleSettings(**{**given, "members": members})
+            changed[f"only step {step}"] = EnsembleSettings(**{**given, "members": members})
     return {name: value for name, value in changed.items() if value != settings}
 
 
 def write_ablation(
-    path: Path,
+    path: AnyPath,
     data: AblationData,
     *,
     step1: Step1Settings,
@@ -125,7 +124,7 @@ def write_ablation(
     threads: int = 1,
     progress: Progress = no_progress,
 ) -> None:
-    """Write the table of `ablation_table` as CSV."""
+    """Write the ablation table of `ablation_table` as CSV."""
     table = ablation_table(
         data, step1, step2, ensemble, score, device=device, threads=threads, progress=progress
     )
@@ -143,12 +142,12 @@ def ablation_table(
     threads: int = 1,
     progress: Progress = no_progress,
 ) -> pd.DataFrame:
-    """`prediction, change, tta, mean_ap, low, high, present`, a row a variant; `present` is the other
-    reading.
+    """Return `prediction, change, tta, mean_ap, low, high, present`, one row per variant.
 
-    The first rows are the configured run and the same with all eight views; then each change by itself, those of
-    a step as the step shows them and as the ensemble does.
-    progress: called with the number of passes over the data done and of all.
+    `mean_ap` counts the detections of all classes, `present` only those of classes present in the field. The first rows
+    are the configured run, without test-time augmentation and with all eight views; then comes each change on its own.
+    A change to a step has one row for that step and one for the ensemble.
+    progress: called with the number of passes over the data done and the total.
     """
     plain = step1.model_copy(update={"tta": TtaSettings()}), step2.model_copy(update={"tta": TtaSettings()})
     turned = step1.model_copy(update={"tta": ALL_VIEWS}), step2.model_copy(update={"tta": ALL_VIEWS})
@@ -185,7 +184,7 @@ def ablation_table(
 def predict_all(
     data: AblationData, step1: Step1Settings | None, step2: Step2Settings | None, device: str, threads: int
 ) -> Predictions:
-    """Predictions of every model and stage by the steps whose settings are given."""
+    """Predict with every model and stage, by the steps whose settings are given."""
     result = Predictions({}, {}, {})
     for key, models in data.models.items():
         if step1 is not None:
@@ -214,7 +213,7 @@ def predict_all(
 def joined(
     cells: pd.DataFrame, predictions: Predictions, settings: EnsembleSettings, negative: int | None
 ) -> pd.DataFrame:
-    """The ensemble of the members that the settings name."""
+    """Ensemble of the members named in the settings."""
     images = mean_table([(table, 1.0) for table in predictions.images.values()])
     weighted = [(table, member.weight) for member, table in _members(predictions, settings)]
     return ensemble_cells(cells, weighted, images, settings, negative=negative)
@@ -223,7 +222,7 @@ def joined(
 def compared(
     cells: pd.DataFrame, predictions: Predictions, settings: EnsembleSettings, negative: int | None
 ) -> dict[str, pd.DataFrame]:
-    """`broadcast`, `step1`, `step2` and `ensemble` as in the score of a run."""
+    """Return the tables `broadcast`, `step1`, `step2` and `ensemble`, as in the score of a run."""
     images = mean_table([(table, 1.0) for table in predictions.images.values()])
     answer = joined(cells, predictions, settings, negative)
     return compared_tables(answer, _members(predictions, settings), images)
@@ -232,7 +231,7 @@ def compared(
 def scored(
     tables: Mapping[tuple[str, str, bool], pd.DataFrame], data: AblationData, settings: ScoreSettings
 ) -> pd.DataFrame:
-    """The table of scores, in both readings of detections of absent classes."""
+    """Score the tables, with and without detections of classes that are absent from a field."""
     masks, truth = open_shards(data.masks), read_submission(data.truth)
     results = {}
     for reading in ("all", "present"):

@@ -1,9 +1,8 @@
-"""The score of the competition: mean over classes of the average precision of detected cells.
+"""The competition's score: mean average precision of detected cells over all classes.
 
-In each field and class, detections are looked at by falling confidence; each is compared with the one true
-cell that it overlaps most; it is true where the overlap reaches the threshold and that cell is not taken
-yet. Detections of all fields are pooled; the average precision is the area under the monotone envelope of
-the precision.
+Within each field and class, detections are processed by decreasing confidence. Each is compared with the ground-truth
+cell that it overlaps most; it is a true positive if the overlap reaches the threshold and that cell is not matched yet.
+Detections of all fields are pooled; the average precision is the area under the precision envelope.
 """
 
 import os
@@ -29,8 +28,8 @@ Name = TypeVar("Name", bound=Hashable)
 class ScoreResult:
     """Score of one table of detections.
 
-    mean: the score; low, high: its bootstrap interval over fields (NaN without bootstrap). classes: `class,
-    cells, detections, true, ap, low, high`, a row a class. misses: counts a class and their sum, see
+    mean: the score; low, high: its bootstrap confidence interval over fields (NaN without bootstrap). classes: `class,
+    cells, detections, true, ap, low, high`, one row per class. misses: counts per class and reason, see
     `puzzlecell.scoring.error_analysis`.
     """
 
@@ -43,11 +42,11 @@ class ScoreResult:
 
 @dataclass(frozen=True)
 class Matches:
-    """Detections of all fields with what became of them.
+    """Detections of all fields, matched with the ground truth.
 
-    field: (n,) index of the field; index: (n,) class; confidence: (n,) float64; truth: (n,) number of the
-    true cell that the mask overlaps most among those of the class, -1 without one; hit: (n,) bool. cells:
-    (fields, C) true cells. Sorted by falling confidence; equals stay in the order of fields and detections.
+    field: (n,) index of the field; index: (n,) class; confidence: (n,) float64; truth: (n,) number of the ground-truth
+    cell of the class that the mask overlaps most, -1 if there is none; hit: (n,) bool, true positives. cells: (fields,
+    C) number of ground-truth cells. Sorted by decreasing confidence; ties stay in the order of fields and detections.
     """
 
     field: np.ndarray
@@ -64,9 +63,9 @@ def match(
     settings: ScoreSettings,
     classes: int,
 ) -> Matches:
-    """Decide which detections are true.
+    """Match detections with the ground truth.
 
-    detections: ID -> (rows of the field's overlaps (n,), classes (n,), confidences (n,)).
+    detections: by ID, (rows of the field's overlaps (n,), classes (n,), confidences (n,)).
     """
     parts, cells, first_truth = [], np.zeros((len(overlaps), classes), int), 0
     for number, (field_id, overlap) in enumerate(overlaps.items()):
@@ -86,16 +85,14 @@ def match(
     field, index, confidence, truth, good = (column[order] for column in columns)
     hit = np.zeros(len(order), bool)
     candidates = np.flatnonzero(good)
-    # The first candidate of a true cell and class, in the order of confidence, takes it.
+    # A ground-truth cell and class is matched by its most confident candidate.
     _, first = np.unique(truth[candidates] * classes + index[candidates], return_index=True)
     hit[candidates[first]] = True
     return Matches(field, index, confidence, truth, hit, cells)
 
 
 def best_truth(field: FieldOverlaps, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each detected mask and class: the true cell of the class that overlaps it most (n, C), and how
-    much.
-    """
+    """Best ground-truth cell of each class for each detected mask: its row (n, C) and its IoU (n, C)."""
     if not len(field.classes):
         shape = (len(field.keys), classes)
         return np.zeros(shape, int), np.zeros(shape)
@@ -105,15 +102,15 @@ def best_truth(field: FieldOverlaps, classes: int) -> tuple[np.ndarray, np.ndarr
 
 
 def average_precision(hit: np.ndarray, cells: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(draws,) average precision, all points, of one class.
+    """Average precision (draws,) of one class, with all-point interpolation.
 
-    hit: (n,) bool by falling confidence; counts: (draws, n) how often each detection's field is drawn;
-    cells: (draws,) true cells drawn. NaN where none is.
+    hit: (n,) bool by decreasing confidence; counts: (draws, n) how often each detection's field is drawn; cells:
+    (draws,) number of ground-truth cells drawn. NaN if no cell is drawn.
     """
     at = np.flatnonzero(hit)
     if not len(at):
         return np.where(cells > 0, 0.0, np.nan)
-    # Between two hits the precision only falls, so the envelope is known from the hits alone.
+    # Between two hits the precision only falls, so the hits determine the envelope.
     between = np.add.reduceat(counts[:, : at[-1] + 1], np.append(0, at[:-1] + 1), axis=1)
     seen = np.cumsum(between, axis=1, dtype=np.float64)
     gained = counts[:, at]
@@ -125,7 +122,7 @@ def average_precision(hit: np.ndarray, cells: np.ndarray, counts: np.ndarray) ->
 
 
 def class_precisions(matches: Matches, draws: np.ndarray) -> np.ndarray:
-    """(draws, C) average precision of every class. draws: (draws, fields) how often each field counts."""
+    """Average precision (draws, C) of every class. draws: (draws, fields) how often each field is drawn."""
     classes = matches.cells.shape[1]
     result = np.empty((len(draws), classes))
     for index in range(classes):
@@ -137,7 +134,7 @@ def class_precisions(matches: Matches, draws: np.ndarray) -> np.ndarray:
 
 
 def score_matches(matches: Matches, settings: ScoreSettings) -> tuple[float, float, float, pd.DataFrame]:
-    """Mean, lower and upper end of its interval, and the table of classes."""
+    """Return the mean, the lower and upper end of its confidence interval, and the table of classes."""
     fields, classes = matches.cells.shape
     precision = class_precisions(matches, np.ones((1, fields)))
     low = high = np.nan
@@ -166,7 +163,7 @@ def score_matches(matches: Matches, settings: ScoreSettings) -> tuple[float, flo
 
 
 def mean_precision(precisions: np.ndarray, settings: ScoreSettings) -> np.ndarray:
-    """(draws,) mean over classes of (draws, C): a class without truth counts as 0 or not at all."""
+    """Mean (draws,) over classes of (draws, C); a class without ground truth counts as 0 or is left out."""
     known = ~np.isnan(precisions)
     sums = np.where(known, precisions, 0).sum(axis=1)
     count = np.full(len(precisions), precisions.shape[1]) if settings.missing == "zero" else known.sum(axis=1)
@@ -179,7 +176,7 @@ def score_detections(
     settings: ScoreSettings,
     classes: int,
 ) -> ScoreResult:
-    """Score of detections as `match` takes them."""
+    """Score detections in the format of `match`."""
     matches = match(overlaps, detections, settings, classes)
     points = working_points(matches.index, matches.confidence, matches.hit, matches.cells.sum(axis=0))
     misses = split_misses(overlaps, detections, points, settings)
@@ -192,10 +189,11 @@ def score_tables(
     truth: pd.DataFrame,
     settings: ScoreSettings,
 ) -> dict[Name, ScoreResult]:
-    """Scores of several tables `ID, cell, p00 ...` over the same masks, whose overlaps are computed once.
+    """Score several tables `ID, cell, p00 ...` of the same masks; overlaps are computed only once.
 
-    labels_of: label image (M, M) of a field, None for one without. truth: `ID, ImageWidth, ImageHeight,
-    PredictionString`. Raises ValueError for cells of fields without truth or not in their label image.
+    labels_of: returns the label image (M, M) of a field, or None. truth: `ID, ImageWidth, ImageHeight,
+    PredictionString`. Raises ValueError for cells of fields without ground truth and for cells that are not in their
+    label image.
     """
     classes = len(class_columns(next(iter(tables.values()))))
     overlaps = overlaps_of_cells(labels_of, truth, classes, settings.overlap)
@@ -208,15 +206,14 @@ def score_tables(
 def detections_of_cells(
     cells: pd.DataFrame, overlaps: Mapping[str, FieldOverlaps]
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Every class of every cell as a detection, as in a submission: ID -> (rows of overlaps, classes,
-    confidences).
+    """Turn every class of every cell into a detection, as in a submission, in the format of `match`.
 
-    Raises ValueError for fields without truth and cells that are not in the overlaps.
+    Raises ValueError for fields without ground truth, cells that are not in the overlaps, and NaN probabilities.
     """
     columns = class_columns(cells)
     unknown = sorted(set(cells["ID"]) - set(overlaps))
     if unknown:
-        raise ValueError(f"no truth for {len(unknown)} fields with cells, such as {unknown[0]}")
+        raise ValueError(f"no ground truth for {len(unknown)} fields with cells, such as {unknown[0]}")
     values, numbers = cells[columns].to_numpy(np.float64), cells["cell"].to_numpy()
     if np.isnan(values).any():
         raise ValueError(f"{cells['ID'].iloc[np.isnan(values).any(axis=1).argmax()]}: a probability is NaN")
@@ -242,9 +239,9 @@ def score_submission(
     classes: int,
     progress: Progress = no_progress,
 ) -> ScoreResult:
-    """Score of a submission, its masks of any making, against a truth table in the same format.
+    """Score a submission from any source against a ground-truth table in the same format.
 
-    Raises ValueError where fields or sizes of the two differ, or a mask cannot be read, naming the field.
+    Raises ValueError if the fields or sizes differ, or if a mask cannot be read; the message names the field.
     """
     submission, truth = read_submission(submission_csv), read_submission(truth_csv)
     both = submission.merge(truth, on="ID", how="outer", suffixes=("", "_true"), indicator=True, sort=False)
@@ -252,14 +249,16 @@ def score_submission(
     if odd:
         raise ValueError(
             f"{submission_csv} and {truth_csv} must have the same fields; "
-            f"{len(odd)} are in one alone, such as {odd[0]}"
+            f"{len(odd)} are in only one of them, such as {odd[0]}"
         )
     both = both.set_index("ID").loc[submission["ID"]].reset_index()
     overlaps, detections = {}, {}
     for done, row in enumerate(both.itertuples(index=False), start=1):
         size = (row.ImageHeight, row.ImageWidth)
         if size != (row.ImageHeight_true, row.ImageWidth_true):
-            raise ValueError(f"{row.ID}: {size} pixels in {submission_csv}, other in {truth_csv}")
+            raise ValueError(
+                f"{row.ID}: {size} pixels (height, width) in {submission_csv}, but not in {truth_csv}"
+            )
         overlaps[row.ID], detections[row.ID] = read_detections(
             row.ID,
             row.PredictionString,
@@ -276,12 +275,15 @@ def score_submission(
 def read_detections(
     field_id: str, text: str, truth: str, *, height: int, width: int, classes: int, overlap: str
 ) -> tuple[FieldOverlaps, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Overlaps and detections of a field from the strings of a submission and of the truth."""
+    """Overlaps and detections of a field from the prediction strings of a submission and of the ground truth."""
     rows: dict[str, int] = {}
     found: list[tuple[int, int, float]] = []
     for index, confidence, mask in triplets(text):
         if not 0 <= index < classes or not np.isfinite(confidence):
-            raise ValueError(f"{field_id}: class {index} with confidence {confidence} in the submission")
+            raise ValueError(
+                f"{field_id}: class {index} with confidence {confidence} in the submission; "
+                "expected a known class and a finite confidence"
+            )
         found.append((rows.setdefault(mask, len(rows)), index, confidence))
     try:
         runs = {mask: mask_runs(mask, height, width) for mask in rows}

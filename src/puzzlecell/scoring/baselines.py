@@ -1,4 +1,4 @@
-"""Tables of cell probabilities that are scored side by side."""
+"""Baselines that are scored next to the ensemble."""
 
 from collections.abc import Sequence
 
@@ -14,11 +14,13 @@ def compared_tables(
     members: Sequence[tuple[EnsembleMember, pd.DataFrame]],
     images: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
-    """What the ensemble is measured against, as tables `ID, cell, p00 ...` of the same cells.
+    """Return the tables to score, `ID, cell, p00 ...` of the same cells.
 
-    answer: the ensembled cell table. images: `ID, p00 ...` of whole fields. The entries: `broadcast` gives each cell
-    the probabilities of its field; `step1` and `step2` are the weighted means of that step's members alone;
-    `ensemble` is the answer itself.
+    answer: the ensembled cell table. images: `ID, p00 ...` of whole fields. Entries:
+
+    - `broadcast` gives each cell the probabilities of its field.
+    - `step1` and `step2` are the weighted means of only that step's members.
+    - `ensemble` is `answer` itself.
     """
     columns = class_columns(images)
     cells = answer[["ID", "cell"]]

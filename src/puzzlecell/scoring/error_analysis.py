@@ -1,12 +1,14 @@
-"""Why true cells are missed: each true cell and class gets `found` or one reason.
+"""Error analysis: why ground-truth cells are missed.
 
-A cell counts as found where a good mask has the class at or above the class's working point, the confidence
-of its best F1. The reasons, the first that holds:
+Each ground-truth cell and class counts as `found` or gets one reason. It is found if a mask that reaches the IoU
+threshold of the score (a good mask) has the class at or above the working point of the class: the confidence at which
+its F1 is best. Otherwise, the first reason that holds:
 
-- `no_cell`: no detection overlaps the true cell by more than `missing_iou`; - `poor_mask`: the best overlap
-is under the threshold of the score; - `wrong_class`: a good mask is there, but it claims, at or above the
-working point, a class that the cell does not show, or it has no detection of the class at all; -
-`ranked_low`: a good mask is there and claims nothing wrong, but its confidence is under the working point.
+- `no_cell`: no detection overlaps the cell by more than `missing_iou`.
+- `poor_mask`: the best overlap is below the IoU threshold of the score.
+- `wrong_class`: there is a good mask, but it predicts, at or above the working point, a class that the cell does not
+  show, or it has no detection of the class at all.
+- `ranked_low`: there is a good mask without a wrong class, but its confidence is below the working point.
 """
 
 from collections.abc import Mapping
@@ -23,9 +25,9 @@ REASONS = ("found", "no_cell", "poor_mask", "wrong_class", "ranked_low")
 def working_points(
     index: np.ndarray, confidence: np.ndarray, hit: np.ndarray, cells: np.ndarray
 ) -> np.ndarray:
-    """(C,) confidence at which each class has its best F1, infinite where nothing is found.
+    """Confidence (C,) at which each class has its best F1, infinite for a class without true positives.
 
-    index, confidence, hit: (n,) detections by falling confidence; cells: (C,) true cells.
+    index, confidence, hit: (n,) detections by decreasing confidence; cells: (C,) number of ground-truth cells.
     """
     points = np.full(len(cells), np.inf)
     for number, count in enumerate(cells):
@@ -43,9 +45,9 @@ def split_misses(
     points: np.ndarray,
     settings: ScoreSettings,
 ) -> pd.DataFrame:
-    """Number of true cells of each class by reason: `class` and the columns of `REASONS`.
+    """Count the ground-truth cells of each class by reason: `class` and the columns of `REASONS`.
 
-    detections: ID -> (rows of the field's overlaps, classes, confidences); points: (C,) working points.
+    detections: as in `puzzlecell.scoring.average_precision.match`; points: (C,) working points.
     """
     counts = np.zeros((len(points), len(REASONS)), int)
     for field_id, field in overlaps.items():
@@ -76,7 +78,7 @@ def _reason(
     points: np.ndarray,
     missing_iou: float,
 ) -> int:
-    """Index into `REASONS` for one true cell and class; claimed: (good masks, C) confidences."""
+    """Index into `REASONS` of one ground-truth cell and class; claimed: (good masks, C) confidences."""
     if (claimed[:, number] >= points[number]).any():
         return 0
     if iou.max(initial=0) <= missing_iou:

@@ -1,4 +1,4 @@
-"""Image-level metrics of fields that the models did not see."""
+"""Image-level metrics on held-out fields."""
 
 import os
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def write_image_metrics(
     labels: Sequence[str | os.PathLike],
     classes: str | os.PathLike,
 ) -> None:
-    """Write the metrics of each class and the thresholds that suit its predictions (CSV).
+    """Write the metrics and the best thresholds of each class (CSV).
 
     predictions: tables `ID, p00 ...` of held-out fields, one per fold; labels: label tables with these fields.
     """
@@ -34,12 +34,11 @@ def write_image_metrics(
 
 
 def image_metrics(probabilities: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """`class, fields, positives, ap, auc` of fields, a row a class and one for the mean, called `mean`.
+    """Return `class, fields, positives, ap, auc`, one row per class and a last row `mean`.
 
-    probabilities: `ID, p00 ...`; labels: index ID, a 0/1 column a class, with at least these fields. The
-    average precision is that of the steps (scikit-learn's), NaN where no field has the class; the area
-    under the ROC curve is NaN where all fields or none have it. The means leave NaN out. Raises ValueError
-    for fields without labels.
+    probabilities: `ID, p00 ...`; labels: index ID, one 0/1 column per class, with at least these fields. `ap` is
+    scikit-learn's average precision, without interpolation, NaN if no field has the class; `auc`, the area under the
+    ROC curve, is NaN if all fields or none have it. The means ignore NaN. Raises ValueError for fields without labels.
     """
     values, truth = labelled(probabilities, labels)
     rows = []
@@ -62,14 +61,15 @@ def image_metrics(probabilities: pd.DataFrame, labels: pd.DataFrame) -> pd.DataF
 
 
 def labelled(probabilities: pd.DataFrame, labels: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Values (n, C) float64 and labels (n, C) bool of the fields in a table. Raises ValueError where labels
-    miss.
+    """Values (n, C) float64 and labels (n, C) bool of the fields in a table.
+
+    Raises ValueError if the classes differ in number or a field has no labels.
     """
     columns = class_columns(probabilities)
     if len(columns) != labels.shape[1]:
-        raise ValueError(f"{len(columns)} classes are predicted, {labels.shape[1]} labelled")
+        raise ValueError(f"{len(columns)} classes are predicted, but {labels.shape[1]} labelled")
     absent = sorted(set(probabilities["ID"]) - set(labels.index))
     if absent:
-        raise ValueError(f"no labels of {len(absent)} fields, such as {absent[0]}")
+        raise ValueError(f"no labels for {len(absent)} fields, such as {absent[0]}")
     truth = labels.loc[probabilities["ID"]].to_numpy() > 0
     return probabilities[columns].to_numpy(np.float64), truth

@@ -1,4 +1,4 @@
-"""Overlaps of the detected cells of a field with its true cells."""
+"""Overlaps of detected cells with ground-truth cells."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from puzzlecell.data.submission_file import SUBMISSION_COLUMNS, triplets
 
 @dataclass(frozen=True)
 class FieldOverlaps:
-    """One field: its detections' masks against its true cells.
+    """Detected masks of a field against its ground-truth cells.
 
-    keys: mask number or text of each detected mask (n). iou: (n, t) float64. classes: (t, C) bool, what
-    each true cell shows.
+    keys: cell number or encoded text of each detected mask (n). iou: (n, t) float64. classes: (t, C) bool, the classes
+    of each ground-truth cell.
     """
 
     keys: list
@@ -25,14 +25,16 @@ class FieldOverlaps:
 
 
 def true_cells(text: str, classes: int, field_id: str) -> tuple[list[str], np.ndarray]:
-    """Mask texts of a field's true cells, each once, and the classes (t, C) bool that each shows.
+    """Distinct encoded masks of a field's ground-truth cells, and the classes (t, C) bool of each.
 
-    Raises ValueError for a class that there is not.
+    Raises ValueError for a class that does not exist.
     """
     rows: dict[str, set[int]] = {}
     for index, _, mask in triplets(text):
         if not 0 <= index < classes:
-            raise ValueError(f"truth of {field_id}: class {index}, but the classes are 0 to {classes - 1}")
+            raise ValueError(
+                f"ground truth of {field_id}: class {index}, but the classes are 0 to {classes - 1}"
+            )
         rows.setdefault(mask, set()).add(index)
     shows = np.zeros((len(rows), classes), bool)
     for row, indices in enumerate(rows.values()):
@@ -50,16 +52,15 @@ def field_overlaps(
     classes: int,
     overlap: str,
 ) -> FieldOverlaps:
-    """Overlaps of detected masks (key -> runs) with the true cells in a PredictionString, by `mask` or by
-    `box`.
+    """Overlap detected masks (runs by key) with the ground-truth cells of a prediction string, by `mask` or `box`.
 
-    Raises ValueError naming the field for a mask or class that cannot be.
+    Raises ValueError naming the field for an invalid mask or class.
     """
     texts, shows = true_cells(truth, classes, field_id)
     try:
         true = [mask_runs(text, height, width) for text in texts]
     except ValueError as error:
-        raise ValueError(f"truth of {field_id}: {error}") from error
+        raise ValueError(f"ground truth of {field_id}: {error}") from error
     masks = list(detected.values())
     iou = mask_iou(masks, true) if overlap == "mask" else box_iou(masks, true, height)
     return FieldOverlaps(list(detected), iou, shows)
@@ -68,10 +69,10 @@ def field_overlaps(
 def overlaps_of_cells(
     labels_of: Callable[[str], np.ndarray | None], truth: pd.DataFrame, classes: int, overlap: str = "mask"
 ) -> dict[str, FieldOverlaps]:
-    """ID -> overlaps of the cells in a field's label image with the field's truth; keys are cell numbers.
+    """Overlaps, by ID, of the cells in a field's label image with the field's ground truth; keys are cell numbers.
 
-    labels_of: label image (M, M) of a field, stretched to the original size as in a submission. truth:
-    columns `ID, ImageWidth, ImageHeight, PredictionString`.
+    labels_of: returns the label image (M, M) of a field, or None; it is resized to the original size, as in a
+    submission. truth: columns `ID, ImageWidth, ImageHeight, PredictionString`.
     """
     result = {}
     for row in truth[list(SUBMISSION_COLUMNS)].itertuples(index=False):

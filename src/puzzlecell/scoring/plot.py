@@ -1,4 +1,4 @@
-"""The picture of a score."""
+"""Plot a score."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -21,9 +21,9 @@ def write_score_picture(
     classes: Mapping[str, np.ndarray],
     names: Sequence[str],
 ) -> None:
-    """Write a picture of a score: the mean of each prediction with its interval, and its average precision per class.
+    """Plot the mean average precision of each prediction with its interval, and the average precision per class.
 
-    summary: rows with `prediction, mean_ap, low, high`; classes: prediction -> (C,) average precision.
+    summary: rows with `prediction, mean_ap, low, high`; classes: average precision (C,) of each prediction.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -51,6 +51,6 @@ def write_score_picture(
     right.set_yticks(places + 0.4 - height / 2, names)
     right.invert_yaxis()
     right.set(xlim=(0, 1), xlabel="average precision", title="each class")
-    right.legend(loc="lower right", fontsize="small")
+    figure.legend(*right.get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize="small")
     with written_whole(path) as temporary:
         figure.savefig(temporary, dpi=110)

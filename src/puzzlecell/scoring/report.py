@@ -1,4 +1,4 @@
-"""Score an answer against its ground truth, beside each step and the broadcast baseline."""
+"""Score the ensemble against ground truth, next to each step and the broadcast baseline."""
 
 import os
 from collections.abc import Sequence
@@ -17,28 +17,28 @@ from puzzlecell.scoring.average_precision import ScoreResult, score_tables
 from puzzlecell.scoring.baselines import compared_tables
 from puzzlecell.scoring.plot import write_score_picture
 
-Path = str | os.PathLike
+AnyPath = str | os.PathLike
 
 
 def write_score(
-    summary_csv: Path,
-    classes_csv: Path,
-    picture_png: Path,
+    summary_csv: AnyPath,
+    classes_csv: AnyPath,
+    picture_png: AnyPath,
     *,
-    truth: Path,
-    masks: Sequence[Path],
-    answer: Path,
-    member_tables: Sequence[Path],
+    truth: AnyPath,
+    masks: Sequence[AnyPath],
+    answer: AnyPath,
+    member_tables: Sequence[AnyPath],
     members: Sequence[EnsembleMember],
-    image_tables: Sequence[Path],
-    classes: Path,
+    image_tables: Sequence[AnyPath],
+    classes: AnyPath,
     settings: ScoreSettings,
     progress: Progress = no_progress,
 ) -> None:
-    """Write the mean average precision of each prediction, the precision of each class, and a picture of both.
+    """Write the mean average precision of each prediction, the average precision of each class, and a plot of both.
 
-    masks: shards of label images. answer: the ensembled cell table. member_tables: of each ensemble member in turn,
-    one per shard. image_tables: probabilities of whole fields, of each stage in turn, one per shard.
+    masks: shards of label images. answer: the ensembled cell table. member_tables: one per shard, for each ensemble
+    member in turn. image_tables: probabilities of whole fields, one per shard, for each stage in turn.
     """
     names = read_classes(classes)
     tables = compared_tables(
@@ -61,7 +61,7 @@ def write_score(
 
 
 def class_table(results: dict[str, ScoreResult], names: Sequence[str]) -> pd.DataFrame:
-    """One row per prediction and class: its average precision and what became of its true cells."""
+    """One row per prediction and class: average precision, and counts of found and missed ground-truth cells."""
     parts = []
     for prediction, result in results.items():
         table = result.classes.assign(name=[names[index] for index in result.classes["class"]])

@@ -1,4 +1,4 @@
-"""Thresholds for yes-or-no answers, searched on predictions of fields that the models did not see."""
+"""Search decision thresholds on predictions for held-out fields."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,11 @@ import numpy as np
 import pandas as pd
 
 GRID = tuple(np.round(np.arange(0.2, 0.801, 0.01), 2).tolist())
-"""Thresholds that are tried, as in HPA 2018: 0.2 to 0.8."""
+"""Candidate thresholds, as in HPA 2018: 0.2 to 0.8."""
 
 
 def f1_scores(values: np.ndarray, truth: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
-    """(thresholds, C) F1 of `values >= threshold` for values and truth (n, C), 0 where nothing is true or
-    said.
-    """
+    """F1 (thresholds, C) of `values >= threshold`, for values and truth (n, C); 0 without positives of either kind."""
     scores = []
     for threshold in thresholds:
         said = values >= threshold
@@ -25,17 +23,17 @@ def f1_scores(values: np.ndarray, truth: np.ndarray, thresholds: Sequence[float]
 def search_thresholds(
     values: np.ndarray, truth: np.ndarray, names: Sequence[str], grid: Sequence[float] = GRID
 ) -> pd.DataFrame:
-    """`class, positives, threshold, f1`: first one threshold for all classes (`all`), then one a class.
+    """Return `class, positives, threshold, f1`: first one threshold for all classes (`all`), then one per class.
 
-    values: (n, C) probabilities; truth: (n, C) bool. `f1` of `all` is the mean over the classes that occur.
-    Of equal thresholds the one in the middle of the first run of equals is taken; a class that never occurs
-    gets the common one, with NaN as its F1.
+    values: (n, C) probabilities; truth: (n, C) bool. `f1` of `all` is the mean over the classes that occur. Among
+    equally good thresholds, the middle of the first run is taken. A class that never occurs gets the common threshold,
+    with an F1 of NaN. Raises ValueError if no class occurs.
     """
     truth = truth.astype(bool)
     positives = truth.sum(axis=0)
     occurs = positives > 0
     if not occurs.any():
-        raise ValueError("no class occurs in the labels: there is nothing to search a threshold on")
+        raise ValueError("no class occurs in the labels, so there is nothing to search thresholds on")
     scores = f1_scores(values, truth, grid)
     common = _best(scores[:, occurs].mean(axis=1))
     rows = [("all", int(positives.sum()), grid[common], scores[common, occurs].mean())]

@@ -1,1 +1,1 @@
-"""From fields to label images of cells and nuclei; `segmentation.method` chooses the segmenter."""
+"""Segmentation of fields into label images of cells and nuclei; `segmentation.method` selects the segmenter."""

@@ -1,4 +1,4 @@
-"""What every segmenter takes and returns."""
+"""Common interface of the segmenters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from puzzlecell.data.fields import intensity_range
 class FieldImage:
     """A field to segment.
 
-    image: (H, W, 4) uint8 or uint16, red, green, blue, yellow; pixels are square, `pixel_um` micrometres
+    image: (H, W, 4) uint8 or uint16; channels red, green, blue, yellow. Pixels are square, `pixel_um` micrometres
     wide.
     """
 
@@ -26,9 +26,9 @@ class FieldImage:
 
 @dataclass(frozen=True)
 class SegmentedField:
-    """Label images of a field, (H, W) uint16: 0 = background, cells 1...n, a nucleus has its cell's number.
+    """Label images of a field, (H, W) uint16: 0 = background, cells 1...n; a nucleus has the number of its cell.
 
-    reason: why no cell was found, where none was.
+    reason: why no cell was found, or None.
     """
 
     cells: np.ndarray
@@ -37,24 +37,27 @@ class SegmentedField:
 
 
 def intensity(image: np.ndarray) -> np.ndarray:
-    """(H, W, C) float32 in [0, 1] of an 8 or 16 bit image; 16 bit files that hold 0-255 count as 8 bit."""
+    """Scale an 8- or 16-bit image to (H, W, C) float32 in [0, 1]; 16-bit files holding 0-255 count as 8-bit."""
     return np.divide(image, intensity_range(image), dtype=np.float32)
 
 
 def reason_if_empty(nuclei: np.ndarray, cells: np.ndarray, settings: LabellingSettings) -> str | None:
-    """Why a field has no cells, where it has none; nuclei: (h, w, 3) uint8, softmax of their network times 255."""
+    """Return why a field has no cells, or None if it has some.
+
+    nuclei: (h, w, 3) uint8, softmax of the nuclei network times 255.
+    """
     if cells.any():
         return None
     if (nuclei[..., 2] <= 255 * settings.nucleus_threshold).all():
-        return f"no pixel has a probability of nucleus above {settings.nucleus_threshold}"
-    return "every nucleus or its cell was too small, or no cytoplasm was seen around it"
+        return f"no pixel has a nucleus probability above {settings.nucleus_threshold}"
+    return "all nuclei or their cells were too small, or no cytoplasm was detected around the nuclei"
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What a segmenter may use: CPU threads, a device (`cpu`, `cuda:0`, ...) and the data set's folder.
+    """Resources of a segmenter: CPU threads, a device (`cpu`, `cuda:0`, ...) and the data set's folder.
 
-    data_folder: where the user's own label images lie; None where it is not known.
+    data_folder: parent of the folder with the user's own label images; None if unknown.
     """
 
     threads: int = 1
@@ -63,12 +66,12 @@ class Resources:
 
 
 class Segmenter(Protocol):
-    """Finds the cells of fields. The same fields give the same labels, whatever the number of threads."""
+    """Segments fields; the same fields give the same labels for any number of threads."""
 
     def segment(self, fields: Sequence[FieldImage]) -> list[SegmentedField]:
-        """Label images of each field, in the order given."""
+        """Return the label images of each field, in the order given."""
         ...
 
     def close(self) -> None:
-        """Release what the segmenter holds; it is not used afterwards."""
-        return  # Most hold nothing.
+        """Release the segmenter's resources; it cannot be used afterwards."""
+        return  # Most segmenters have nothing to release.

@@ -1,4 +1,4 @@
-"""The cell table: geometry and quality of every cell, in pixels of the original field."""
+"""Cell table: geometry (in pixels of the original field) and quality of every cell."""
 
 import numpy as np
 import pandas as pd
@@ -34,12 +34,12 @@ def cell_table(
     height: int,
     width: int,
 ) -> pd.DataFrame:
-    """A row per cell of a field, columns of `CELL_COLUMNS`, in the order of the cells' numbers.
+    """Return a table with one row per cell, in the order of the cell numbers, and the columns `CELL_COLUMNS`.
 
     image: (h, w, 4) RGBY of any size; cells, nuclei: (m, n) unsigned label images with the same numbers.
-    height, width: size of the original field. Geometry is that of the label image stretched to the original
-    by nearest neighbour, the sampling of the submission: area, centroid (pixel centres) and box [y0, y1) x
-    [x0, x1).
+    height, width: size of the original field. Area, centroid (in pixel-centre coordinates) and bounding box
+    [y0, y1) x [x0, x1) are those of the label image resized to the original field by nearest-neighbour
+    interpolation, as in the submission.
     """
     rows, columns = nearest_index(cells.shape[0], height), nearest_index(cells.shape[1], width)
     row_sums, column_sums = _axis_sums(rows, cells.shape[0]), _axis_sums(columns, cells.shape[1])
@@ -88,7 +88,7 @@ def cell_table(
 
 
 def _axis_sums(index: np.ndarray, stored: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each stored row (or column): how many original ones it becomes, and the sum of their positions."""
+    """Return, for each stored row (or column), the number of original ones it covers and the sum of their indices."""
     count = np.bincount(index, minlength=stored).astype(float)
     return count, np.bincount(index, weights=np.arange(len(index)), minlength=stored)
 
@@ -96,13 +96,14 @@ def _axis_sums(index: np.ndarray, stored: int) -> tuple[np.ndarray, np.ndarray]:
 def border_quality(
     image: np.ndarray, cells: np.ndarray, nuclei: np.ndarray, settings: QualitySettings
 ) -> np.ndarray:
-    """(n + 1,) float64, entry k the border quality of cell k; entry 0 stands for no cell.
+    """Return (n + 1,) float64; entry k is the border quality of cell k, entry 0 is unused.
 
-    CroDoc's rule: for each axis r = (side - cut) / side, with side the length of the nucleus's box along a
-    border and cut the nucleus's pixels on the longer of the two opposite edges of the box. r > border_full
-    gives 1, r > border_none gives (r / border_full)^0.1 (published as (3.33 r)^0.1), less gives border_floor;
-    the axes multiply. Here an edge of the box counts only where it lies on the field's border, so that a
-    whole nucleus has 1 whatever its shape. A cell without a nucleus, or with no blue in it, gives no_nucleus.
+    CroDoc's rule: for each axis r = (side - cut) / side, where side is the length of the nucleus's bounding box
+    along a border, and cut is the number of nucleus pixels on an edge of the box (the larger of the two opposite
+    edges). Quality is 1 for r > border_full, (r / border_full)^0.1 (published as (3.33 r)^0.1) for r > border_none
+    and border_floor otherwise; the values of both axes are multiplied. Unlike the published rule, an edge of the box
+    counts only if it lies on the field's border, so a whole nucleus has quality 1 whatever its shape. A cell without
+    a nucleus, or without blue signal in it, gets no_nucleus.
     """
     quality = np.full(int(cells.max(initial=0)) + 1, settings.no_nucleus)
     quality[0] = 1
@@ -132,12 +133,12 @@ def _cut_quality(cut: float, settings: QualitySettings) -> float:
 def outlier_quality(
     image: np.ndarray, cells: np.ndarray, border: np.ndarray, settings: QualitySettings
 ) -> np.ndarray:
-    """(n + 1,) float64, entry k the outlier quality of cell k; entry 0 stands for no cell.
+    """Return (n + 1,) float64; entry k is the outlier quality of cell k, entry 0 is unused.
 
-    CroDoc's rule: over a field's valid cells (border quality above no_nucleus) take the mean sum of red and
-    the mean product of the sums of blue and yellow; a valid cell below red_fraction of the first or
-    blue_yellow_fraction of the second is an outlier. Other cells have 1: their border quality discounts them
-    already.
+    CroDoc's rule: take the mean, over the field's valid cells (border quality above no_nucleus), of each cell's
+    sum of red, and of the product of its sums of blue and yellow. A valid cell below red_fraction of the first mean or
+    below blue_yellow_fraction of the second is an outlier. Invalid cells get 1, because their border quality already
+    discounts them.
     """
     quality = np.ones(len(border))
     valid = border > settings.no_nucleus
@@ -154,7 +155,7 @@ def outlier_quality(
 
 
 def _sums(channel: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
-    """Sum of a channel over each label; the labels are sampled at the channel's pixels."""
+    """Return the sum of a channel over each label; the labels are resized to the channel."""
     return np.bincount(
         resize_labels(labels, *channel.shape).ravel(), weights=channel.ravel(), minlength=count
     )

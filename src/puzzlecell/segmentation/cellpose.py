@@ -1,4 +1,4 @@
-"""Cellpose as a segmenter: cells from red, yellow and blue, nuclei from blue. An optional extra."""
+"""Cellpose as a segmenter (optional extra): cells from red, yellow and blue; nuclei from blue."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,36 +12,37 @@ from puzzlecell.data.label_images import number_by_cell, resize_label_image, tid
 from puzzlecell.runtime.threads import limited_threads
 from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter, intensity
 
-# Cellpose scales every picture so that objects are 30 pixels wide; more pixels than that are not looked at.
+# Cellpose rescales every image so that objects are 30 pixels wide, so a higher resolution adds nothing.
 _OBJECT_PX = 30
-# Its normalisation and its tiles fail on pictures of a pixel or two.
+# Its normalisation and tiling fail on images one or two pixels wide.
 _LEAST_PX = 16
 
 
 class CellposeError(ValueError):
-    """A model that Cellpose does not know; the message names those that it does."""
+    """A model unknown to Cellpose; the message lists the known ones."""
 
 
 class CellposeSegmenter(Segmenter):
-    """Both runs use one model; a nucleus belongs to the cell that covers most of it."""
+    """Runs one model twice, for cells and for nuclei; a nucleus belongs to the cell that covers most of it."""
 
     def __init__(self, settings: CellposeSettings, threads: int = 1, device: str = "cpu"):
-        """Raises ImportError, saying what to install, where Cellpose is not installed.
+        """Load the model; a model that is neither a file nor known to Cellpose is an error.
 
-        Raises CellposeError for a model that is neither a file nor known: Cellpose itself would take its default.
+        Cellpose itself would silently use its default model. Raises ImportError if Cellpose is not installed and
+        CellposeError for an unknown model.
         """
         try:
             from cellpose import models
         except ImportError as error:
             raise ImportError(
-                "segmentation.method is cellpose, but it is not installed: pip install 'puzzlecell[cellpose]'"
+                "segmentation.method is cellpose, but it is not installed; run: pip install 'puzzlecell[cellpose]'"
             ) from error
         import torch
 
         known = [*models.MODEL_NAMES, *models.get_user_models()]
         if settings.model not in known and not Path(settings.model).is_file():
             raise CellposeError(
-                f"segmentation.cellpose.model: {settings.model} is neither a file nor a model of Cellpose; known are "
+                f"segmentation.cellpose.model: {settings.model} is neither a file nor a Cellpose model; known models: "
                 + ", ".join(known)
             )
         self.settings, self.threads = settings, threads
@@ -50,7 +51,7 @@ class CellposeSegmenter(Segmenter):
         )
 
     def segment(self, fields: Sequence[FieldImage]) -> list[SegmentedField]:
-        """Label images of each field, in the order given."""
+        """Return the label images of each field, in the order given."""
         with limited_threads(self.threads):
             return [self._segment(field) for field in fields]
 
@@ -87,5 +88,5 @@ class CellposeSegmenter(Segmenter):
 
 
 def make_segmenter(settings: SegmentationSettings, resources: Resources) -> CellposeSegmenter:
-    """The segmenter for these settings. Raises ImportError or CellposeError where package or model are missing."""
+    """Return the segmenter; raises ImportError or CellposeError if the package or the model is missing."""
     return CellposeSegmenter(settings.cellpose, resources.threads, resources.device)

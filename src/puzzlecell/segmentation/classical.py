@@ -1,7 +1,7 @@
 """Segmentation without weights: nuclei from blue, cells grown from them over red and yellow.
 
-All lengths are micrometres. Fields with small pixels are segmented on a coarser grid, which costs nothing
-that a light microscope resolves in a cell border, and the labels are brought back to the field's own pixels.
+All lengths in the settings are in micrometres. Fields with smaller pixels than `pixel_um` are segmented on a coarser
+grid, which loses no detail of a cell border that a light microscope resolves; the labels are then resized to the field.
 """
 
 from collections.abc import Sequence
@@ -27,19 +27,19 @@ from puzzlecell.data.label_images import (
 )
 from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter, intensity
 
-# One grey level of an 8 bit image: what no 8 bit field can tell from its background.
+# One grey level of an 8-bit image: the smallest contrast that an 8-bit field can hold.
 GREY_LEVEL = 1 / 255
 
 
 class ClassicalSegmenter(Segmenter):
-    """Nuclei by a threshold and the necks between them, cells by a watershed from the nuclei."""
+    """Nuclei by a threshold, split at their necks; cells by a watershed seeded with the nuclei."""
 
     def __init__(self, settings: ClassicalSettings, threads: int = 1):
         self.settings = settings
         self.threads = threads
 
     def segment(self, fields: Sequence[FieldImage]) -> list[SegmentedField]:
-        """Label images of each field, in the order given."""
+        """Return the label images of each field, in the order given."""
         with ThreadPoolExecutor(self.threads) as pool:
             return list(pool.map(self._segment, fields))
 
@@ -54,18 +54,20 @@ class ClassicalSegmenter(Segmenter):
         nuclei = find_nuclei(image[..., 2], pixel_um, self.settings)
         if not nuclei.any():
             empty = np.zeros(shape, np.uint16)
-            return SegmentedField(empty, empty.copy(), "no nucleus stands out from the background of blue")
+            return SegmentedField(
+                empty, empty.copy(), "no nucleus stands out from the background of the blue channel"
+            )
         cells = grow_cells(image[..., 0], image[..., 3], nuclei, pixel_um, self.settings)
         return SegmentedField(*tidy(resize_label_image(cells, shape), resize_label_image(nuclei, shape)))
 
 
 def make_segmenter(settings: SegmentationSettings, resources: Resources) -> ClassicalSegmenter:
-    """The segmenter for these settings."""
+    """Return the segmenter for these settings."""
     return ClassicalSegmenter(settings.classical, resources.threads)
 
 
 def find_nuclei(blue: np.ndarray, pixel_um: float, settings: ClassicalSettings) -> np.ndarray:
-    """Nuclei of a field: (H, W) float32 blue in [0, 1] -> (H, W) int32 labels 1...n, 0 = background."""
+    """Segment the nuclei: (H, W) float32 blue in [0, 1] -> (H, W) int32 labels 1...n, 0 = background."""
     smooth = _blur(blue, settings.nucleus_smoothing_um / pixel_um)
     above = smooth - background(smooth, settings.background_um / pixel_um)
     root = np.sqrt(np.maximum(above, 0))
@@ -83,7 +85,7 @@ def find_nuclei(blue: np.ndarray, pixel_um: float, settings: ClassicalSettings) 
 
 
 def background(image: np.ndarray, width: float) -> np.ndarray:
-    """Smooth lower envelope: what is left of an image without everything narrower than `width` pixels."""
+    """Return the smooth lower envelope of an image, without any structure narrower than `width` pixels."""
     step = max(1.0, width / 24)
     coarse = tuple(max(1, round(side / step)) for side in image.shape)
     small = cv2.resize(image, coarse[::-1], interpolation=cv2.INTER_AREA)
@@ -94,10 +96,10 @@ def background(image: np.ndarray, width: float) -> np.ndarray:
 
 
 def split_at_necks(mask: np.ndarray, neck: float) -> np.ndarray:
-    """Touching round objects taken apart: (H, W) bool -> (H, W) int32 labels.
+    """Split touching round objects: (H, W) bool -> (H, W) int32 labels.
 
-    The distance to the background has a peak in each bulge. Two peaks are two objects where the saddle
-    between them is below `neck` times the lower peak: a ratio, so it holds at any size.
+    The distance to the background has a peak in each bulge. Two peaks become two objects if the saddle between them
+    is below `neck` times the lower peak; as a ratio, this holds at any size.
     """
     distance = edt(mask, black_border=False)
     height = np.log(np.maximum(distance, 0.5))
@@ -117,7 +119,7 @@ def _cut_rims(labels: np.ndarray, above: np.ndarray, rim: float) -> np.ndarray:
 
 
 def _drop_small(labels: np.ndarray, minimum: float) -> np.ndarray:
-    """Labels of at least `minimum` pixels, renumbered 1...n in their order."""
+    """Drop labels of fewer than `minimum` pixels and renumber the others 1...n in the same order."""
     sizes = np.bincount(labels.ravel())
     keep = sizes >= max(minimum, 1)
     keep[0] = False
@@ -128,7 +130,7 @@ def _drop_small(labels: np.ndarray, minimum: float) -> np.ndarray:
 def grow_cells(
     red: np.ndarray, yellow: np.ndarray, nuclei: np.ndarray, pixel_um: float, settings: ClassicalSettings
 ) -> np.ndarray:
-    """One cell a nucleus: (H, W) int32 labels with the numbers of `nuclei`.
+    """Grow one cell per nucleus: (H, W) int32 labels with the numbers of `nuclei`.
 
     red, yellow: (H, W) float32 in [0, 1].
     """
@@ -148,7 +150,7 @@ def grow_cells(
 
 
 def _gaps(signal: np.ndarray, radius: float) -> np.ndarray:
-    """How much darker than its banks each pixel of a gap is; gaps are up to twice `radius` pixels wide."""
+    """Return how much darker each pixel of a gap is than its banks; gaps are up to twice `radius` pixels wide."""
     size = 2 * max(1, round(radius)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     return cv2.morphologyEx(signal, cv2.MORPH_BLACKHAT, disc)
@@ -157,11 +159,11 @@ def _gaps(signal: np.ndarray, radius: float) -> np.ndarray:
 def _cut_outside(
     cells: np.ndarray, nuclei: np.ndarray, gaps: np.ndarray, depth: float, minimum: float
 ) -> None:
-    """Take off cells, in place, what belongs to cells of which the field shows no nucleus.
+    """Cut off, in place, the parts of cells that belong to cells whose nucleus lies outside the field.
 
-    A cell that reaches the field's border, but not with its nucleus, is parted along the darkest way between the
-    two. Is that way a gap, `depth` darker than its banks on average, the part at the border is another cell's,
-    unless it is smaller than `minimum` pixels.
+    A cell that touches the field's border, but not with its nucleus, is divided along the darkest line between
+    nucleus and border. If that line is a gap, on average more than `depth` darker than its banks, the part at the
+    border belongs to another cell and is removed, unless it is smaller than `minimum` pixels.
     """
     for region in regionprops(cells):
         window, inside = region.slice, region.image
@@ -182,7 +184,7 @@ def _cut_outside(
 
 
 def _nearest_nucleus(nuclei: np.ndarray, cost: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Each pixel of the mask to the nucleus with the cheapest way to it; (H, W) int32 labels."""
+    """Assign each pixel of the mask to the nucleus with the cheapest path to it: (H, W) int32 labels."""
     inside = cv2.erode((nuclei > 0).astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1)
     rim = np.argwhere((nuclei > 0) & (inside == 0))
     way, _ = MCP_Geometric(np.where(mask, cost, -1)).find_costs(rim)
@@ -192,7 +194,11 @@ def _nearest_nucleus(nuclei: np.ndarray, cost: np.ndarray, mask: np.ndarray) -> 
 
 
 def _cytoplasm(red: np.ndarray, yellow: np.ndarray, sigma: float) -> np.ndarray:
-    """Mean of red and yellow, each on its own scale: root of the part above the darkest, 1 at the brightest."""
+    """Return the mean of red and yellow, (H, W) float32 in [0, 1].
+
+    Each channel is smoothed, scaled to [0, 1] between its 0.5th and 99.5th percentiles, and square-rooted; a constant
+    channel counts as 0.
+    """
     signal = np.zeros(red.shape, np.float32)
     for channel in (red, yellow):
         smooth = _blur(channel, sigma)
@@ -203,7 +209,7 @@ def _cytoplasm(red: np.ndarray, yellow: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _connected(cells: np.ndarray, nuclei: np.ndarray) -> np.ndarray:
-    """Each cell without holes, and the piece of it that holds its nucleus."""
+    """Fill the holes of each cell, keep its largest connected component and add its nucleus."""
     clean = np.zeros_like(cells)
     for region in regionprops(cells):
         y0, x0, y1, x1 = region.bbox

@@ -1,4 +1,4 @@
-"""Make the segmenter that `segmentation.method` chooses."""
+"""Creation of the segmenter selected by `segmentation.method`."""
 
 from importlib import import_module
 
@@ -7,8 +7,8 @@ from puzzlecell.segmentation.base import Resources, Segmenter
 
 
 def make_segmenter(settings: SegmentationSettings, resources: Resources) -> Segmenter:
-    """The chosen segmenter. Only its module is imported, so the others cost nothing.
+    """Return the selected segmenter; only its own module is imported.
 
-    Raises ValueError or ImportError where weights, label images or a package are missing, saying what to do.
+    Raises ValueError or ImportError if weights, label images or a package are missing; the message says what to do.
     """
     return import_module(settings.chosen.module_name()).make_segmenter(settings, resources)

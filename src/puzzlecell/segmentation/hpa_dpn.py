@@ -1,6 +1,6 @@
-"""The official HPA segmenter: two DPN-92 U-Nets (nuclei from blue, cells from red, yellow and blue), then labelling.
+"""The official HPA segmenter: two DPN-92 U-Nets (nuclei from blue; cells from red, yellow and blue), then labelling.
 
-Input and padding as in the package hpacellseg (CellProfiling/HPA-Cell-Segmentation).
+Inputs and padding are those of the package hpacellseg (CellProfiling/HPA-Cell-Segmentation).
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ from puzzlecell.segmentation.requirements import missing_converted
 
 
 class HpaDpnSegmenter(Segmenter):
-    """Nuclei and cells by the networks of the HPA, on a device; labelling spread over threads."""
+    """Runs the HPA's networks for nuclei and cells on a device; labels the fields in parallel threads."""
 
     def __init__(
         self,
@@ -44,9 +44,10 @@ class HpaDpnSegmenter(Segmenter):
         device: str = "cpu",
         networks: tuple[torch.nn.Module, torch.nn.Module] | None = None,
     ):
-        """networks: for nuclei and for cells; read from the settings' files unless given.
+        """Load both networks.
 
-        Raises WeightsError where a file is missing or damaged.
+        networks: those for nuclei and for cells; None reads the weights that the settings name. Raises WeightsError
+        if a file is missing or damaged.
         """
         self.settings, self.labelling = settings, labelling
         self.threads, self.device = threads, torch.device(device)
@@ -60,9 +61,9 @@ class HpaDpnSegmenter(Segmenter):
         )
 
     def segment(self, fields: Sequence[FieldImage]) -> list[SegmentedField]:
-        """Label images of each field, in the order given."""
+        """Return the label images of each field, in the order given."""
         with ThreadPoolExecutor(self.threads) as pool:
-            # The next batch goes through the networks while the labels of the last one are made.
+            # The networks predict the next batch while the previous one is being labelled.
             waiting = [
                 pool.submit(self._label, field, *found)
                 for field, found in zip(fields, self._probabilities(fields), strict=True)
@@ -70,7 +71,7 @@ class HpaDpnSegmenter(Segmenter):
             return [job.result() for job in waiting]
 
     def probabilities(self, field: FieldImage) -> tuple[np.ndarray, np.ndarray]:
-        """Softmax of nuclei and of cells times 255 at the networks' pixel size, both (h, w, 3) uint8."""
+        """Return the softmax (times 255) for nuclei and for cells at the networks' pixel size, both (h, w, 3) uint8."""
         return next(self._probabilities([field]))
 
     def _probabilities(self, fields: Sequence[FieldImage]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -90,7 +91,7 @@ class HpaDpnSegmenter(Segmenter):
                     yield np.ascontiguousarray(of_nuclei[window]), np.ascontiguousarray(of_cells[window])
 
     def _prepare(self, field: FieldImage) -> tuple[np.ndarray, tuple[int, int]]:
-        """A padded field at the networks' pixel size, float32 in [0, 1]; its (height, width) unpadded."""
+        """Return a field at the networks' pixel size, padded, float32 in [0, 1], and its unpadded (height, width)."""
         image = shrink(intensity(field.image), field.pixel_um / self.settings.pixel_um)
         after = [SIDES_DIVIDE_BY - side % SIDES_DIVIDE_BY for side in image.shape[:2]]
         padded = cv2.copyMakeBorder(
@@ -127,15 +128,15 @@ class HpaDpnSegmenter(Segmenter):
 
 
 def make_segmenter(settings: SegmentationSettings, resources: Resources) -> HpaDpnSegmenter:
-    """The segmenter for these settings. Raises WeightsError where its weights are missing or damaged."""
+    """Return the segmenter for these settings; raises WeightsError if its weights are missing or damaged."""
     return HpaDpnSegmenter(settings.hpa_dpn, settings.labelling, resources.threads, resources.device)
 
 
 def shrink(image: np.ndarray, scale: float) -> np.ndarray:
-    """(H, W, C) float32 at `scale` times its size, anti-aliased.
+    """Rescale an (H, W, C) float32 image by the factor `scale`, with anti-aliasing.
 
-    As skimage.transform.rescale: a Gaussian of sigma (f - 1) / 2 along an axis that shrinks f times, reflecting
-    borders, then linear interpolation between pixel centres.
+    As in skimage.transform.rescale: a Gaussian of sigma (f - 1) / 2 along an axis that shrinks by the factor f, with
+    reflected borders, then bilinear interpolation between pixel centres.
     """
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     if (height, width) == image.shape[:2]:
@@ -146,7 +147,7 @@ def shrink(image: np.ndarray, scale: float) -> np.ndarray:
     )
     if sigma_y > 0 or sigma_x > 0:
         size = tuple(2 * int(4 * sigma + 0.5) + 1 for sigma in (sigma_x, sigma_y))
-        # A sigma of 0 would be taken for "choose one"; this small it leaves an axis alone.
+        # OpenCV replaces a sigma of 0 by a default; one this small leaves the axis unchanged.
         image = cv2.GaussianBlur(
             image, size, max(sigma_x, 1e-6), sigmaY=max(sigma_y, 1e-6), borderType=cv2.BORDER_REFLECT_101
         )
@@ -154,7 +155,7 @@ def shrink(image: np.ndarray, scale: float) -> np.ndarray:
 
 
 def load_hpa_network(path: str | Path, kind: str) -> HpaUnet:
-    """The network for `nuclei` or `cell` with converted weights; WeightsError says where to get them."""
+    """Return the network for `nuclei` or `cell` with converted weights; raises WeightsError if they cannot be used."""
     if not Path(path).is_file():
         raise WeightsError(missing_converted(path, kind))
     check_sum(path)
@@ -164,6 +165,6 @@ def load_hpa_network(path: str | Path, kind: str) -> HpaUnet:
     missing, unexpected = network.load_state_dict(load_file(path), strict=False, assign=True)
     if missing or unexpected:
         raise WeightsError(
-            f"{path}: not weights that `puzzlecell convert-segmenter` wrote; convert them again"
+            f"{path}: not written by `puzzlecell convert-segmenter` for this network; convert the weights again"
         )
     return network

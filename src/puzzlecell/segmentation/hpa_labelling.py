@@ -1,9 +1,8 @@
-"""From the probabilities of the HPA segmenter's networks to label images.
+"""Conversion of the HPA segmenter's probabilities to label images.
 
-The steps are those of `label_cell` in the package hpacellseg (CellProfiling/HPA-Cell-Segmentation), made for
-2048 pixel fields of 0.08 micrometres a pixel; at another pixel size areas grow with (0.08 / pixel)^2 and
-radii with 0.08 / pixel. What the published code does otherwise than it says can be had by the switches of
-`PublishedFaults`.
+The steps are those of `label_cell` in the package hpacellseg (CellProfiling/HPA-Cell-Segmentation), which expects
+2048-pixel fields with 0.08 micrometres per pixel. At other pixel sizes, areas scale with (0.08 / pixel)^2 and radii
+with 0.08 / pixel. The switches of `PublishedFaults` reproduce the bugs of the published code.
 """
 
 import cv2
@@ -22,11 +21,12 @@ BORDER, OBJECT = 1, 2
 def label_cells(
     nuclei: np.ndarray, cells: np.ndarray, pixel_um: float, settings: LabellingSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Label images (cells, nuclei) of a field, both (H, W) uint16: 0 = background, cells 1...n without gaps.
+    """Return the label images (cells, nuclei) of a field, both (H, W) uint16: 0 = background, cells 1...n.
 
-    nuclei, cells: (H, W, 3) uint8, the softmax of each network times 255: background (not used), border
-    between touching objects, object. pixel_um: their pixel size in micrometres. A nucleus has the number of
-    its cell.
+    A nucleus has the number of its cell.
+
+    nuclei, cells: (H, W, 3) uint8, the softmax of each network times 255: background (not used), border between
+    touching objects, object. pixel_um: their pixel size in micrometres.
     """
     pixels = _Pixels((FULL_SIZE_PIXEL_UM / pixel_um) ** 2)
     _, nucleus_border, nucleus_object = cv2.split(nuclei)
@@ -50,7 +50,7 @@ def label_cells(
 def finished(
     cells: np.ndarray, nuclei: np.ndarray, settings: LabellingSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the settings ask for at the end: cells without nucleus dropped, all opened; numbered 1...n.
+    """Apply the final steps of the settings: drop cells without a nucleus, open all cells, renumber them 1...n.
 
     cells, nuclei: (H, W) unsigned label images with the same numbers. Returns both as uint16.
     """
@@ -64,17 +64,17 @@ def finished(
 
 
 def _renumbered(cells: np.ndarray, nuclei: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same label images with cells 1...n, both uint16."""
+    """Renumber the cells of both label images 1...n, both uint16; raises ValueError for more than 65535 cells."""
     used = areas(cells) > 0
     used[0] = False
     if used.sum() > 65535:
-        raise ValueError(f"{used.sum()} cells in one field; a label image holds 65535")
+        raise ValueError(f"{used.sum()} cells in one field; a label image holds at most 65535")
     numbers = (np.cumsum(used) * used).astype(np.uint16)
     return np.take(numbers, cells), np.take(numbers, nuclei)
 
 
 class _Pixels:
-    """Constants of the full size, brought to the size at hand."""
+    """Converts areas and radii from full-size pixels to the pixels of the field."""
 
     def __init__(self, scale: float):
         self.scale = scale
@@ -87,14 +87,14 @@ class _Pixels:
 
 
 def _above(plane: np.ndarray, threshold: float) -> np.ndarray:
-    """(H, W) bool: where a uint8 probability times 255 is above a threshold in [0, 1]."""
+    """Return where a probability, stored times 255 as uint8, is above a threshold in [0, 1]: (H, W) bool."""
     return plane > int(np.floor(255 * threshold))
 
 
 def _border_sum(
     nucleus_border: np.ndarray, cell_border: np.ndarray, settings: LabellingSettings
 ) -> np.ndarray:
-    """(H, W) uint8: both borders together, at most 255; the published sum starts again at 0 above 255."""
+    """Add both borders: (H, W) uint8, saturating at 255; the published sum wraps around above 255."""
     if settings.faults.border_sum_wraps:
         return nucleus_border + cell_border
     return cv2.add(nucleus_border, cell_border)
@@ -103,7 +103,7 @@ def _border_sum(
 def label_nuclei(
     probability: np.ndarray, border: np.ndarray, pixels: _Pixels, settings: LabellingSettings
 ) -> np.ndarray:
-    """Nuclei, (H, W) uint16 labels: from seeds, certain and clear of borders, grown to the nuclei's edge."""
+    """Label the nuclei, (H, W) uint16: seeds away from borders are grown to the edge of the nuclei."""
     inverted = settings.faults.seed_border_inverted
     limit = 1 - settings.border_threshold if inverted else settings.border_threshold
     seeds = _above(probability, settings.seed_threshold) & ~_above(border, limit)
@@ -123,7 +123,7 @@ def _cells_of_nuclei(
     pixels: _Pixels,
     settings: LabellingSettings,
 ) -> np.ndarray:
-    """Cells grown from the nuclei over a mask; small ones dropped, gaps closed, parted, numbered."""
+    """Grow cells from the nuclei over a mask; drop small ones, close gaps, separate and number the cells."""
     cells = drop_small(flood(probability, nuclei, mask), pixels.area(settings.cell_minimum))
     if settings.faults.cell_numbers_wrap:
         cells &= 255
@@ -144,14 +144,14 @@ def _cell_threshold(probability: np.ndarray, settings: LabellingSettings) -> flo
 def _nuclei_of_cells(
     nuclei: np.ndarray, cells: np.ndarray, pixels: _Pixels, settings: LabellingSettings
 ) -> np.ndarray:
-    """What lies of the nuclei inside cells and is large enough, with the cells' numbers: (H, W) uint16."""
+    """Return the parts of nuclei inside cells that are large enough, with the cells' numbers: (H, W) uint16."""
     inside = components((nuclei > 0) & (cells > 0), 8)
     large = drop_small(inside, pixels.area(settings.nucleus_minimum)) > 0
     return cv2.copyTo(cells, large.view(np.uint8))
 
 
 def _parted(cells: np.ndarray, settings: LabellingSettings) -> np.ndarray:
-    """(H, W) bool: cells without holes, a line of background where two touch."""
+    """Fill the holes of cells and separate touching cells by a line of background: (H, W) bool."""
     parted = (cells > 0) & (cv2.dilate(cells, CROSS) == cv2.erode(cells, CROSS))
     filled = fill_holes(parted)
     if settings.faults.enclosed_cells_merge:
@@ -163,9 +163,9 @@ def _parted(cells: np.ndarray, settings: LabellingSettings) -> np.ndarray:
 
 
 def _between_two(holes: np.ndarray, pieces: np.ndarray) -> np.ndarray:
-    """(n + 1,) bool: which holes 0...n have pixels of more than one piece beside them.
+    """Return which holes 0...n are adjacent to more than one component, (n + 1,) bool.
 
-    Such a hole lies between a cell and another all around it; filled, it would join the two.
+    Such a hole lies between a cell and another cell enclosing it; filling it would merge the two.
     """
     framed = np.pad(pieces, 1)
     rows, columns = np.nonzero(holes)
@@ -178,5 +178,5 @@ def _between_two(holes: np.ndarray, pieces: np.ndarray) -> np.ndarray:
 
 def _as_uint16(labels: np.ndarray) -> np.ndarray:
     if labels.dtype != np.uint16:
-        raise ValueError(f"{labels.max()} pieces in one field; a label image holds 65535")
+        raise ValueError(f"{labels.max()} components in one field; a label image holds at most 65535")
     return labels

@@ -1,6 +1,6 @@
-"""The network of the HPA segmenter: a U-Net with a DPN-92 encoder, on timm's `dpn92`.
+"""Network of the HPA segmenter: a U-Net with a DPN-92 encoder, based on timm's `dpn92`.
 
-Layout and names of the published weights: package hpacellseg (CellProfiling/HPA-Cell-Segmentation), class
+Architecture and names of the published weights: package hpacellseg (CellProfiling/HPA-Cell-Segmentation), class
 DPNUnet.
 """
 
@@ -16,14 +16,14 @@ CLASSES = 3
 MEAN = (124 / 255, 117 / 255, 104 / 255)
 STD = 1 / (0.0167 * 255)
 
-# Blocks of timm's encoder in each stage; the picture is halved at the head of each.
+# Blocks of timm's encoder in each stage; each stage starts by halving the resolution.
 _STAGES = (("conv1_1",), ("conv1_pool", "conv2_"), ("conv3_",), ("conv4_",), ("conv5_",))
 
 
 class HpaUnet(nn.Module):
-    """Logits of background, border and object: (B, 3, H, W) float in [0, 1] -> (B, 3, H, W); sides divide by 32.
+    """Logits of background, border and object: (B, 3, H, W) in [0, 1] -> (B, 3, H, W); H and W divisible by 32.
 
-    encoder: a timm DPN; `dpn92` unless given.
+    encoder: a timm DPN; None builds `dpn92`.
     """
 
     mean: Tensor
@@ -46,7 +46,7 @@ class HpaUnet(nn.Module):
 
     @staticmethod
     def channel_means() -> Tensor:
-        """(1, 3, 1, 1) float32: what is taken off the input before it is divided by `STD`."""
+        """Return the means subtracted from the input before division by `STD`: (1, 3, 1, 1) float32."""
         return torch.tensor(MEAN, device="cpu").view(1, 3, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class HpaUnet(nn.Module):
 
 
 class _Up(nn.Module):
-    """One step up: doubled, brought to the skip's channels, joined with the skip."""
+    """Decoder stage: upsample by 2, reduce to the skip connection's channels, merge with the skip connection."""
 
     def __init__(self, deep: int, shallow: int):
         super().__init__()
@@ -79,7 +79,7 @@ def _twice(features: Tensor) -> Tensor:
 
 
 def _widths(stages: list[nn.Sequential]) -> list[int]:
-    """Channels that each stage gives: a dual path is as wide as its next batch normalisation expects."""
+    """Return the output channels of each stage; a dual path is as wide as the batch normalisation that follows it."""
     widths = [len(stages[0][0].get_parameter("conv.weight"))]
     for stage, following in zip(stages[1:], [*stages[2:], None], strict=True):
         if following is None:
@@ -90,7 +90,7 @@ def _widths(stages: list[nn.Sequential]) -> list[int]:
 
 
 def published_names(network: HpaUnet) -> dict[str, str]:
-    """Name of each tensor of the network -> its name in the published weights."""
+    """Return a dict from each tensor name of the network to its name in the published weights."""
     return {name: _published_name(name) for name in network.state_dict()}
 
 

@@ -1,8 +1,8 @@
-"""Published weights of the HPA segmenter read without running what is in them.
+"""Safe reading of the HPA segmenter's published weights, without executing any code in them.
 
-The files are pickles of whole PyTorch modules whose classes need not be installed. A pickle can name any
-function to be called; the reader here knows tensors and empty shells that stand for modules, and refuses
-every other name.
+The files are pickles of whole PyTorch modules, whose classes need not be installed. A pickle can call any function by
+name. The reader here accepts only tensors and modules, which it replaces by empty placeholders, and refuses every other
+name.
 """
 
 import hashlib
@@ -48,11 +48,11 @@ _MODULES = ("torch.nn.modules.", "torch.nn.parallel.", "pytorch_zoo.")
 
 
 class WeightsError(ValueError):
-    """A weights file that cannot be used; the message names the file, what was found and what to do."""
+    """An unusable weights file; the message names the file, what was found and what to do."""
 
 
 class _Storage:
-    """Bytes of a tensor, perhaps read later than the tensor is described."""
+    """Values of a tensor; they may be read after the tensor itself has been unpickled."""
 
     def __init__(self, dtype: torch.dtype):
         self.dtype = dtype
@@ -60,7 +60,7 @@ class _Storage:
 
 
 class _StoredTensor:
-    """A tensor's storage and the part of it that the tensor shows."""
+    """A tensor as a view (offset, size, stride) of a storage."""
 
     def __init__(
         self, storage: _Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object
@@ -74,7 +74,7 @@ class _StoredTensor:
 
 
 class _Shell:
-    """Stands for a pickled module: keeps its attributes, can do nothing."""
+    """Placeholder for a pickled module: keeps its attributes but has no behaviour."""
 
     def __init__(self, *_: object):
         self.attributes: dict = {}
@@ -92,7 +92,7 @@ def _plain_text(*parts: object) -> str:
 
 
 class _TensorsOnly(pickle.Unpickler):
-    """Reads tensors, containers and shells of modules; any other name is an error."""
+    """Unpickles only tensors, containers and placeholders for modules; any other name is an error."""
 
     def __init__(self, file: IO[bytes], storage: Callable[[tuple], object], path: Path):
         super().__init__(file, encoding="latin1")
@@ -107,7 +107,7 @@ class _TensorsOnly(pickle.Unpickler):
             ("torch._utils", "_rebuild_tensor_v2"): _StoredTensor,
             ("torch._utils", "_rebuild_parameter"): _parameter,
             ("torch", "device"): _plain_text,
-            # Modules pickled by early versions of PyTorch 1 name a table of functions, which nothing calls here.
+            # Modules pickled by early versions of PyTorch 1 refer to a table of functions, which is never called here.
             ("torch.nn.backends.thnn", "_get_thnn_function_backend"): _Shell,
         }
         if (module, name) in known:
@@ -118,8 +118,8 @@ class _TensorsOnly(pickle.Unpickler):
             return type(name, (_Shell,), {})
         raise WeightsError(
             f"{self._path}: refused, the file asks for {module}.{name}; weights of the HPA segmenter need "
-            "tensors and modules of torch.nn and pytorch_zoo alone. Do not open this file with PyTorch "
-            "either; fetch it again from its publisher"
+            "only tensors and modules of torch.nn and pytorch_zoo. Do not open this file with PyTorch "
+            "either; download it again from its publisher"
         )
 
     def persistent_load(self, identity: tuple) -> object:
@@ -127,10 +127,10 @@ class _TensorsOnly(pickle.Unpickler):
 
 
 def read_published(path: str | os.PathLike) -> dict[str, Tensor]:
-    """Tensors of a pickled PyTorch module (or of a pickled state dict) under their state names.
+    """Return the tensors of a pickled PyTorch module (or pickled state dict) under their state-dict names.
 
-    Both file formats of `torch.save` are read; a `DataParallel` around the module is taken off. Raises
-    WeightsError for a file that is not one, and for one that asks for anything but tensors and modules.
+    Reads both file formats of `torch.save` and unwraps `DataParallel`. Raises WeightsError if the file is missing, was
+    not written by `torch.save` or asks for anything but tensors and modules.
     """
     path = Path(path)
     if not path.is_file():
@@ -142,7 +142,7 @@ def read_published(path: str | os.PathLike) -> dict[str, Tensor]:
         raise
     except _DAMAGED as error:
         raise WeightsError(
-            f"{path}: not a file that torch.save wrote, or cut off ({type(error).__name__}: {error}); "
+            f"{path}: not a file written by torch.save, or truncated ({type(error).__name__}: {error}); "
             f"download it again"
         ) from error
 
@@ -175,7 +175,7 @@ def _read_zip(path: Path) -> object:
     with zipfile.ZipFile(path) as archive:
         pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if len(pickles) != 1:
-            raise WeightsError(f"{path}: a zip file without data.pkl; expected one that torch.save wrote")
+            raise WeightsError(f"{path}: a zip file without data.pkl; expected one written by torch.save")
         folder = pickles[0].removesuffix("data.pkl")
         storages: dict[str, _Storage] = {}
 
@@ -199,7 +199,7 @@ def _read_legacy(path: Path) -> object:
     def storage(identity: tuple) -> object:
         kind = identity[0]
         if kind == "module":
-            # Older files put the source text of each class beside it.
+            # Older files store the source code of each class with it.
             return identity[1]
         if kind != "storage":
             raise pickle.UnpicklingError(f"unknown reference {kind!r}")
@@ -210,7 +210,7 @@ def _read_legacy(path: Path) -> object:
 
     with path.open("rb") as file:
         if _TensorsOnly(file, storage, path).load() != _LEGACY_MAGIC:
-            raise pickle.UnpicklingError("the file does not begin as those of torch.save do")
+            raise pickle.UnpicklingError("the file does not begin like one written by torch.save")
         _version, _system, found, keys = (_TensorsOnly(file, storage, path).load() for _ in range(4))
         for key in keys:
             count = int.from_bytes(file.read(8), "little")
@@ -218,7 +218,7 @@ def _read_legacy(path: Path) -> object:
             values = bytearray(file.read(count * torch.empty(0, dtype=dtype).element_size()))
             storages[key].values = read = _from_bytes(values, dtype)
             if len(read) != count:
-                raise EOFError(f"storage {key} is cut off")
+                raise EOFError(f"storage {key} is truncated")
     return found
 
 
@@ -229,10 +229,10 @@ def _from_bytes(values: bytearray, dtype: torch.dtype) -> Tensor:
 def convert_segmenter(
     source: str | os.PathLike, target: str | os.PathLike, network: HpaUnet | None = None
 ) -> str:
-    """Write a published .pth of the HPA segmenter as safetensors, and `<target>.sha256` beside it.
+    """Convert a published .pth file of the HPA segmenter to safetensors; write `<target>.sha256` next to it.
 
-    network: what the weights must fit; the DPN-92 U-Net with its 595 tensors unless given. Returns the
-    checksum. Raises WeightsError naming tensors that are missing, unknown or of another shape.
+    network: the network that the weights must fit; None means the DPN-92 U-Net with its 595 tensors. Returns the
+    checksum. Raises WeightsError naming tensors that are missing, unknown or of the wrong shape.
     """
     if network is None:
         with torch.device("meta"):
@@ -262,13 +262,15 @@ def convert_segmenter(
 
 
 def check_sum(path: str | os.PathLike) -> None:
-    """Compare a converted file with the checksum written beside it. Raises WeightsError where they differ."""
+    """Verify the checksum of a converted file; raises WeightsError if it differs or is missing."""
     beside = checksum_file(path)
     if not beside.is_file():
         raise WeightsError(missing_checksum(path))
     expected = beside.read_text(encoding="ascii").split()[0]
     if _sha256(path) != expected:
-        raise WeightsError(f"{path} differs from its checksum in {beside}; copy it again or convert again")
+        raise WeightsError(
+            f"{path} differs from its checksum in {beside}; copy the file again or convert the weights again"
+        )
 
 
 def _listed(what: str, names: set[str]) -> list[str]:

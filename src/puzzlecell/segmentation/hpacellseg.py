@@ -1,4 +1,4 @@
-"""The published package hpacellseg as a segmenter, run in an environment of its own beside this one."""
+"""The published package hpacellseg as a segmenter, run in its own environment."""
 
 import json
 import os
@@ -26,7 +26,7 @@ class HpaCellSegError(ValueError):
 
 
 class HpaCellSegSegmenter(Segmenter):
-    """Hands fields to a process of the package's environment and takes predictions or labels back."""
+    """Sends fields to a process in the package's environment and receives predictions or labels."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class HpaCellSegSegmenter(Segmenter):
         threads: int = 1,
         device: str = "cpu",
     ):
-        """Raises HpaCellSegError where the environment or the weights are missing."""
+        """Start the process; raises HpaCellSegError if the environment or the weights are missing."""
         for kind, weights in (("nuclei", settings.nuclei_weights), ("cell", settings.cell_weights)):
             if not Path(weights).is_file():
                 raise HpaCellSegError(missing_published(weights, kind))
@@ -62,21 +62,21 @@ class HpaCellSegSegmenter(Segmenter):
             )
         except OSError as error:
             raise HpaCellSegError(
-                f"segmentation.hpacellseg.python: {settings.python} cannot be run ({error.strerror}); make the "
+                f"segmentation.hpacellseg.python: {settings.python} cannot be run ({error.strerror}); create the "
                 "environment of envs/hpacellseg.yaml and give the path of its Python"
             ) from error
-        assert self._worker.stdin is not None and self._worker.stdout is not None, "both were asked for above"
+        assert self._worker.stdin is not None and self._worker.stdout is not None, "both were requested above"
         self._requests, self._answers = self._worker.stdin, self._worker.stdout
 
     def segment(self, fields: Sequence[FieldImage]) -> list[SegmentedField]:
-        """Label images of each field, in the order given."""
+        """Return the label images of each field, in the order given."""
         with ThreadPoolExecutor(self.threads) as pool:
-            # The package predicts the next field while the labels of the last one are made.
+            # The package predicts the next field while the previous one is being labelled.
             waiting = [pool.submit(self._label, field, self._predicted(field)) for field in fields]
             return [job.result() for job in waiting]
 
     def close(self) -> None:
-        """End the package's process."""
+        """Stop the package's process."""
         self._requests.close()
         self._answers.close()
         self._worker.wait()
@@ -85,7 +85,7 @@ class HpaCellSegSegmenter(Segmenter):
         package_labels = self.settings.label_with == "package"
         if package_labels and abs(field.pixel_um / FULL_SIZE_PIXEL_UM - 1) > 0.05:
             raise HpaCellSegError(
-                f"{field.field_id}: hpacellseg labels fields of {FULL_SIZE_PIXEL_UM} micrometres a pixel, this one "
+                f"{field.field_id}: hpacellseg labels fields with {FULL_SIZE_PIXEL_UM} micrometres per pixel, this one "
                 f"has {field.pixel_um:g}; set segmentation.source: raw, or segmentation.hpacellseg.label_with: "
                 "puzzlecell"
             )
@@ -119,8 +119,8 @@ class HpaCellSegSegmenter(Segmenter):
                 answer = ""
             if not answer:
                 raise HpaCellSegError(
-                    f"{field.field_id}: the process of hpacellseg ended with status {self._worker.wait()}; its own "
-                    "words are above; is hpacellseg installed in the environment of "
+                    f"{field.field_id}: the hpacellseg process ended with status {self._worker.wait()}; its own error "
+                    "messages are above; is hpacellseg installed in the environment of "
                     f"{self.settings.python} (envs/hpacellseg.yaml)?"
                 )
             problem = json.loads(answer).get("error")
@@ -131,5 +131,5 @@ class HpaCellSegSegmenter(Segmenter):
 
 
 def make_segmenter(settings: SegmentationSettings, resources: Resources) -> HpaCellSegSegmenter:
-    """The segmenter for these settings. Raises HpaCellSegError where its environment or weights are missing."""
+    """Return the segmenter; raises HpaCellSegError if its environment or weights are missing."""
     return HpaCellSegSegmenter(settings.hpacellseg, settings.labelling, resources.threads, resources.device)

@@ -1,8 +1,8 @@
-"""Runs the package hpacellseg in its own environment, for puzzlecell.segmentation.hpacellseg.
+"""Run the package hpacellseg in its own environment, on behalf of puzzlecell.segmentation.hpacellseg.
 
-Stands alone: written for Python 3.7 and up, needs numpy, OpenCV and hpacellseg. Each line of standard input is a JSON
-object with `image` (a .npy file, (H, W, 4) red, green, blue, yellow), `scale`, `label` and `output` (.npz to write);
-each is answered by a line on standard output, {} or {"error": ...}.
+A stand-alone script for Python 3.7 and later; needs only numpy, OpenCV and hpacellseg. Each line of standard input is a
+JSON object with `image` (a .npy file, (H, W, 4) red, green, blue, yellow), `scale`, `label` and `output` (.npz file to
+write). Each is answered by one line on standard output, {} or {"error": ...}.
 """
 
 import argparse
@@ -22,13 +22,15 @@ def main():
     parser.add_argument("nuclei_weights")
     parser.add_argument("cell_weights")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=1, help="of OpenCV; PyTorch reads OMP_NUM_THREADS")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="threads of OpenCV; PyTorch reads OMP_NUM_THREADS"
+    )
     parser.add_argument("--padding", action="store_true")
     arguments = parser.parse_args()
-    # The package prints to standard output, which belongs to the answers.
+    # The package prints to standard output, which is reserved for the answers; redirect its text to standard error.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    # Python looks for modules beside a script first, and there is another hpacellseg here.
+    # Python searches the script's folder first, which contains another hpacellseg.
     here = Path(__file__).resolve().parent
     sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != here]
     from hpacellseg.cellsegmentator import CellSegmentator
@@ -53,7 +55,10 @@ def main():
 
 
 def upright(package_class):
-    """The package's class, which brings predictions to (width, height); told them swapped, it does it right."""
+    """Return a subclass of the package's class that resizes predictions to (height, width).
+
+    The package swaps the two; storing the target shape swapped corrects this.
+    """
 
     def get(self):
         return self.__dict__["target_shape"]
@@ -65,7 +70,7 @@ def upright(package_class):
 
 
 def segment(segmentator, request):
-    """Predictions (H, W, 3) uint8 of one field and, if asked for, the package's own labels."""
+    """Return the predictions of one field, (H, W, 3) uint8, and, if requested, the package's own labels."""
     image = np.load(request["image"])
     red, _, blue, yellow = (np.ascontiguousarray(image[..., channel]) for channel in range(4))
     segmentator.scale_factor = request["scale"]

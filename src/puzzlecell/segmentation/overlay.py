@@ -1,4 +1,4 @@
-"""Pictures of fields with the outlines of their cells and nuclei."""
+"""Overlay images: fields with the outlines of their cells and nuclei."""
 
 import os
 from collections.abc import Sequence
@@ -15,9 +15,10 @@ NUCLEUS_COLOUR = (0, 255, 255)
 
 
 def composite(image: np.ndarray) -> np.ndarray:
-    """A field (S, S, 4) uint8 RGBY as a picture (S, S, 3) uint8 RGB: each channel stretched to its 99.8th percentile.
+    """Convert a field, (S, S, 4) uint8 RGBY, to (S, S, 3) uint8 RGB.
 
-    Yellow adds half to red and green, as HPA's own pictures show it.
+    Each channel is stretched to its 99.8th percentile. Half of yellow is added to red and to green, as in the HPA's
+    own images.
     """
     top = np.maximum(np.percentile(image, 99.8, axis=(0, 1)), 1)
     red, green, blue, yellow = np.moveaxis(np.clip(image / top, 0, 1), -1, 0)
@@ -26,7 +27,7 @@ def composite(image: np.ndarray) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, cells: np.ndarray, nuclei: np.ndarray, side: int = 512) -> np.ndarray:
-    """A field with the borders of its cells (yellow) and nuclei (cyan): (side, side, 3) uint8 RGB.
+    """Draw the outlines of cells (yellow) and nuclei (cyan) on a field: (side, side, 3) uint8 RGB.
 
     image: (S, S, 4) uint8 RGBY; cells, nuclei: (M, M) label images, 0 = background.
     """
@@ -46,7 +47,7 @@ def write_overlays(
     most: int = 6,
     columns: int = 3,
 ) -> None:
-    """Write the first `most` fields of a shard with their cells as one PNG; an empty shard gives a black one."""
+    """Write the first `most` fields of a shard with their outlines as one PNG; black for an empty shard."""
     fields, labels = ShardReader([store]), ShardReader([masks])
     tiles = [
         overlay(fields.read(name), labels.read(name, "cells"), labels.read(name, "nuclei"))

@@ -1,6 +1,6 @@
-"""Files that segmenters read besides the fields (weights, label images): what is missing, what changed.
+"""Files that segmenters read besides the fields (weights, label images): checks for missing and changed files.
 
-Imports nothing heavy, because planning needs this module too.
+Imports nothing heavy, because planning uses this module too.
 """
 
 import os
@@ -16,7 +16,7 @@ PUBLISHED_NAMES = {"nuclei": "dpn_unet_nuclei_v1.pth", "cell": "dpn_unet_cell_3c
 
 
 def weights_state(settings: SegmentationSettings) -> str | None:
-    """Digest of names, sizes and times of the weights; None where the method reads none."""
+    """Return a digest of the weights' names, sizes and modification times; None if the method reads no weights."""
     paths = settings.chosen.weight_files()
     return files_digest(paths) if paths else None
 
@@ -24,9 +24,9 @@ def weights_state(settings: SegmentationSettings) -> str | None:
 def missing_files(
     settings: SegmentationSettings, mask_folders: Sequence[str | os.PathLike] = ()
 ) -> list[str]:
-    """What to do about each file that the chosen method needs and that is not there, one text each.
+    """Return one message per missing file that the selected method needs, saying what to do.
 
-    mask_folders: folders of the user's own label images, looked at where they are what the cells are taken from.
+    mask_folders: folders of the user's own label images, checked if the method is `masks`.
     """
     problems = []
     if settings.method == "hpa_dpn":
@@ -41,7 +41,7 @@ def missing_files(
                 problems.append(missing_published(path, kind))
         if shutil.which(settings.hpacellseg.python) is None:
             problems.append(
-                f"segmentation.hpacellseg.python: there is no program {settings.hpacellseg.python}; make the "
+                f"segmentation.hpacellseg.python: there is no program {settings.hpacellseg.python}; create the "
                 "environment of envs/hpacellseg.yaml and give the path of its Python"
             )
     elif settings.method == "cellpose":
@@ -56,32 +56,32 @@ def missing_files(
 
 
 def checksum_file(path: str | os.PathLike) -> Path:
-    """Where the checksum of converted weights is kept."""
+    """Return the path of the checksum of converted weights."""
     return Path(f"{path}.sha256")
 
 
 def missing_converted(path: str | os.PathLike, kind: str) -> str:
-    """How to get converted weights of the network for `nuclei` or `cell`."""
+    """Return how to get the converted weights of the network `nuclei` or `cell`."""
     published = PUBLISHED_NAMES[kind]
     return (
-        f"there are no weights {path}: fetch {published} from {PUBLISHED} into weights/ and run "
+        f"there are no weights {path}: download {published} from {PUBLISHED} to weights/ and run "
         f"`puzzlecell convert-segmenter weights/{published} {path}`"
     )
 
 
 def missing_checksum(path: str | os.PathLike) -> str:
-    """What to do about converted weights without their checksum."""
-    return f"{checksum_file(path)} is missing; it is written with {path}, copy it as well or convert again"
+    """Return what to do about converted weights without a checksum."""
+    return f"{checksum_file(path)} is missing; it is written with {path}: copy it as well or convert the weights again"
 
 
 def missing_published(path: str | os.PathLike, kind: str) -> str:
-    """How to get published weights of the network for `nuclei` or `cell`."""
-    return f"there are no weights {path}: fetch {PUBLISHED_NAMES[kind]} from {PUBLISHED} and put it there"
+    """Return how to get the published weights of the network `nuclei` or `cell`."""
+    return f"there are no weights {path}: download {PUBLISHED_NAMES[kind]} from {PUBLISHED} to this path"
 
 
 def missing_masks(folder: str | os.PathLike) -> str:
-    """What `masks` expects."""
+    """Return what the method `masks` expects in a missing folder."""
     return (
-        f"there is no folder {folder}; segmentation.method masks reads <ID>_cells.png from it "
+        f"there is no folder {folder}; segmentation.method: masks reads <ID>_cells.png from it "
         "(segmentation.masks.folder)"
     )

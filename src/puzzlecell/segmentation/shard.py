@@ -1,4 +1,4 @@
-"""A shard of the store segmented: label images and cell table written."""
+"""Segmentation of one shard of the store into label images and a cell table."""
 
 import logging
 import os
@@ -41,13 +41,19 @@ def segment_shard(
     device: str = "cpu",
     progress: Progress = no_progress,
 ) -> None:
-    """Segment every field of a shard; write its label images (HDF5) and its cell table (parquet).
+    """Segment every field of a shard; write its label images (HDF5) and its cell table (Parquet).
 
-    pixel_size_um: width of a pixel of the original fields in micrometres. raw_folder: folder of the raw files, needed
-    where the settings read them; the user's own masks lie in a folder beside it. progress: called with the number of
-    fields done and of all fields. A field in which no cell is found keeps its (empty) label images; it is logged with
-    its reason, and the table names it in its attributes: `pd.read_parquet(table_path).attrs["no_cells"]` is a dict
-    from ID to reason.
+    A field without cells keeps its (empty) label images. It is logged with the reason, which is also stored in the
+    table's attributes: `pd.read_parquet(table_path).attrs["no_cells"]` is a dict from ID to reason.
+
+    Args:
+        pixel_size_um: pixel size of the original fields in micrometres.
+        raw_folder: folder of the raw files, required for `source: raw`; the folder of the user's own masks lies next
+            to it.
+        overlay_path: PNG to write with the outlines of the first fields; None writes none.
+        progress: called with the number of fields done and their total number.
+
+    Raises ValueError if `source` is raw and no folder is given, and any error of the segmenter.
     """
     if settings.source == "raw" and raw_folder is None:
         raise ValueError("segmentation.source is raw, but no folder of raw fields was given")
@@ -84,7 +90,9 @@ def segment_shard(
                 )
             )
             if not cells.any():
-                reasons[field.field_id] = found.reason or f"no cell is left at {side} x {side} pixels"
+                reasons[field.field_id] = (
+                    found.reason or f"no cell is left after resizing to {side} x {side} pixels"
+                )
                 log.warning("%s: no cells: %s", field.field_id, reasons[field.field_id])
             progress(row + 1, len(reader))
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(CELL_COLUMNS))
@@ -96,16 +104,16 @@ def segment_shard(
 
 
 def at_size(found: SegmentedField, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cells and nuclei as stored, both (side, side) uint16."""
+    """Return cells and nuclei resized for storage, both (side, side) uint16."""
     if found.cells.shape == (side, side):
         return found.cells, found.nuclei
     return tidy(*(resize_label_image(labels, (side, side)) for labels in (found.cells, found.nuclei)))
 
 
 def unsqueezed(image: np.ndarray, height: int, width: int, side: int) -> np.ndarray:
-    """A stored field with square pixels again: (S, S, 4) -> (h, w, 4), the longer of h and w equal to `side`.
+    """Restore square pixels of a stored field: (S, S, 4) -> (h, w, 4); the longer of h and w equals `side`.
 
-    A field that is not square is squeezed to a square in the store; height, width: its original size.
+    The store squeezes non-square fields to a square. height, width: original size of the field.
     """
     longer = max(height, width)
     shape = max(1, round(side * height / longer)), max(1, round(side * width / longer))
@@ -122,11 +130,11 @@ def _segmented(
     pixel_size_um: float,
     raw_folder: str | os.PathLike | None,
 ) -> Iterator[tuple[FieldImage, SegmentedField]]:
-    """Fields in the order of the shard with their label images; a few at a time, for the sake of memory.
+    """Yield the fields with their label images in the order of the shard, a few at a time to save memory.
 
-    raw_folder: where to read them, None for the store.
+    raw_folder: folder to read the fields from; None reads them from the store.
     """
-    # Not a matter of threads: what goes through a network together must not depend on them.
+    # Independent of the number of threads, so that the batches of a network are too.
     together = max(16, settings.hpa_dpn.batch)
     ids = reader.ids
     for first in range(0, len(ids), together):

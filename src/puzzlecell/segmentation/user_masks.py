@@ -1,4 +1,4 @@
-"""Label images of the user's own, checked."""
+"""The user's own label images as a segmenter, with checks."""
 
 import logging
 from collections.abc import Sequence
@@ -19,15 +19,15 @@ log = logging.getLogger(__name__)
 
 
 class MasksError(ValueError):
-    """A label image that cannot be used; the message names the file, what was found and what was expected."""
+    """An unusable label image; the message names the file, what was found and what was expected."""
 
 
 class MasksSegmenter(Segmenter):
-    """Reads `<ID>_cells.png` and, where there is one, `<ID>_nuclei.png`.
+    """Reads `<ID>_cells.png` and, if it exists, `<ID>_nuclei.png`.
 
-    Label images are greyscale, 8 or 16 bit, 0 = background, of the field's proportions. Nuclei need not have their
-    cells' numbers: each belongs to the cell that covers most of it. Where a field has no file of nuclei, they are
-    found in blue as the classical segmenter does.
+    Label images are 8- or 16-bit greyscale with the aspect ratio of the field, 0 = background. The numbers of nuclei
+    need not match those of their cells: a nucleus belongs to the cell that covers most of it. Without a nuclei file,
+    the nuclei are segmented in blue as by the classical segmenter.
     """
 
     def __init__(self, folder: Path, classical: ClassicalSettings, threads: int = 1):
@@ -36,7 +36,7 @@ class MasksSegmenter(Segmenter):
         self.folder, self.classical, self.threads = folder, classical, threads
 
     def segment(self, fields: Sequence[FieldImage]) -> list[SegmentedField]:
-        """Label images of each field, in the order given. Raises MasksError for the first file that is wrong."""
+        """Return the label images of each field, in the order given; raises MasksError for the first invalid file."""
         with ThreadPoolExecutor(self.threads) as pool:
             return list(pool.map(self._segment, fields))
 
@@ -45,7 +45,7 @@ class MasksSegmenter(Segmenter):
         shape = field.image.shape[:2]
         cells = self._read(path, shape)
         if cells is None:
-            raise MasksError(f"{path} is missing: segmentation.method masks needs one for every field")
+            raise MasksError(f"{path} is missing: segmentation.method: masks needs one for every field")
         nuclei_path = self.folder / f"{field.field_id}_nuclei.png"
         nuclei = self._read(nuclei_path, shape)
         if nuclei is None:
@@ -59,30 +59,30 @@ class MasksSegmenter(Segmenter):
         whole, nuclei = tidy(cells, nuclei)
         lost = int((cells > 0).sum() - (whole > 0).sum())
         if lost:
-            log.warning("%s: %d pixels left out, apart from the main part of their cells", path, lost)
+            log.warning("%s: %d pixels left out: not connected to the main part of their cell", path, lost)
         return SegmentedField(whole, nuclei, None if whole.any() else f"{path} has no cells")
 
     def _read(self, path: Path, shape: tuple[int, int]) -> np.ndarray | None:
-        """A label image at the size of the field, None where there is no file."""
+        """Return a label image at the size of the field, or None if the file does not exist."""
         if not path.is_file():
             return None
         labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if labels is None:
-            raise MasksError(f"{path}: damaged, the picture cannot be decoded")
+            raise MasksError(f"{path}: damaged, the image cannot be decoded")
         if labels.ndim != 2 or labels.dtype not in (np.uint8, np.uint16):
             raise MasksError(
-                f"{path}: shape {labels.shape}, {labels.dtype}; expected a greyscale label image of 8 or 16 bits"
+                f"{path}: shape {labels.shape}, {labels.dtype}; expected a greyscale label image with 8 or 16 bits"
             )
         if not _same_proportions(labels.shape, shape):
             raise MasksError(
-                f"{path}: {labels.shape[1]} x {labels.shape[0]} pixels do not have the proportions of the field "
-                f"({shape[1]} x {shape[0]} where it is segmented)"
+                f"{path}: {labels.shape[1]} x {labels.shape[0]} pixels do not have the aspect ratio of the field "
+                f"({shape[1]} x {shape[0]} pixels as segmented)"
             )
         return resize_label_image(labels, shape)
 
 
 def make_segmenter(settings: SegmentationSettings, resources: Resources) -> MasksSegmenter:
-    """The segmenter for these settings. Raises MasksError where there is no folder of label images."""
+    """Return the segmenter for these settings; raises MasksError if the folder of label images is missing."""
     if resources.data_folder is None:
         raise MasksError("segmentation.method is masks, but the folder of the data set is not known")
     return MasksSegmenter(
@@ -91,7 +91,7 @@ def make_segmenter(settings: SegmentationSettings, resources: Resources) -> Mask
 
 
 def _same_proportions(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether two sizes are one field at two scales, give or take the rounding of a pixel."""
+    """Return whether two sizes have the same aspect ratio, up to rounding to a pixel."""
     longer, shorter = (one, other) if max(one) >= max(other) else (other, one)
     scale = max(shorter) / max(longer)
     return all(abs(a * scale - b) <= 1 for a, b in zip(longer, shorter, strict=True))

@@ -1,4 +1,4 @@
-"""Watersheds that touch only what is contested: the result of a plain watershed at a fraction of its time."""
+"""Fast watershed: floods only contested regions, for the result of a plain watershed in a fraction of its time."""
 
 from typing import Literal
 
@@ -8,24 +8,24 @@ from cc3d import connected_components
 from scipy.ndimage import find_objects
 from skimage.segmentation import watershed
 
-# Where labels meet, the pixels above these quantiles of brightness are looked at first: most of them are joined to one
-# marker alone, and one more level costs about as much as the watershed that it saves.
+# In contested regions, pixels above these brightness quantiles are assigned first: most of their connected components
+# contain a single marker. Another level would cost about as much time as it saves in the watershed.
 LEVELS = (0.5, 0.2)
 
 CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
 def components(mask: np.ndarray, connectivity: Literal[4, 8]) -> np.ndarray:
-    """Connected components 1...n of a (H, W) bool mask, or of each label of a label image.
+    """Return the connected components 1...n of an (H, W) bool mask, or of each label of a label image.
 
-    Returns uint16 where the numbers fit, else uint32.
+    The result is uint16 if the numbers fit, otherwise uint32.
     """
     labels = connected_components(mask, connectivity=connectivity)
     return labels.astype(np.uint16) if labels.max(initial=0) < 65536 else labels
 
 
 def areas(labels: np.ndarray) -> np.ndarray:
-    """(n + 1,) pixels of each label 0...n of an unsigned label image."""
+    """Return the number of pixels of each label 0...n of an unsigned label image, (n + 1,)."""
     count = int(labels.max(initial=0)) + 1
     if labels.dtype == np.uint16 and labels.size:
         return cv2.calcHist([labels], [0], None, [count], [0, count]).ravel()
@@ -33,7 +33,7 @@ def areas(labels: np.ndarray) -> np.ndarray:
 
 
 def drop_small(labels: np.ndarray, minimum: int) -> np.ndarray:
-    """A label image without the labels of fewer than `minimum` pixels; the others keep their numbers."""
+    """Remove labels of fewer than `minimum` pixels from a label image; the others keep their numbers."""
     small = areas(labels) < minimum
     small[0] = False
     if not small.any():
@@ -44,7 +44,7 @@ def drop_small(labels: np.ndarray, minimum: int) -> np.ndarray:
 
 
 class Seeds:
-    """Marker pixels of an image, and which components they lie in.
+    """Marker pixels of an image, for looking up the components that contain them.
 
     markers: (H, W) unsigned labels, 0 = none.
     """
@@ -55,7 +55,7 @@ class Seeds:
         self._count = int(self._labels.max(initial=0)) + 1
 
     def owners(self, pieces: np.ndarray) -> np.ndarray:
-        """For each component 0...n the markers in it: 0 for none, the label of a single one, -1 for several.
+        """Return the marker in each component 0...n: its label, 0 for none, -1 for several different ones.
 
         pieces: (H, W) unsigned components, 0 = outside.
         """
@@ -69,11 +69,11 @@ class Seeds:
 
 
 def split_flat(pieces: np.ndarray, markers: np.ndarray) -> np.ndarray:
-    """Components divided between the markers in them, with background lines where two parts meet.
+    """Divide components among the markers in them, with background lines where two parts meet.
 
-    pieces: (H, W) unsigned components 1...n; markers: (H, W) unsigned labels up to 65535. Returns (H, W) uint16,
-    the markers' labels; components without a marker are left out. It is a watershed of a flat image: each pixel
-    goes to the marker that is nearest inside its component. Only components with several markers need one.
+    pieces: (H, W) unsigned components 1...n; markers: (H, W) unsigned labels up to 65535. Returns (H, W) uint16, the
+    markers' labels; components without a marker are dropped. This equals a watershed of a constant image: each pixel
+    goes to the nearest marker within its component. Only components with several markers are flooded.
     """
     owners = Seeds(markers).owners(pieces)
     labels = np.take(np.maximum(owners, 0).astype(np.uint16), pieces)
@@ -93,12 +93,13 @@ def split_flat(pieces: np.ndarray, markers: np.ndarray) -> np.ndarray:
 
 
 def flood(level: np.ndarray, markers: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Watershed from markers, brightest level first.
+    """Run a seeded watershed, brightest level first.
 
     level: (H, W) uint8; markers: (H, W) uint16; mask: (H, W) bool. Returns (H, W) uint16, the markers' labels.
-    A part of the mask with one marker is its own, and so is a part above some level, since the flood fills it before
-    it comes down to that level. Only what is left between such parts is flooded pixel by pixel. Plateaus on which
-    labels meet may be divided a pixel otherwise than by a watershed of the whole.
+    A connected component of the mask with a single marker belongs to that marker. So does a component of the pixels
+    above some level, because the flood fills it before reaching lower levels. Only the pixels left between such
+    components are flooded one by one. On plateaus where labels meet, the border may differ by a pixel from that of a
+    watershed of the whole image.
     """
     pieces = components(mask, 4)
     owners = Seeds(markers).owners(pieces)
@@ -124,10 +125,10 @@ def _flood_contested(level: np.ndarray, markers: np.ndarray, mask: np.ndarray) -
 
 
 def grow(level: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Labels grown into the rest of a mask by a watershed, brightest level first.
+    """Grow labels into the rest of a mask by a watershed, brightest level first.
 
-    level: (H, W) uint8; labels: (H, W) uint16; mask: (H, W) bool. Returns (H, W) uint16. Only the rims of the
-    labels take part, so the time goes with the area to be filled.
+    level: (H, W) uint8; labels: (H, W) uint16; mask: (H, W) bool. Returns (H, W) uint16. Only the rims of the labels
+    serve as seeds, so the time is proportional to the area to be filled.
     """
     todo = mask & (labels == 0)
     if not todo.any() or not labels.any():
@@ -143,7 +144,7 @@ def grow(level: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _window(mask: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
-    """The smallest window with all of a mask in it, and a margin as far as the image goes."""
+    """Return the bounding box of a mask, extended by a margin within the image."""
     x0, y0, width, height = cv2.boundingRect(mask.view(np.uint8))
     return np.s_[
         max(0, y0 - margin) : y0 + height + margin,

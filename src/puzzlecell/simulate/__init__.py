@@ -1,1 +1,1 @@
-"""Simulated fields of view with known cells and known labels of each cell."""
+"""Simulated fields of view with ground-truth cell masks and per-cell labels."""

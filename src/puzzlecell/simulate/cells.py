@@ -1,4 +1,4 @@
-"""Shapes of simulated cells: outlines, nuclei, nucleoli, the centrosome, dividing cells."""
+"""Shapes of simulated cells: outlines, nuclei, nucleoli, centrosomes and dividing cells."""
 
 import math
 from dataclasses import dataclass, replace
@@ -12,50 +12,50 @@ from puzzlecell.simulate.textures import smooth_noise
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell, seen in a window of its field; images are (h, w), coordinates (y, x) in window pixels."""
+    """One cell in a window of its field; images are (h, w), coordinates are (y, x) in window pixels."""
 
     window: tuple[slice, slice]
-    """Rows and columns of the field that the images below cover; the cell lies inside."""
+    """Rows and columns of the field covered by the images below; contains the whole cell."""
     unit: float
-    """A 256th of the field's width, in pixels; organelles are measured in it."""
+    """Length unit for organelles, in pixels: 1/256 of the field's width."""
     radius: float
-    """Radius in pixels of a disc as large as the whole cell, before neighbours and border cut it."""
+    """Radius in pixels of a disc with the area of the whole cell, before neighbours and the field's border cut it."""
     centre: tuple[float, float]
     """Centre of the nucleus."""
     nucleus_radius: float
     body: np.ndarray
-    """bool: the part in view."""
+    """bool: the visible part of the cell."""
     nucleus: np.ndarray
-    """bool: the part of the nucleus in view; in a dividing cell, the plate of chromosomes."""
+    """bool: the visible part of the nucleus; the metaphase plate in a dividing cell."""
     depth: np.ndarray
-    """float32: distance to the cell's edge in pixels, 0 outside; the field's border is no edge."""
+    """float32: distance to the cell's edge in pixels, 0 outside; the field's border does not count as an edge."""
     nucleus_distance: np.ndarray
-    """float32: distance to the nucleus' edge in pixels, positive outside, negative inside."""
+    """float32: signed distance to the edge of the nucleus in pixels, positive outside, negative inside."""
     nucleoli: np.ndarray
-    """float32, 0 to 1: 1 in the nucleoli."""
+    """float32 in [0, 1]: 1 in the nucleoli."""
     nucleolus_centres: np.ndarray
     """(n, 2) float."""
     centrosomes: np.ndarray
-    """(1, 2) float where the microtubules start; (2, 2), the poles, in a dividing cell."""
+    """(1, 2) float: where the microtubules start; the two poles, (2, 2), in a dividing cell."""
     axis: float
-    """Angle in radians of the cell's long axis, of the plate in a dividing cell."""
+    """Angle in radians of the cell's long axis; of the metaphase plate in a dividing cell."""
     dividing: bool = False
 
     @property
     def cytoplasm(self) -> np.ndarray:
-        """(h, w) bool: the cell without its nucleus."""
+        """Return the cell without its nucleus, (h, w) bool."""
         return self.body & ~self.nucleus
 
 
 def distance(mask: np.ndarray) -> np.ndarray:
-    """Distance in pixels to the nearest pixel outside the mask, 0 outside: (h, w) float32."""
-    # A mask without any outside has no distance; the longest one of the window stands for it.
+    """Return the distance in pixels to the nearest pixel outside the mask, (h, w) float32, 0 outside."""
+    # The distance is undefined if the mask fills the window; clip it to an upper bound.
     found = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
     return np.minimum(found, np.float32(sum(mask.shape)))
 
 
 def _outline(rng: np.random.Generator, roughness: float) -> np.ndarray:
-    """Radius at 0 to 360 degrees, (361,) float32, mean about 1: a circle with a few random waves."""
+    """Return the radius at 0 to 360 degrees, (361,) float32, mean about 1: a circle with a few random waves."""
     angle = np.deg2rad(np.arange(361))
     waves = np.arange(2, 7)
     height = roughness * rng.standard_normal(waves.size) / waves
@@ -67,7 +67,7 @@ def _outline(rng: np.random.Generator, roughness: float) -> np.ndarray:
 def _relative_radius(
     y: np.ndarray, x: np.ndarray, outline: np.ndarray, *, radius: float, stretch: float, axis: float
 ) -> np.ndarray:
-    """Distance from (0, 0) over that of the outline in the same direction: below 1 inside."""
+    """Return the distance from (0, 0) divided by the outline's radius in that direction: below 1 inside."""
     along = x * (math.cos(axis) / stretch) + y * (math.sin(axis) / stretch)
     across = y * (math.cos(axis) * stretch) - x * (math.sin(axis) * stretch)
     length, angle = cv2.cartToPolar(along, across, angleInDegrees=True)
@@ -75,27 +75,30 @@ def _relative_radius(
 
 
 def _place(rng: np.random.Generator, size: int, count: int, radius: float) -> np.ndarray:
-    """Centres (count, 2) spread over the field: each is the candidate farthest from those before."""
+    """Return centres (count, 2) spread over the field; each is the candidate farthest from the previous ones."""
     inset = 0.22 * radius
     centres = rng.uniform(inset, size - inset, (1, 2))
     while len(centres) < count:
         candidates = rng.uniform(inset, size - inset, (24, 2))
         apart = np.linalg.norm(candidates[:, None] - centres[None], axis=2).min(axis=1)
         border = np.minimum(candidates, size - candidates).min(axis=1)
-        # Candidates near the border have fewer neighbours and would win too often.
+        # Candidates near the border have fewer neighbours and would be chosen too often.
         centres = np.vstack([centres, candidates[np.argmax(np.minimum(apart, 2.2 * border + 0.5 * radius))]])
     return centres
 
 
 def _part_around(mask: np.ndarray, seed: np.ndarray) -> np.ndarray:
-    """The connected part of the mask that covers most of the seed: (h, w) bool."""
+    """Return the connected component of the mask that covers most of the seed, (h, w) bool."""
     _, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
     shares = np.bincount(parts[seed & mask], minlength=1)
     return parts == shares.argmax() if shares.any() else np.zeros_like(mask)
 
 
 def _nucleoli(rng: np.random.Generator, inside: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
-    """Image and centres of the nucleoli of a nucleus of `radius` pixels; `inside`: distance to its edge."""
+    """Draw the nucleoli of a nucleus of `radius` pixels; return their image and centres.
+
+    inside: distance to the edge of the nucleus.
+    """
     wanted = radius * rng.uniform(0.24, 0.34)
     room = inside > 0.9 * wanted
     centres = points_in(
@@ -114,13 +117,13 @@ def grow_cells(
 ) -> list[Cell]:
     """Draw up to `count` cells in a field of `size` pixels.
 
-    Each cell is a stretched disc with a wavy outline; a pixel that several cells claim goes to the one in
-    which it lies deepest, so neighbours touch. Cells with too little in view are left out.
+    Each cell is a stretched disc with a wavy outline. A pixel claimed by several cells goes to the one in which
+    it lies deepest, so neighbours touch. Cells that are mostly out of view are dropped.
 
     Args:
-        coverage: area of all cells before they cut each other, over that of the field.
-        smallest: least share of a whole cell's area in view.
-        stretch: long over short axis of the cells, on average.
+        coverage: total area of the cells, before they cut each other, divided by the area of the field.
+        smallest: smallest visible fraction of a whole cell's area.
+        stretch: mean ratio of the cells' long axis to their short axis.
     """
     radius = size * math.sqrt(coverage / (math.pi * count))
     warp = [0.05 * radius * smooth_noise(rng, size, 0.13 * radius) for _ in range(2)]
@@ -145,7 +148,7 @@ def grow_cells(
 
 @dataclass(frozen=True)
 class _Sketch:
-    """A cell before its neighbours cut it; see Cell."""
+    """A cell before it is cut by its neighbours; see Cell."""
 
     window: tuple[slice, slice]
     radius: float
@@ -164,7 +167,7 @@ def _sketch(
     stretch: float,
     warp: list[np.ndarray],
 ) -> tuple[_Sketch, np.ndarray]:
-    """A random cell around `centre` and, in its window, the relative radius: below 1 inside the outline."""
+    """Return a random cell around `centre` and the relative radius in its window: below 1 inside the outline."""
     radius = radius * rng.uniform(0.85, 1.15)
     stretch = math.sqrt(1 + (stretch - 1) * rng.uniform(0.3, 1.7))
     axis = rng.uniform(0, np.pi)
@@ -190,7 +193,7 @@ def _sketch(
 
 
 def _finish(rng: np.random.Generator, sketch: _Sketch, ground: np.ndarray, unit: float) -> Cell:
-    """The cell on the ground, (h, w) bool, that its neighbours left it, with what is inside."""
+    """Return the cell with its organelles, on the pixels `ground`, (h, w) bool, left to it by its neighbours."""
     body = _part_around(ground, sketch.nucleus)
     depth = distance(body)
     nucleus = sketch.nucleus & (depth > 3 * unit)
@@ -216,7 +219,7 @@ def _finish(rng: np.random.Generator, sketch: _Sketch, ground: np.ndarray, unit:
 
 
 def divide(cell: Cell, rng: np.random.Generator) -> Cell:
-    """The same cell in metaphase: round, its chromosomes in a plate between two poles, no nucleoli."""
+    """Return the same cell in metaphase: round, chromosomes in a plate between two poles, no nucleoli."""
     rows, columns = np.indices(cell.body.shape, dtype=np.float32)
     centre = np.array(cell.centre)
     down, right = rows - cell.centre[0], columns - cell.centre[1]

@@ -1,4 +1,4 @@
-"""A simulated data set on disk, laid out as data that a user would provide."""
+"""Simulated data sets on disk, laid out like the data that a user provides."""
 
 import multiprocessing
 import os
@@ -31,25 +31,32 @@ def simulate_dataset(
     threads: int = 1,
     progress: Progress = no_progress,
 ) -> None:
-    """Write a simulated data set; its name is that of the folder.
+    """Write a simulated data set, named after its folder.
 
-    Makes `images/<ID>_{red,green,blue,yellow}.png`, `truth.csv` (labels and masks of each cell), `labels.csv`
-    and, with `true_masks`, `cells/<ID>_{cells,nuclei}.png` (16-bit label images, 0 = background). The same
-    settings, seed and name of the folder give the same files, however many threads, and the first fields stay
-    when more are asked for. The tables are written last.
+    Writes these files; the tables come last:
+
+    - `images/<ID>_{red,green,blue,yellow}.png`
+    - `cells/<ID>_{cells,nuclei}.png`, only with `true_masks`: 16-bit label images, 0 = background
+    - `truth.csv`: ground-truth labels and masks of each cell
+    - `labels.csv`
+
+    The same settings, seed and folder name give the same files for any number of threads. The existing fields
+    do not change when more are requested.
 
     Args:
-        labelled: labels.csv has the columns `ID,Label` (classes joined by `|`), else only `ID` (a test set).
-        classes: names of the classes, of which there must be one per pattern and Negative.
-        progress: called with the fields done and the fields in all after each field.
-        threads: processes to use, at least 1.
+        labelled: labels.csv has the columns `ID,Label` (classes joined by `|`), otherwise only `ID` (a test set).
+        classes: names of the classes; one per pattern, plus Negative.
+        threads: number of processes, at least 1.
+        progress: called after each field with the number of fields done and their total number.
+
+    Raises ValueError if `threads` or the number of classes is wrong.
     """
     if threads < 1:
         raise ValueError(f"threads: found {threads}, expected at least 1")
     if classes is not None and len(classes) != PATTERNS + 1:
         raise ValueError(
             f"simulated fields show the {PATTERNS} patterns of the Human Protein Atlas and Negative, but there are "
-            f"{len(classes)} classes; use data of your own with other classes"
+            f"{len(classes)} classes; use your own data with other classes"
         )
     folder = Path(folder).resolve()
     labels, truth = [], []
@@ -68,20 +75,20 @@ def simulate_dataset(
 def _fields(
     folder: Path, settings: SimulationSettings, seed: int, threads: int
 ) -> Iterator[tuple[tuple, tuple]]:
-    """Rows of labels.csv and truth.csv, in order of the fields, as the fields are written."""
+    """Write the fields in order and yield the row of labels.csv and of truth.csv for each."""
     make = partial(_make, folder, settings, seed)
     if threads == 1:
         with limited_threads(1):
             yield from map(make, range(settings.fields))
         return
-    # Forking a process that runs threads (PyTorch, OpenCV) can hang; a spawned one starts clean.
+    # Forking a process that runs threads (PyTorch, OpenCV) can deadlock; a spawned one starts clean.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(threads, mp_context=context, initializer=set_threads, initargs=(1,)) as pool:
         yield from pool.map(make, range(settings.fields), chunksize=8)
 
 
 def _make(folder: Path, settings: SimulationSettings, seed: int, index: int) -> tuple[tuple, tuple]:
-    """Simulate and write one field; its rows of labels.csv and truth.csv."""
+    """Simulate and write one field; return its rows of labels.csv and truth.csv."""
     field = simulate_field(folder.name, index, settings, seed)
     for channel, name in enumerate(CHANNELS):
         _write_png(channel_path(folder / "images", field.id, name), field.image[..., channel])
@@ -97,16 +104,16 @@ def _make(folder: Path, settings: SimulationSettings, seed: int, index: int) -> 
 
 
 def _write_png(path: Path, image: np.ndarray) -> None:
-    # The tables, written last, tell whether a data set is whole.
+    # No fsync: the tables, written last, show whether a data set is complete.
     with written_whole(path, durable=False) as partial_path:
-        # Noise has no repeats: without the search for them the file is as small and written in half the time.
+        # Noise does not repeat: skipping the search for matches halves the time, and the file is no larger.
         options = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
         if not cv2.imwrite(str(partial_path), image, options):
             raise OSError(f"{path}: could not be written as PNG; is the disk full or the folder read-only?")
 
 
 def truth_string(field: SimulatedField) -> str:
-    """`class 1 mask` triplets of a field, one for each label of each cell, in order of the cells."""
+    """Return the `class 1 mask` triplets of a field, one per label of each cell, in the order of the cells."""
     triplets = []
     for number, shown in enumerate(field.cell_labels, start=1):
         mask = encode_mask(field.cells == number)

@@ -1,11 +1,11 @@
-"""Points, spots and lines from which the patterns in a cell are drawn."""
+"""Points, spots and lines: the primitives of the cell patterns."""
 
 import cv2
 import numpy as np
 
 
 def points_in(rng: np.random.Generator, mask: np.ndarray, count: int, apart: float = 0.0) -> np.ndarray:
-    """Up to `count` random points (n, 2) in the mask, at least `apart` pixels from each other."""
+    """Return up to `count` random points (n, 2) in the mask, at least `apart` pixels from each other."""
     places = np.flatnonzero(mask)
     if not places.size or count < 1:
         return np.zeros((0, 2))
@@ -27,7 +27,7 @@ def points_in(rng: np.random.Generator, mask: np.ndarray, count: int, apart: flo
 def strokes(
     shape: tuple[int, int], paths: np.ndarray, width: float, brightness: np.ndarray | None = None
 ) -> np.ndarray:
-    """Smooth lines through `paths`, (n, points, 2) as (y, x): (h, w) float32 up to 1."""
+    """Draw anti-aliased lines along `paths`, (n, points, 2) as (y, x): (h, w) float32 up to 1."""
     canvas = np.zeros(shape, np.uint8)
     points = np.round(paths[..., ::-1] * 16).astype(np.int32)
     thickness = max(1, round(width))
@@ -40,7 +40,7 @@ def strokes(
 
 
 def dots(shape: tuple[int, int], points: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """Round spots with soft edges at points (n, 2), not rounded to pixels: (h, w) float32 up to 1."""
+    """Draw round spots with soft edges at sub-pixel positions (n, 2): (h, w) float32 up to 1."""
     image = np.zeros(shape, np.float32)
     if not len(points):
         return image
@@ -65,7 +65,7 @@ def walks(
     length: float,
     bend: float,
 ) -> np.ndarray:
-    """Paths that keep their heading but for a bend of about `bend` radians a step: (n, steps + 1, 2)."""
+    """Return paths whose heading changes by about `bend` radians per step: (n, steps + 1, 2)."""
     turns = headings[:, None] + np.cumsum(rng.normal(0, bend, (len(starts), steps)), axis=1)
     moves = length * np.stack([np.sin(turns), np.cos(turns)], axis=2)
     return np.concatenate([starts[:, None], starts[:, None] + np.cumsum(moves, axis=1)], axis=1)

@@ -1,13 +1,12 @@
-"""Which patterns a field shows and which of its cells show which.
+"""The patterns of each field and of each of its cells.
 
-Image labels say what is in a field, not which cells show it; that is the problem, so here it is made on
-purpose: every pattern of a field is absent from a stated share of its cells.
+Image-level labels say which patterns occur in a field, but not in which cells. The simulation reproduces this
+weak supervision: every pattern of a field is absent from a configured fraction of its cells.
 
-Negative is a label like the others: the labels of a field are the union of its cells' labels, so one cell
-that shows nothing gives the field label 18. Were it left out, a network trained on image labels would be told
-that such cells do not exist outside negative fields, and the union rule would have an exception. So that 18
-still says something, cells without any pattern are found in negative fields and in fields of one pattern
-alone; with two or three, every cell shows at least one.
+Negative is a label like the others. The labels of a field are the union of its cells' labels, so a single cell
+without a pattern gives the field the label 18. Without this rule, image-level labels would claim that such cells
+occur only in negative fields. To keep label 18 informative, cells without a pattern occur only in negative fields
+and in fields with one pattern; in fields with two or three patterns, every cell shows at least one.
 """
 
 import numpy as np
@@ -17,10 +16,10 @@ from puzzlecell.simulate.patterns import NEGATIVE, PATTERNS, SEEN_WHILE_DIVIDING
 
 
 def well_patterns(well: int, settings: SimulationSettings, seed: tuple[int, ...]) -> list[int]:
-    """Patterns of a well, none where it is negative; they depend on the well and the seed alone.
+    """Return the patterns of a well, an empty list if it is negative; depends only on settings, well and seed.
 
-    Negative wells come at even distances; the others take each pattern in turn, in an order drawn anew for
-    every round of 18, and draw the rest, so that even few wells show every pattern.
+    Negative wells are evenly spaced. The other wells take the patterns in turn as their first pattern, in an order
+    reshuffled after every 18 wells, and draw any further ones at random, so even a few wells cover every pattern.
     """
     schedule = np.random.default_rng([*seed, 0])
     start = schedule.random()
@@ -40,7 +39,7 @@ def well_patterns(well: int, settings: SimulationSettings, seed: tuple[int, ...]
 
 
 def _together(one: int, other: int) -> bool:
-    """Whether a cell can show both patterns: few are seen while it divides."""
+    """Return whether a cell can show both patterns; few are visible in a dividing cell."""
     return (one != SPINDLE or other in SEEN_WHILE_DIVIDING) and (
         other != SPINDLE or one in SEEN_WHILE_DIVIDING
     )
@@ -49,11 +48,12 @@ def _together(one: int, other: int) -> bool:
 def express(
     cells: int, patterns: list[int], settings: SimulationSettings, rng: np.random.Generator
 ) -> list[tuple[int, ...]]:
-    """Labels of each cell of a field with these patterns, rising; (18,) for a cell that shows nothing.
+    """Return the labels of each cell of a field with these patterns, ascending; (18,) for a cell without a pattern.
 
-    Each pattern is absent from a share of the cells drawn from `not_expressing` (rounded at random to whole
-    cells, at most half of them). The absences follow each other around a random circle of the cells, so that
-    with two patterns or more no cell lacks them all and every pattern is shown by some cell.
+    Each pattern is absent from a fraction of the cells drawn from `not_expressing`, rounded at random to whole cells
+    and at most half of them. The cells are put in a random circular order, and the absences of the patterns occupy
+    consecutive stretches of it. Every pattern is therefore shown by some cell, and with two or more patterns no
+    cell lacks all of them.
     """
     circle = rng.permutation(cells)
     shown = np.ones((cells, len(patterns)), bool)

@@ -1,4 +1,4 @@
-"""One simulated field of view: cells, their labels and the four channels."""
+"""A simulated field of view: cells, their labels and the four channels."""
 
 import zlib
 from dataclasses import dataclass, fields
@@ -24,26 +24,29 @@ RED, GREEN, BLUE, YELLOW = range(4)
 
 @dataclass(frozen=True)
 class SimulatedField:
-    """A field and what is true of it."""
+    """A field with its ground truth."""
 
     id: str
     image: np.ndarray
-    """(size, size, 4) uint8 or uint16 as `bit_depth` says, channels red, green, blue, yellow."""
+    """(size, size, 4) uint8 or uint16, depending on `bit_depth`; channels red, green, blue, yellow."""
     cells: np.ndarray
     """(size, size) uint16 label image, 0 = background."""
     nuclei: np.ndarray
-    """(size, size) uint16: the nuclei, with the numbers of their cells."""
+    """(size, size) uint16 label image of the nuclei; a nucleus has the number of its cell."""
     cell_labels: list[tuple[int, ...]]
-    """Labels of cell 1, cell 2, ...; (18,) for a cell that shows nothing."""
+    """Labels of cell 1, cell 2, ...; (18,) for a cell without a pattern."""
 
     @property
     def labels(self) -> list[int]:
-        """Labels of the field: the union of its cells' labels, in rising order."""
+        """Return the labels of the field: the union of its cells' labels, in ascending order."""
         return sorted(set().union(*self.cell_labels))
 
 
 def field_id(dataset: str, index: int, settings: SimulationSettings) -> str:
-    """`sim_<dataset>_<well>_<n>`, as `sim_train_B7_1`: wells count from A1 along rows of 12, n from 1."""
+    """Return `sim_<dataset>_<well>_<n>`, e.g. `sim_train_B7_1`.
+
+    Wells are counted from A1 along rows of 12; n starts at 1.
+    """
     well, place = divmod(index, settings.fields_per_well)
     row, column = divmod(well, 12)
     letters = ""
@@ -55,7 +58,7 @@ def field_id(dataset: str, index: int, settings: SimulationSettings) -> str:
 
 
 def simulate_field(dataset: str, index: int, settings: SimulationSettings, seed: int) -> SimulatedField:
-    """Field `index` (from 0) of a data set; it depends on these arguments alone, not on the other fields."""
+    """Simulate field `index` (from 0) of a data set; the result depends only on these arguments."""
     key = (seed, zlib.crc32(dataset.encode()))
     well = index // settings.fields_per_well
     culture = np.random.default_rng([*key, 3, well])
@@ -83,7 +86,10 @@ def simulate_field(dataset: str, index: int, settings: SimulationSettings, seed:
 
 
 def _cells(rng: np.random.Generator, settings: SimulationSettings, stretch: float) -> list[Cell]:
-    """Cells of a field, as many as the settings allow: placed anew where too few were left in view."""
+    """Return the cells of a field; place them again if too few are left in view.
+
+    Raises ValueError if 50 attempts do not give the smallest number of cells that the settings allow.
+    """
     fewest, most = settings.cells
     wanted = int(rng.integers(fewest, most + 1))
     for _ in range(50):
@@ -99,7 +105,7 @@ def _cells(rng: np.random.Generator, settings: SimulationSettings, stretch: floa
             return cells
         wanted = min(wanted + 1, most)
     raise ValueError(
-        f"simulation: no field with at least {fewest} cells came out of 50 tries; "
+        f"simulation: 50 attempts gave no field with at least {fewest} cells; "
         f"lower cells ({fewest} to {most}) or smallest_cell ({settings.smallest_cell}), "
         f"or raise size ({settings.size})"
     )
@@ -112,7 +118,7 @@ def _stain(
     settings: SimulationSettings,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Light of one cell in its window, (4, h, w) float32, patterns peaking at about 1."""
+    """Return the signal of one cell in its window, (4, h, w) float32; patterns peak at about 1."""
     cut = Textures(**{f.name: getattr(textures, f.name)[cell.window] for f in fields(Textures)})
     stage = Stage(cell, cut, draw_filaments(cell, rng), draw_reticulum(cell, cut))
     level = np.exp(rng.normal(0, settings.intensity_spread, 4)).clip(0.4, 2.0).tolist()
@@ -129,7 +135,7 @@ def _stain(
 
 
 def _photograph(signal: np.ndarray, settings: SimulationSettings, rng: np.random.Generator) -> np.ndarray:
-    """Blur, uneven light and background, shot and camera noise: (4, H, W) float32 -> (H, W, 4) integers."""
+    """Apply blur, uneven light and background, shot and camera noise: (4, H, W) float32 -> (H, W, 4) integers."""
     size = settings.size
     ramp = np.linspace(-1, 1, size, dtype=np.float32)
     most = 255 if settings.bit_depth == 8 else 65535
@@ -150,7 +156,7 @@ def _photograph(signal: np.ndarray, settings: SimulationSettings, rng: np.random
             * (1 + slope[0] * ramp[:, None] + slope[1] * ramp[None])
         )
         seen = np.maximum(blurred * light + glow, 0)
-        # The variance of shot noise grows with the light; at full signal it equals that of the camera.
+        # The variance of shot noise is proportional to the light; at full signal it equals that of the camera noise.
         noise = rng.standard_normal(seen.shape, dtype=np.float32)
         seen += settings.noise * np.sqrt(1 + seen) * noise
         image[..., channel] = np.clip(seen * (0.8 * most) + 0.5, 0, most)

@@ -1,8 +1,8 @@
 """The 19 patterns of the Human Protein Atlas, each drawn in one cell.
 
-A pattern is a function of the cell, the field's textures cut to the cell's window and a random generator; it
-returns (h, w) float32, 0 where there is none of the protein and about 1 at its brightest. Patterns that
-follow a reference channel (microtubules, endoplasmic reticulum) take what was drawn there, as in reality.
+Each pattern is a function of a `Stage` (the cell and the field's textures, cropped to the cell's window) and a
+random generator. It returns (h, w) float32: 0 where the protein is absent, about 1 where it is brightest.
+Patterns that follow a reference channel (microtubules, endoplasmic reticulum) reuse what was drawn there.
 """
 
 from collections.abc import Callable
@@ -19,17 +19,17 @@ NUCLEOPLASM, NUCLEAR_MEMBRANE, NUCLEOLI, FIBRILLAR_CENTER, NUCLEAR_SPECKLES, NUC
 ENDOPLASMIC_RETICULUM, GOLGI, INTERMEDIATE_FILAMENTS, ACTIN, MICROTUBULES, SPINDLE = range(6, 12)
 CENTROSOME, PLASMA_MEMBRANE, MITOCHONDRIA, AGGRESOME, CYTOSOL, VESICLES, NEGATIVE = range(12, 19)
 PATTERNS = 18
-"""Number of patterns that show something: 0 to 17; 18 is Negative."""
+"""Number of visible patterns, 0 to 17; 18 is Negative."""
 
 SEEN_WHILE_DIVIDING = frozenset(
     {ENDOPLASMIC_RETICULUM, CENTROSOME, PLASMA_MEMBRANE, MITOCHONDRIA, AGGRESOME, CYTOSOL, VESICLES}
 )
-"""Patterns that a field may show beside the mitotic spindle; the others need a nucleus or long fibres."""
+"""Patterns that can occur together with the mitotic spindle; the others need a nucleus or long fibres."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What a pattern is drawn with: a cell, its textures and reference structures, all in its window."""
+    """Inputs for drawing a pattern: a cell, its textures and its reference structures, all in its window."""
 
     cell: Cell
     textures: Textures
@@ -40,7 +40,7 @@ class Stage:
 
 
 def draw_filaments(cell: Cell, rng: np.random.Generator) -> np.ndarray:
-    """Microtubules of the red channel, (h, w) float32: they run from the centrosome to the cell's edge."""
+    """Draw the microtubules of the red channel, from the centrosome to the cell's edge: (h, w) float32."""
     if cell.dividing:
         return spindle(cell, rng)
     unit = cell.unit
@@ -62,7 +62,7 @@ def draw_filaments(cell: Cell, rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_reticulum(cell: Cell, textures: Textures) -> np.ndarray:
-    """Endoplasmic reticulum of the yellow channel, (h, w) float32: a net, dense around the nucleus."""
+    """Draw the endoplasmic reticulum of the yellow channel, a net that is dense near the nucleus: (h, w) float32."""
     outside = np.maximum(cell.nucleus_distance, 0)
     dense = 0.35 + 0.65 * np.exp(-outside / (0.3 * cell.radius))
     rim = np.minimum(cell.depth / (3 * cell.unit), 1)
@@ -72,7 +72,7 @@ def draw_reticulum(cell: Cell, textures: Textures) -> np.ndarray:
 
 
 def spindle(cell: Cell, rng: np.random.Generator) -> np.ndarray:
-    """Fibres from both poles to the plate of a dividing cell: (h, w) float32."""
+    """Draw the spindle fibres from both poles to the metaphase plate of a dividing cell: (h, w) float32."""
     plate = np.array([np.sin(cell.axis), np.cos(cell.axis)])
     middle = cell.centrosomes.mean(axis=0)
     image = np.zeros(cell.body.shape, np.float32)
@@ -87,7 +87,7 @@ def spindle(cell: Cell, rng: np.random.Generator) -> np.ndarray:
 
 
 def _coordinates(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
-    """Row (h, 1) and column (1, w) of each pixel of the cell's window."""
+    """Return the row (h, 1) and column (1, w) indices of the cell's window."""
     height, width = cell.body.shape
     rows, columns = np.indices((height, width), sparse=True)
     return rows, columns
@@ -269,5 +269,5 @@ _DRAWN: tuple[Callable[[Stage, np.random.Generator], np.ndarray], ...] = (
 
 
 def draw_pattern(pattern: int, stage: Stage, rng: np.random.Generator) -> np.ndarray:
-    """Draw pattern 0 to 17 in a cell: (h, w) float32, 0 outside the cell, about 1 at its brightest."""
+    """Draw pattern 0 to 17 in a cell: (h, w) float32, 0 outside the cell, about 1 where it is brightest."""
     return (_DRAWN[pattern](stage, rng) * stage.cell.body).astype(np.float32)

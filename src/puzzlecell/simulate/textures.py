@@ -1,4 +1,4 @@
-"""Smooth random textures of a whole field, from which each cell takes its part."""
+"""Smooth random textures of a whole field, cropped for each cell."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ import numpy as np
 
 
 def smooth_noise(rng: np.random.Generator, size: int, sigma: float) -> np.ndarray:
-    """Gaussian noise blurred by `sigma` pixels: (size, size) float32, mean about 0, standard deviation 1."""
-    # Beyond a few pixels of blur the noise is drawn on a coarser grid: same look, a fraction of the time.
+    """Return Gaussian noise blurred by `sigma` pixels: (size, size) float32, mean about 0, standard deviation 1."""
+    # Strongly blurred noise is drawn on a coarser grid: it looks the same and takes a fraction of the time.
     step = max(1, int(sigma / 2.5))
     side = -(-size // step)
     noise: np.ndarray = rng.standard_normal((side, side), dtype=np.float32)
@@ -21,20 +21,20 @@ def smooth_noise(rng: np.random.Generator, size: int, sigma: float) -> np.ndarra
 
 @dataclass(frozen=True)
 class Textures:
-    """Textures of a field, each (size, size) float32; made once, cut for each cell."""
+    """Textures of a field, each (size, size) float32; drawn once and cropped for each cell."""
 
     grain: np.ndarray
-    """Standard normal, about a pixel."""
+    """Standard normal, with a grain size of about one unit (1/256 of the field's width)."""
     lumps: np.ndarray
-    """Standard normal, lumps as large as a nuclear speckle."""
+    """Standard normal, with lumps of the size of a nuclear speckle."""
     clouds: np.ndarray
-    """Standard normal, as large as a nucleus."""
+    """Standard normal, with features of the size of a nucleus."""
     net: np.ndarray
-    """0 to 1: a net of thin bright lines (where a smooth noise changes its sign)."""
+    """In [0, 1]: a net of thin bright lines, along the zero crossings of smooth noise."""
 
 
 def make_textures(rng: np.random.Generator, size: int, unit: float) -> Textures:
-    """Draw the textures of one field; `unit` is the width in pixels of a 256th of the field."""
+    """Draw the textures of one field; `unit` is 1/256 of the field's width in pixels."""
     net = np.exp(-1.6 * np.abs(smooth_noise(rng, size, 1.5 * unit)))
     return Textures(
         grain=smooth_noise(rng, size, 0.8 * unit),

@@ -1,1 +1,1 @@
-"""Training of one stage of a model on all folds but one."""
+"""Training of one stage of a model on all folds but the held-out one."""

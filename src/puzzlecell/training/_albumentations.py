@@ -1,6 +1,6 @@
-"""albumentations, imported without its look-up of newer versions on the network.
+"""albumentations, imported without its online check for updates.
 
-Every module that needs it takes it from here: `from puzzlecell.training._albumentations import albumentations`.
+Always import it from here: `from puzzlecell.training._albumentations import albumentations`.
 """
 
 import os

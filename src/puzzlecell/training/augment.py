@@ -1,4 +1,4 @@
-"""Augmentation of training fields: the transforms of albumentations, drawn anew for each field shown."""
+"""Augmentation of training fields with albumentations, drawn again every time a field is shown."""
 
 import math
 import random
@@ -20,10 +20,10 @@ BORDER = cv2.BORDER_REFLECT_101
 
 
 class Augmenter:
-    """A random crop and the configured transforms, from (H, W, 4) uint8 to (crop_size, crop_size, 4) uint8.
+    """Applies a random crop and the configured transforms: (H, W, 4) uint8 -> (crop_size, crop_size, 4) uint8.
 
-    All draws of a field come from generators seeded with (seed, epoch, position in the epoch), so that they
-    do not depend on which process makes them or what was made before.
+    All random numbers for a field come from generators seeded with (seed, epoch, position in the epoch), so they do
+    not depend on the process that draws them or on earlier draws.
     """
 
     def __init__(self, settings: AugmentationSettings, crop_size: int, seed: int):
@@ -42,25 +42,28 @@ class Augmenter:
         )
 
     def __call__(self, image: np.ndarray, epoch: int, position: int) -> np.ndarray:
-        """image: (H, W, 4) uint8, at least crop_size in both directions."""
+        """Augment an image, (H, W, 4) uint8, at least crop_size pixels in both directions."""
         generator = np.random.default_rng((self.seed, epoch, position))
-        # One pair of generators for all transforms: albumentations would seed each with the same number, and
-        # a field that is mirrored would always be blurred as well.
+        # All transforms share one pair of generators. albumentations would seed each with the same number, which
+        # correlates them: a flipped field would always be blurred as well.
         self.transforms.set_random_state(generator, random.Random(int(generator.integers(2**63))))
         return self.transforms(image=random_crop(image, self.crop_size, generator))["image"]
 
 
 def random_crop(image: np.ndarray, size: int, generator: np.random.Generator) -> np.ndarray:
-    """A square of `size` pixels at a random place of an image (H, W, channels)."""
+    """Crop a square of `size` pixels at a random position of an image (H, W, channels).
+
+    Raises ValueError if the image is smaller.
+    """
     height, width = image.shape[:2]
     if min(height, width) < size:
-        raise ValueError(f"a crop of {size} pixels does not fit into a field of {height} x {width}")
+        raise ValueError(f"a crop of {size} pixels does not fit into a field of {height} x {width} pixels")
     y, x = generator.integers(height - size + 1), generator.integers(width - size + 1)
     return np.ascontiguousarray(image[y : y + size, x : x + size])
 
 
 def one_of(p: float, weighted: list[tuple[float, A.BasicTransform]]) -> list[A.OneOf]:
-    """One transform with probability `p`, chosen by weight; nothing where that never happens."""
+    """Return a transform that applies one of several, by weight, with probability `p`; empty if it never applies."""
     chosen = []
     for weight, transform in weighted:
         if weight > 0:
@@ -70,7 +73,7 @@ def one_of(p: float, weighted: list[tuple[float, A.BasicTransform]]) -> list[A.O
 
 
 def noise(settings: NoiseSettings) -> list[A.OneOf]:
-    """Noise and dropped squares."""
+    """Return noise and coarse dropout (masked squares)."""
     least, greatest = settings.gauss_variance
     grain = (math.sqrt(least), math.sqrt(greatest))
     least, greatest = settings.additive_std
@@ -88,7 +91,7 @@ def noise(settings: NoiseSettings) -> list[A.OneOf]:
 
 
 def geometry(settings: GeometrySettings) -> list[A.OneOf]:
-    """Distortions; pixels from outside are reflected."""
+    """Return geometric distortions; pixels from outside the image are reflected."""
     shift, scale = settings.shift, settings.scale
     return one_of(
         settings.p,
@@ -123,7 +126,7 @@ def geometry(settings: GeometrySettings) -> list[A.OneOf]:
 
 
 def blur(settings: BlurSettings) -> list[A.OneOf]:
-    """Blurs."""
+    """Return Gaussian, motion and median blur."""
     return one_of(
         settings.p,
         [
@@ -138,7 +141,7 @@ def blur(settings: BlurSettings) -> list[A.OneOf]:
 
 
 def tone(settings: ToneSettings) -> list[A.OneOf]:
-    """Intensity curves."""
+    """Return changes of gamma, and of brightness and contrast."""
     return one_of(
         settings.p,
         [

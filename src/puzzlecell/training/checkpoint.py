@@ -1,7 +1,7 @@
-"""The saved state of a training, and its outputs at the end.
+"""Checkpoints of a training, and its final outputs.
 
-A state is all that is needed to resume as if the training had never stopped: on a CPU the result is the same to the
-bit.
+The saved state holds everything needed to resume as if the training had never stopped; on a CPU the result is identical
+to the bit.
 """
 
 import os
@@ -24,13 +24,13 @@ VERSION = 2
 
 
 def save(session: Session) -> None:
-    """Write the state, if every weight is finite, and delete weights that are no longer the best."""
+    """Save the state and delete weights that are no longer the best; raises TrainingError for non-finite weights."""
     fabric, states = session.fabric, session.run.states
     state = session_state(session)
     if not all(bool(torch.isfinite(weight).all()) for weight in session.network.parameters()):
         raise TrainingError(
             f"epoch {session.epoch + 1}, step {session.step}: weights are no longer finite; the last "
-            f"good state is kept in {states}. A lower optimiser.learning_rate or optimiser.clip_norm: 1 may "
+            f"good state is in {states}. A lower optimiser.learning_rate or optimiser.clip_norm: 1 may "
             f"help"
         )
     if fabric.is_global_zero:
@@ -42,7 +42,7 @@ def save(session: Session) -> None:
 
 
 def resume(session: Session) -> str:
-    """Load the saved state if it belongs to this training; returns a sentence that says so or why not."""
+    """Load the saved state if it belongs to this training; return a log message that says so or why not."""
     state, explanation = load_state(session.run.states / "last.ckpt", session.run.fingerprint)
     if state is not None:
         restore(session, state)
@@ -51,7 +51,7 @@ def resume(session: Session) -> str:
 
 
 def save_best(session: Session) -> None:
-    """Write the weights of the best epoch, which is the current one."""
+    """Write the weights of the current epoch, which is the best."""
     best = session.best
     assert best is not None, "the current epoch is the best"
     if session.fabric.is_global_zero:
@@ -59,11 +59,11 @@ def save_best(session: Session) -> None:
 
 
 def finish(session: Session) -> None:
-    """Write the outputs and remove the saved state."""
+    """Write the outputs and delete the saved state; raises TrainingError if there is no best epoch."""
     run, best = session.run, session.best
     if best is None:
         raise TrainingError(
-            f"no epoch has a {run.settings.best_metric} that is a number; choose another best_metric"
+            f"best_metric: {run.settings.best_metric} was NaN in every epoch; choose another metric"
         )
     output, held_out = Path(run.output), fields_of(session.validation)
     write_history(output / "history.csv", session.history)
@@ -78,7 +78,7 @@ def finish(session: Session) -> None:
 
 
 def metadata(run: TrainingRun, best: Best) -> dict[str, object]:
-    """What a model file says about its training."""
+    """Return the metadata of a model file about its training."""
     return {
         "training": run.settings.model_dump(mode="json"),
         "fold": run.fold,
@@ -89,7 +89,7 @@ def metadata(run: TrainingRun, best: Best) -> dict[str, object]:
 
 
 def session_state(session: Session) -> dict[str, Any]:
-    """Everything needed to resume, with any number of processes; must be called in all of them."""
+    """Return everything needed to resume, with any number of processes; must be called in all of them."""
     return {
         "network": session.network.state_dict(),
         "mean": None if session.mean is None else session.mean.state_dict(),
@@ -108,7 +108,7 @@ def session_state(session: Session) -> dict[str, Any]:
 
 
 def restore(session: Session, state: dict[str, Any]) -> None:
-    """Resume from a state of `session_state`."""
+    """Restore a state returned by `session_state`."""
     session.network.load_state_dict(state["network"])
     if session.mean is not None:
         session.mean.load_state_dict(state["mean"])
@@ -124,7 +124,7 @@ def restore(session: Session, state: dict[str, Any]) -> None:
 
 
 def random_states(session: Session) -> list[dict[str, Any]]:
-    """States of the random generators of every process, gathered in all of them."""
+    """Return the states of the random generators of all processes; gathered in every process."""
     mine = random_state(session.fabric.device)
     if session.fabric.world_size == 1:
         return [mine]
@@ -134,26 +134,26 @@ def random_states(session: Session) -> list[dict[str, Any]]:
 
 
 def save_state(path: str | os.PathLike, fingerprint: str, state: dict[str, Any]) -> None:
-    """Write a state (tensors, numbers, texts; lists and dicts of them) with the training's fingerprint."""
+    """Write a state (tensors, numbers, strings; lists and dicts of them) with the training's fingerprint."""
     with written_whole(path) as temporary:
         torch.save({"version": VERSION, "fingerprint": fingerprint, "state": state}, temporary)
 
 
 def load_state(path: str | os.PathLike, fingerprint: str) -> tuple[dict[str, Any] | None, str]:
-    """The state at `path`, or None, and a sentence saying which it is and why. Tensors are put on the CPU."""
+    """Return the state at `path` (tensors on the CPU), or None if it cannot be resumed, and a log message."""
     path = Path(path)
     if not path.is_file():
         return None, "starting at the first epoch"
     saved = torch.load(path, map_location="cpu", weights_only=True)
     if saved["version"] != VERSION:
-        return None, f"starting again: {path} was saved in format {saved['version']}, this is {VERSION}"
+        return None, f"starting again: {path} has format version {saved['version']}, expected {VERSION}"
     if saved["fingerprint"] != fingerprint:
         return None, f"starting again: configuration, inputs or code changed since {path} was saved"
     return saved["state"], f"resuming from {path}"
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
-    """State of all random generators of this process, as tensors and numbers."""
+    """Return the state of all random generators of this process, as tensors and numbers."""
     version, keys, gauss = random.getstate()
     legacy = np.random.get_state()
     assert isinstance(legacy, tuple), "numpy's global generator is a Mersenne twister"
@@ -167,7 +167,7 @@ def random_state(device: torch.device) -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any], device: torch.device) -> None:
-    """Put all random generators of this process where `random_state` found them."""
+    """Restore the state of all random generators of this process from `random_state`."""
     torch.set_rng_state(state["torch"])
     if device.type == "cuda" and state["cuda"] is not None:
         torch.cuda.set_rng_state(state["cuda"], device)

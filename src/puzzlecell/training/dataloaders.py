@@ -1,4 +1,4 @@
-"""Data loaders: stored fields, augmented for training and whole for validation, in batches."""
+"""Data loaders: batches of stored fields, augmented crops for training and whole fields for validation."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,15 +23,18 @@ from puzzlecell.training.sampler import EpochBatches, field_weights
 
 
 def make_loaders(run: TrainingRun, fabric: Fabric) -> tuple[EpochBatches, DataLoader, DataLoader]:
-    """The order of the training fields, and what reads training and validation fields."""
+    """Return the batch sampler and the loaders of the training and validation fields.
+
+    Raises TrainingError if fields of the table are not stored.
+    """
     settings, size = run.settings, run.settings.input.field_size
     reader = ShardReader(run.stores)
     absent = [field_id for field_id in run.table["ID"] if field_id not in reader]
     if absent:
         raise TrainingError(
-            f"{len(absent)} fields of the table are not stored, such as {', '.join(map(str, absent[:5]))}"
+            f"{len(absent)} fields of the table are not in the store, e.g. {', '.join(map(str, absent[:5]))}"
         )
-    # The first field tells whether the stored ones are large enough, before hours are spent.
+    # Fail now rather than hours later if the stored fields are too small.
     sized_field(reader.read(run.table["ID"].iloc[0]), size)
     held_out = (run.table["fold"] == run.fold).to_numpy()
     ids = run.table["ID"].to_numpy()
@@ -60,11 +63,11 @@ def make_loaders(run: TrainingRun, fabric: Fabric) -> tuple[EpochBatches, DataLo
         "pin_memory": fabric.device.type == "cuda",
         "persistent_workers": workers > 0,
         "worker_init_fn": start_worker,
-        # Loaders draw a seed at each start; drawn from the global generator it would change what is dropped
-        # after a resumed start.
+        # Loaders draw a seed whenever they start. From the global generator, this would change the dropout of a
+        # resumed training.
         "generator": torch.Generator(),
     }
-    # Several processes share the validation: every one takes its own rows of it.
+    # Each process validates its own rows.
     mine = range(fabric.global_rank, len(validation), fabric.world_size)
     return (
         batches,
@@ -79,17 +82,16 @@ def make_loaders(run: TrainingRun, fabric: Fabric) -> tuple[EpochBatches, DataLo
 
 
 def fields_of(loader: DataLoader) -> "TrainingFields | WholeFields":
-    """What a loader of `make_loaders` reads."""
+    """Return the data set of a loader created by `make_loaders`."""
     fields = loader.dataset
-    assert isinstance(fields, TrainingFields | WholeFields), "no other data sets are made"
+    assert isinstance(fields, TrainingFields | WholeFields), "no other data sets are created"
     return fields
 
 
 def close_workers(loader: DataLoader) -> None:
-    """End the worker processes of a loader now.
+    """Stop the worker processes of a loader now.
 
-    They do not react to SIGTERM, with which Python would end those that are left over at its exit, and wait
-    for ever.
+    At exit, Python would terminate the remaining ones with SIGTERM, which they ignore, and wait for them forever.
     """
     if isinstance(loader._iterator, _MultiProcessingDataLoaderIter):
         loader._iterator._shutdown_workers()
@@ -97,7 +99,7 @@ def close_workers(loader: DataLoader) -> None:
 
 
 def start_worker(number: int) -> None:
-    """One thread for each worker process, and no reaction to signals that are meant for the training."""
+    """Limit the worker process to one thread and ignore signals meant for the training."""
     set_threads(1)
     threadpool_limits(1)
     ignore_signals()
@@ -105,19 +107,19 @@ def start_worker(number: int) -> None:
 
 @dataclass
 class Batch:
-    """Fields of one step: images (B, H, W, 4) uint8, labels (B, C) float32, rows (B,) int64 of the table."""
+    """A batch: images (B, H, W, 4) uint8, labels (B, C) float32 and rows (B,) int64, the fields' data set indices."""
 
     images: Tensor
     labels: Tensor
     rows: Tensor
 
     def pin_memory(self) -> "Batch":
-        """The same batch in memory from which a GPU can copy while it computes."""
+        """Return the batch in pinned memory, from which a GPU can copy asynchronously."""
         return Batch(self.images.pin_memory(), self.labels.pin_memory(), self.rows.pin_memory())
 
 
 class TrainingFields(Dataset):
-    """Augmented crops, by (epoch, position in the epoch, row)."""
+    """Augmented crops, indexed by (epoch, position in the epoch, row)."""
 
     def __init__(
         self,
@@ -140,7 +142,7 @@ class TrainingFields(Dataset):
 
 
 class WholeFields(Dataset):
-    """Whole fields without augmentation, by row."""
+    """Whole fields without augmentation, indexed by row."""
 
     def __init__(self, reader: ShardReader, ids: Sequence[str], labels: np.ndarray, field_size: int):
         self.reader, self.ids, self.labels = reader, list(ids), labels.astype(np.float32)
@@ -154,7 +156,7 @@ class WholeFields(Dataset):
 
 
 def collate(samples: Iterable[tuple[np.ndarray, np.ndarray, int]]) -> Batch:
-    """Samples as one batch; images stay uint8 and channels last, a quarter of what float32 would take."""
+    """Stack samples into a batch; images stay channels-last uint8, a quarter of the size of float32."""
     images, labels, rows = zip(*samples, strict=True)
     return Batch(
         torch.from_numpy(np.stack(images)),

@@ -1,4 +1,4 @@
-"""What a training leaves behind beside its weights: history, curves and predictions of the held-out fold."""
+"""Outputs of a training besides its weights: history, curves and predictions for the held-out fold."""
 
 import math
 import os
@@ -13,7 +13,7 @@ from puzzlecell.runtime.atomic import written_whole
 
 
 def write_history(path: str | os.PathLike, history: Sequence[dict[str, float]]) -> None:
-    """A CSV with a row for each epoch."""
+    """Write the history as CSV, one row per epoch."""
     with written_whole(path) as temporary:
         pd.DataFrame(list(history)).to_csv(temporary, index=False)
 
@@ -21,7 +21,7 @@ def write_history(path: str | os.PathLike, history: Sequence[dict[str, float]]) 
 def draw_curves(
     path: str | os.PathLike, history: Sequence[dict[str, float]], best_epoch: int, title: str
 ) -> None:
-    """Loss and its parts, metrics, and learning rate over the epochs, the best epoch marked, as PNG."""
+    """Plot the losses, metrics and learning rate over the epochs as PNG, with the best epoch marked."""
     from matplotlib.figure import Figure
 
     table = pd.DataFrame(list(history)).set_index("epoch")
@@ -37,7 +37,7 @@ def draw_curves(
     ):
         metrics.plot(table[name], color=f"C{number}", label=label)
     metrics.set(title="Held-out fold", xlabel="epoch", ylim=(0, 1))
-    rate.plot(table["learning_rate"], color="C0", label="learning rate at the end")
+    rate.plot(table["learning_rate"], color="C0", label="learning rate at the end of the epoch")
     rate.set(title="Learning rate", xlabel="epoch", yscale="log")
     for axes in (losses, metrics, rate):
         axes.axvline(best_epoch, color="0.7", lw=1, zorder=0, label=f"best epoch {best_epoch}")
@@ -45,16 +45,16 @@ def draw_curves(
         axes.margins(x=0.02)
     figure.suptitle(title)
     with written_whole(path) as temporary:
-        # Without the date, so that the same training draws the same file.
+        # Without matplotlib's metadata, so that the same training gives the same file.
         figure.savefig(temporary, dpi=110, metadata={"Software": None})
 
 
 def write_predictions(
     path: str | os.PathLike, ids: Sequence[str], labels: np.ndarray, probabilities: np.ndarray
 ) -> None:
-    """Image-level predictions as CSV: `ID,Label,p00,p01,...`, labels as class numbers joined by `|`.
+    """Write image-level predictions as CSV: `ID,Label,p00,p01,...`; labels are class numbers joined by `|`.
 
-    labels, probabilities: (N, C); soft labels count from 0.5.
+    labels, probabilities: (N, C); a soft label counts as present from 0.5.
     """
     columns = probability_columns(probabilities.shape[1])
     table = pd.DataFrame(probabilities.astype(np.float32), columns=columns)
@@ -65,7 +65,7 @@ def write_predictions(
 
 
 class Events:
-    """TensorBoard events of a training; does nothing where `folder` is None."""
+    """TensorBoard events of a training; does nothing if `folder` is None."""
 
     def __init__(self, folder: Path | None, first_epoch: int):
         self.writer = None
@@ -74,7 +74,7 @@ class Events:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError as error:
                 raise ImportError(
-                    "tensorboard: true needs the package tensorboard; install it with: "
+                    "tensorboard: true needs the package tensorboard; install it with "
                     'pip install "puzzlecell[tensorboard]", or set tensorboard: false'
                 ) from error
             self.writer = SummaryWriter(str(folder), purge_step=first_epoch)
@@ -89,6 +89,6 @@ class Events:
         self.writer.flush()
 
     def close(self) -> None:
-        """End the file."""
+        """Close the event file."""
         if self.writer is not None:
             self.writer.close()

@@ -1,4 +1,4 @@
-"""The combined loss: classification of field and merged tiles, and the difference of their maps."""
+"""Combined loss: classification of the field and its merged tiles, plus the difference of their maps."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from puzzlecell.network.puzzle import PuzzleOutput
 
 
 class LossParts(NamedTuple):
-    """Loss of each field (B,) and its three parts before weighting, each (B,); absent parts are zero."""
+    """Loss of each field (B,) and its three unweighted parts, each (B,); absent parts are zero."""
 
     total: Tensor
     full: Tensor
@@ -20,23 +20,22 @@ class LossParts(NamedTuple):
 
 
 class ComboLoss:
-    """alpha L(full logits) + beta L(merged-tile logits) + gamma mean |full maps - merged-tile maps|, field by
-    field.
+    """Loss per field: alpha L(full logits) + beta L(merged-tile logits) + gamma mean |full maps - merged-tile maps|.
 
-    The mean over a batch of equal fields is the loss of the batch. L is binary cross-entropy or focal loss,
-    both with labels anywhere in [0, 1].
+    L is binary cross-entropy or focal loss; both accept soft labels in [0, 1]. The maps are class activation maps. The
+    loss of a batch of fields of equal size is the mean over its fields.
     """
 
     def __init__(self, settings: LossSettings):
         self.settings = settings
 
     def gamma(self, progress: float) -> float:
-        """Weight of the maps' difference at a share `progress` (0 to 1) of all steps, ramped linearly."""
+        """Return the weight of the consistency loss after a fraction `progress` of all steps, ramped up linearly."""
         ramp = self.settings.gamma_ramp
         return self.settings.gamma * (min(1.0, progress / ramp) if ramp > 0 else 1.0)
 
     def __call__(self, output: PuzzleOutput, labels: Tensor, progress: float = 1.0) -> LossParts:
-        """labels: (B, C) float in [0, 1]."""
+        """Return the losses of a batch; labels: (B, C) float in [0, 1], progress: completed fraction of all steps."""
         smoothing = self.settings.label_smoothing
         labels = labels * (1 - smoothing) + smoothing / 2
         full = self.classification(output.logits, labels)
@@ -49,16 +48,17 @@ class ComboLoss:
         return LossParts(total, full, tiles, consistency)
 
     def classification(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean over the classes of the loss of each field: (B, C), (B, C) -> (B,)."""
+        """Return the loss of each field, averaged over the classes: (B, C), (B, C) -> (B,)."""
         loss = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
         if self.settings.kind == "focal":
             loss = loss * self.focal_weight(logits, labels)
         return loss.mean(1)
 
     def focal_weight(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """|label - probability|^gamma, the (1 - p_t)^gamma of Lin et al. 2017 carried over to soft labels.
+        """Return |label - probability|^gamma: (1 - p_t)^gamma of Lin et al. 2017, generalised to soft labels.
 
-        With `focal_alpha` times alpha for what is there and 1 - alpha for what is not, mixed for soft labels.
+        With `focal_alpha`, the weight is multiplied by alpha for positive and by 1 - alpha for negative labels, and
+        interpolated for soft labels.
         """
         weight = (labels - logits.sigmoid()).abs() ** self.settings.focal_gamma
         alpha = self.settings.focal_alpha

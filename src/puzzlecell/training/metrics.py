@@ -1,4 +1,4 @@
-"""Image-level metrics of a validation: average precision and F1."""
+"""Image-level validation metrics: average precision and F1."""
 
 import math
 
@@ -9,10 +9,10 @@ THRESHOLD = 0.5
 
 
 def validation_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """`map`, `f1_samples`, `f1_macro` and `ap00`, `ap01`, ... of fields (N, C); soft labels count from 0.5.
+    """Return `map`, `f1_samples`, `f1_macro` and `ap00`, `ap01`, ... of fields; labels, probabilities: (N, C).
 
-    A class that no field has gets no average precision (NaN) and is left out of the means over classes. F1
-    takes probabilities from 0.5 as found; where there is neither label nor finding it is 0.
+    A soft label counts as present, and a class as predicted, from 0.5. A class absent from all fields has no average
+    precision (NaN) and is excluded from the means over classes. F1 is 0 if there is neither a label nor a prediction.
     """
     truth = labels >= THRESHOLD
     found = probabilities >= THRESHOLD
@@ -30,18 +30,18 @@ def validation_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[st
 
 
 def f1(truth: np.ndarray, found: np.ndarray, axis: int) -> np.ndarray:
-    """F1 along an axis of two boolean arrays: 2 TP / (2 TP + FP + FN), 0 where that is 0 / 0."""
+    """Return F1 along an axis of two boolean arrays: 2 TP / (2 TP + FP + FN), or 0 for 0 / 0."""
     hits = 2 * (truth & found).sum(axis)
     return hits / np.maximum(hits + (truth ^ found).sum(axis), 1)
 
 
 def mean(values: list[float] | np.ndarray) -> float:
-    """Mean, NaN of nothing."""
+    """Return the mean, or NaN if there are no values."""
     return float(np.mean(values)) if len(values) else math.nan
 
 
 def is_better(metric: str, value: float, best: float | None) -> bool:
-    """Whether `value` improves on `best`: lower for `loss`, higher for the others; NaN never does."""
+    """Return whether `value` improves on `best`: lower for `loss`, higher for other metrics; NaN never does."""
     if math.isnan(value):
         return False
     return best is None or (value < best if metric == "loss" else value > best)

@@ -1,4 +1,4 @@
-"""Optimiser, learning rate and running mean of the weights."""
+"""Optimiser, learning-rate schedule and exponential moving average of the weights."""
 
 import math
 from typing import Any
@@ -16,7 +16,7 @@ ONE_CYCLE_MOMENTUM = (0.85, 0.95)
 
 
 def make_optimiser(network: nn.Module, settings: OptimiserSettings) -> Optimizer:
-    """The configured optimiser over all weights of the network."""
+    """Return the configured optimiser for all weights of the network."""
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.name == "sgd":
         return torch.optim.SGD(
@@ -31,12 +31,12 @@ def make_optimiser(network: nn.Module, settings: OptimiserSettings) -> Optimizer
 
 
 class LearningRate:
-    """The learning rate of every step, and its reduction on a plateau.
+    """Learning-rate schedule: the rate of every step, and its reduction on a plateau.
 
-    The plateau is torch's ReduceLROnPlateau (relative threshold 1e-4): after more than `patience` epochs without a
-    better metric the rate is multiplied by `factor`, down to `floor`. Warm-up, cosine and one-cycle are functions of
-    the step alone, so that a resumed training needs no state for them. torch's CosineAnnealingLR is recursive, and its
-    OneCycleLR begins at the lowest rate itself and ends its warm-up a step earlier.
+    The plateau is torch's ReduceLROnPlateau (relative threshold 1e-4): after more than `patience` epochs without an
+    improved metric, the rate is multiplied by `factor`, down to `floor`. Warm-up, cosine and one-cycle depend only on
+    the step, so a resumed training needs no state for them. In contrast, torch's CosineAnnealingLR is recursive, and
+    its OneCycleLR starts exactly at the lowest rate and ends its warm-up one step earlier.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class LearningRate:
         self.settings, self.highest = settings, highest
         self.steps = steps_per_epoch * epochs
         self.warmup = settings.warmup_epochs * steps_per_epoch
-        # ReduceLROnPlateau changes the rate of an optimiser; this one does nothing but hold it.
+        # ReduceLROnPlateau changes the rate of an optimiser; this dummy optimiser only holds it.
         self.holder = torch.optim.SGD([nn.Parameter(torch.zeros(()))], lr=highest)
         self.plateau = ReduceLROnPlateau(
             self.holder,
@@ -58,11 +58,11 @@ class LearningRate:
 
     @property
     def reduced(self) -> float:
-        """The highest rate, reduced at every plateau so far."""
+        """Return the highest rate after all reductions on plateaus so far."""
         return self.holder.param_groups[0]["lr"]
 
     def at(self, step: int) -> float:
-        """Learning rate of step 0, 1, ..."""
+        """Return the learning rate of step 0, 1, ..."""
         kind, floor = self.settings.kind, self.settings.floor
         if step < self.warmup:
             share = (step + 1) / math.ceil(self.warmup)
@@ -74,7 +74,10 @@ class LearningRate:
         return self.reduced
 
     def momentum(self, step: int) -> float | None:
-        """First momentum of step 0, 1, ... where the schedule changes it: against the learning rate."""
+        """Return the momentum (or first beta) of step 0, 1, ...; None unless the schedule is one-cycle.
+
+        It falls while the learning rate rises, and rises while the rate falls.
+        """
         if self.settings.kind != "one-cycle":
             return None
         low, high = ONE_CYCLE_MOMENTUM
@@ -83,7 +86,7 @@ class LearningRate:
         return _between(low, high, (step - self.warmup) / max(1, self.steps - 1 - self.warmup))
 
     def apply(self, optimiser: Optimizer, step: int) -> None:
-        """Set learning rate and momentum of a step."""
+        """Set the learning rate and momentum of a step."""
         momentum = self.momentum(step)
         for group in optimiser.param_groups:
             group["lr"] = self.at(step)
@@ -93,29 +96,29 @@ class LearningRate:
                 group["momentum"] = momentum
 
     def epoch_ended(self, value: float) -> None:
-        """Take note of an epoch's metric."""
+        """Update the plateau with an epoch's metric."""
         if self.settings.kind == "plateau":
             self.plateau.step(value)
 
     def state_dict(self) -> dict[str, Any]:
-        """What changes during training."""
+        """Return the state that changes during training."""
         return {"reduced": self.reduced, "plateau": self.plateau.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state_dict()`."""
+        """Restore a state returned by `state_dict`."""
         self.holder.param_groups[0]["lr"] = state["reduced"]
         self.plateau.load_state_dict(state["plateau"])
 
 
 def _between(first: float, last: float, share: float) -> float:
-    """Half a cosine wave from `first` (share 0) to `last` (share 1)."""
+    """Interpolate along half a cosine wave, from `first` (share 0) to `last` (share 1)."""
     return last + (first - last) * (1 + math.cos(math.pi * min(1.0, share))) / 2
 
 
 def make_running_mean(network: nn.Module, settings: EmaSettings) -> ModelEmaV3:
-    """Exponential moving average of a network's weights; batch statistics are copied as they are.
+    """Return an exponential moving average of a network's weights; batch statistics are copied unchanged.
 
-    With `warmup` the decay at update 1, 2, ... is min(decay, u / (u + 9)).
+    With `warmup`, the decay at update u = 1, 2, ... is min(decay, u / (u + 9)).
     """
     mean = ModelEmaV3(
         network,

@@ -1,4 +1,4 @@
-"""Which fields an epoch shows, in which order: class-balanced draws that depend on seed and epoch alone."""
+"""Choice and order of an epoch's fields: class-balanced draws that depend only on seed and epoch."""
 
 from collections.abc import Iterator
 
@@ -9,24 +9,30 @@ from puzzlecell.config.training import SamplerSettings
 
 
 def class_counts(labels: np.ndarray) -> np.ndarray:
-    """Fields of each class (C,), soft labels counted by their value. labels: (N, C) in [0, 1]."""
+    """Return the number of fields per class (C,); soft labels count by their value. labels: (N, C) in [0, 1]."""
     return labels.sum(axis=0, dtype=np.float64)
 
 
 def field_weights(labels: np.ndarray, settings: SamplerSettings) -> np.ndarray | None:
-    """Weight (N,) with which each field is drawn, or None where all are drawn once. labels: (N, C) in [0, 1].
+    """Return the sampling weight of each field (N,), or None for equal frequency. labels: (N, C) in [0, 1].
 
-    `capped`: a class weighs 1 / (fields of it), a field the mean of its classes, at most the class weight of
-    rank `cap_rank`. `inverse`: median count / count or log(fields / count), clipped; a field has its greatest
-    class weight. Classes without a field are left out. A field without any class gets the least weight of the
-    others. Raises ValueError where no field has a class.
+    - `capped`: the weight of a class is 1 / (number of its fields). That of a field is the mean over its classes,
+      capped at the class weight of rank `cap_rank`.
+    - `inverse`: the weight of a class is median count / count or log(fields / count), clipped. That of a field is
+      the largest among its classes.
+
+    Classes without fields are ignored. A field without any class gets the smallest weight of the others. Raises
+    ValueError if no field has a class.
     """
     if settings.kind == "none":
         return None
     counts = class_counts(labels)
     present = counts > 0
     if not present.any():
-        raise ValueError("no training field has a label, so that none can be drawn by its classes")
+        raise ValueError(
+            "no training field has a label, so fields cannot be sampled by class; "
+            "check the labels or set sampler.kind: none"
+        )
     weights = np.zeros(len(counts))
     if settings.kind == "capped":
         weights[present] = 1 / counts[present]
@@ -46,9 +52,10 @@ def field_weights(labels: np.ndarray, settings: SamplerSettings) -> np.ndarray |
 
 
 def epoch_order(fields: int, weights: np.ndarray | None, samples: int, seed: int, epoch: int) -> np.ndarray:
-    """Row numbers (samples,) int64 shown in an epoch, the same for the same seed and epoch.
+    """Return the row numbers shown in an epoch, (samples,) int64; the same for the same seed and epoch.
 
-    With weights drawn with replacement; without, whole random orders one after another, cut to `samples`.
+    With weights, rows are drawn with replacement. Without, random permutations of all rows are concatenated and cut
+    to `samples`.
     """
     generator = np.random.default_rng((seed, epoch))
     if weights is not None:
@@ -58,11 +65,10 @@ def epoch_order(fields: int, weights: np.ndarray | None, samples: int, seed: int
 
 
 class EpochBatches(Sampler[list[tuple[int, int, int]]]):
-    """Batches of (epoch, position, row): all that a worker needs to make the same crop and augmentation
-    again.
+    """Batches of (epoch, position, row), from which a worker can reproduce the same crop and augmentation.
 
-    Set `epoch` and `first_step` before each iteration: an epoch taken up again skips the steps already made.
-    A step's global batch is cut into `parts` micro-batches, each shared out over `world` processes.
+    Set `epoch` and `first_step` before each iteration; a resumed epoch skips the steps already completed. The global
+    batch of a step is divided into `parts` micro-batches, each distributed over `world` processes.
     """
 
     def __init__(
@@ -79,7 +85,7 @@ class EpochBatches(Sampler[list[tuple[int, int, int]]]):
     ):
         if batch_size % (parts * world):
             raise ValueError(
-                f"batch_size {batch_size} cannot be shared out over {world} processes in {parts} parts each"
+                f"batch_size {batch_size} cannot be divided among {world} processes in {parts} parts each"
             )
         self.fields, self.weights, self.seed = fields, weights, seed
         self.batch_size, self.parts, self.rank, self.world = batch_size, parts, rank, world

@@ -1,4 +1,4 @@
-"""A training in progress: everything that is set up once, before its first step."""
+"""Setup of a training: everything created once, before the first step."""
 
 import logging
 from dataclasses import dataclass, field
@@ -28,20 +28,20 @@ log = logging.getLogger(__name__)
 
 
 class Best(TypedDict):
-    """The best epoch so far; a plain dict, so that it goes into the saved state as it is."""
+    """The best epoch so far; a plain dict, so the saved state can hold it as is."""
 
     epoch: int
     value: float
-    """Its `best_metric`."""
+    """Value of the `best_metric`."""
     file: str
-    """Name of the file with its weights, in the folder of the saved state."""
+    """Name of the weights file, in the folder of the saved state."""
     probabilities: Tensor
     """(N, C) predictions for the held-out fields."""
 
 
 @dataclass
 class Session:
-    """The parts of a training; `checkpoint.session_state` saves all that changes."""
+    """The components of a training; `checkpoint.session_state` saves everything that changes."""
 
     run: TrainingRun
     fabric: Fabric
@@ -56,13 +56,13 @@ class Session:
     validation: DataLoader
     epoch: int = 0
     step: int = 0
-    """Steps made of the current epoch."""
+    """Completed steps of the current epoch."""
     updates: int = 0
-    """Updates of the running mean so far."""
+    """Updates of the exponential moving average so far."""
     sums: Tensor = field(init=False)
-    """(4,) sums over the current epoch's fields, those that this process saw, of the loss and its three parts."""
+    """(4,) sums of the loss and its three parts over the fields of the current epoch seen by this process."""
     seconds: float = 0.0
-    """Time spent on the current epoch's steps."""
+    """Time in seconds spent on the steps of the current epoch."""
     history: list[dict[str, float]] = field(default_factory=list)
     best: Best | None = None
 
@@ -71,16 +71,16 @@ class Session:
 
     @property
     def steps(self) -> int:
-        """Steps in an epoch."""
+        """Return the number of steps per epoch."""
         return self.batches.steps
 
     @property
     def evaluated(self) -> CamNetwork:
-        """The network that is validated and saved: the running mean where there is one."""
+        """Return the network to validate and save: the exponential moving average, if there is one."""
         return self.network if self.mean is None else self.mean.module
 
     def summed(self) -> Tensor:
-        """`sums` over all processes."""
+        """Return `sums`, added up over all processes."""
         sums = self.sums.clone()
         if self.fabric.world_size > 1:
             torch.distributed.all_reduce(sums)
@@ -88,10 +88,10 @@ class Session:
 
 
 def make_fabric(run: TrainingRun) -> Fabric:
-    """Devices and precision of a run. Raises TrainingError where they do not go together."""
+    """Return the Fabric for the devices and precision of a run; raises TrainingError if they are incompatible."""
     device = torch.device(run.device)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise TrainingError("a CUDA device is asked for, but PyTorch finds none")
+        raise TrainingError("a CUDA device is requested, but PyTorch finds none")
     choice = run.settings.compute.precision
     if choice == "fp16" and device.type == "cpu":
         raise TrainingError("compute.precision: fp16 needs a GPU; use auto, float32 or bf16 on a CPU")
@@ -105,21 +105,22 @@ def make_fabric(run: TrainingRun) -> Fabric:
     numbered = device.index is not None and device.type == "cuda"
     if numbered and run.world > 1:
         raise TrainingError(
-            f"compute.gpus: {run.world} GPUs are configured, but the job has one ({device}); set it to 1, or give the "
-            "job as many"
+            f"compute.gpus: {run.world} GPUs are configured, but the job has only one ({device}); set it to 1, or give "
+            "the job that many GPUs"
         )
     return Fabric(
         accelerator=device.type,
         devices=[device.index] if numbered else run.world,
         strategy="ddp_spawn" if run.world > 1 else "auto",
         precision=precisions[choice],
-        # A batch system's own variables would make Fabric wait for processes that it is not told to start.
+        # With a cluster environment detected from a batch system's variables, Fabric would wait for processes that
+        # nobody starts.
         plugins=[LightningEnvironment()],
     )
 
 
 def make_session(run: TrainingRun, fabric: Fabric) -> Session:
-    """Build network, optimiser, data and all else, on the device, ready for the first step."""
+    """Create the network, optimiser, data loaders and everything else needed for the first step, on the device."""
     settings, device = run.settings, fabric.device
     torch.manual_seed(settings.seed)
     if device.type == "cpu" and settings.compute.keep_memory:
@@ -133,7 +134,7 @@ def make_session(run: TrainingRun, fabric: Fabric) -> Session:
     if settings.compute.compile:
         module = cast(nn.Module, torch.compile(module))
     wrapped, optimiser = fabric.setup(module, make_optimiser(network, settings.optimiser))
-    # From here on processes differ in what is dropped at random.
+    # From here on, dropout differs between the processes.
     torch.manual_seed(settings.seed + 1 + fabric.global_rank)
     batches, training, validation = make_loaders(run, fabric)
     rate = LearningRate(
@@ -148,28 +149,28 @@ def make_session(run: TrainingRun, fabric: Fabric) -> Session:
 
 
 def laid_out(network: CamNetwork, compute: ComputeSettings, world: int) -> CamNetwork:
-    """The network with its weights in the configured order, and batch statistics shared by `world` processes."""
+    """Apply the configured memory format, and batch normalisation synchronised over `world` processes."""
     if compute.sync_batchnorm and world > 1:
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
     return channels_last(network) if compute.channels_last else network
 
 
 def starting_network(run: TrainingRun) -> CamNetwork:
-    """The network with its first weights. Raises NetworkError where they cannot be had."""
+    """Return the network with its initial weights; raises NetworkError if they are unavailable or do not fit."""
     settings = run.settings
     network = build_network(settings.network, settings.input, run.classes, pretrained=run.init_from is None)
     if run.init_from is None:
         return network
     parent = load_network(run.init_from)
     if parent.classes != network.classes:
-        raise NetworkError(f"{run.init_from} knows other classes: {', '.join(parent.classes)}")
+        raise NetworkError(f"{run.init_from} was trained on other classes: {', '.join(parent.classes)}")
     try:
         network.load_state_dict(parent.state_dict())
     except RuntimeError as error:
         raise NetworkError(
             f"{run.init_from} holds a {parent.settings.backbone} at output stride "
             f"{parent.settings.output_stride}, which does not fit {settings.network.backbone} at "
-            f"{settings.network.output_stride}: a stage must have "
-            "the network of the stage it starts from"
+            f"{settings.network.output_stride}: a stage must use "
+            "the same network as the stage it starts from"
         ) from error
     return network

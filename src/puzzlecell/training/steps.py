@@ -1,4 +1,4 @@
-"""The steps of an epoch and its validation."""
+"""Training steps and validation of an epoch."""
 
 import time
 from collections.abc import Iterator
@@ -22,7 +22,10 @@ GO_ON, SAVE, STOP = range(3)
 
 
 def train_epoch(session: Session, stop: StopRequest, progress: Progress) -> None:
-    """The steps of an epoch that are still to be made."""
+    """Run the remaining steps of an epoch.
+
+    Saves the state every `save_minutes`. After a request to stop, saves the state and raises SystemExit.
+    """
     settings = session.run.settings
     total = settings.epochs * session.steps
     session.batches.epoch, session.batches.first_step = session.epoch, session.step
@@ -38,7 +41,7 @@ def train_epoch(session: Session, stop: StopRequest, progress: Progress) -> None
         session.sums += losses.parts.sum(1)
         session.step += 1
         session.seconds = before + time.monotonic() - started
-        # A loss is looked at one step late, so that a GPU never waits for it.
+        # Check the loss one step late, so that the GPU is not synchronised.
         check_finite_losses(session, unchecked)
         unchecked = losses
         progress(made + 1, total)
@@ -54,7 +57,7 @@ def train_epoch(session: Session, stop: StopRequest, progress: Progress) -> None
 
 
 class Losses(NamedTuple):
-    """Losses of a batch, still on the device: parts (4, B), rows (B,) of the fields, number of the step."""
+    """Losses of a batch, still on the device: parts (4, B), rows (B,) of the fields and the step number."""
 
     parts: Tensor
     rows: Tensor
@@ -62,7 +65,7 @@ class Losses(NamedTuple):
 
 
 def train_step(session: Session, batches: Iterator[Batch], share: float) -> Losses:
-    """One optimiser step over a whole batch, in as many parts as configured; `share` of all steps is done."""
+    """Run one optimiser step over a batch, in `accumulate` parts; `share` is the completed fraction of all steps."""
     fabric, settings = session.fabric, session.run.settings.optimiser
     parts, rows = [], []
     for part in range(settings.accumulate):
@@ -82,13 +85,13 @@ def train_step(session: Session, batches: Iterator[Batch], share: float) -> Loss
     session.optimiser.zero_grad()
     if session.mean is not None:
         session.updates += 1
-        # timm counts from 0, and takes no average at its step 0.
+        # timm counts from 0 and does not average at step 0.
         session.mean.update(session.network, step=session.updates + 1)
     return Losses(torch.cat(parts, dim=1), torch.cat(rows), session.step + 1)
 
 
 def on_device(session: Session, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Images (B, 4, H, W) uint8 and labels (B, C) float32 on the device."""
+    """Return images (B, 4, H, W) uint8 and labels (B, C) float32 on the device."""
     images = batch.images.to(session.fabric.device, non_blocking=True).permute(0, 3, 1, 2)
     if not session.run.settings.compute.channels_last:
         images = images.contiguous()
@@ -96,7 +99,7 @@ def on_device(session: Session, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def due(minutes: float | None, saved: float) -> bool:
-    """Whether a state saved at the monotonic time `saved` is more than `minutes` old."""
+    """Return whether a state saved at the monotonic time `saved` is at least `minutes` old; never if None."""
     return minutes is not None and time.monotonic() - saved >= 60 * minutes
 
 
@@ -113,23 +116,23 @@ def agreed(session: Session, action: int) -> int:
 
 
 def check_finite_losses(session: Session, losses: Losses | None, training: bool = True) -> None:
-    """Raise TrainingError naming the fields of a batch whose loss is not a finite number."""
+    """Raise TrainingError naming the fields of a batch whose loss is not finite."""
     if losses is None or bool(torch.isfinite(losses.parts[0]).all()):
         return
     ids = fields_of(session.training if training else session.validation).ids
     bad = [ids[row] for row in losses.rows.tolist()]
     kept = session.run.states / "last.ckpt"
     raise TrainingError(
-        f"epoch {session.epoch + 1}, step {losses.step}: the loss is not a finite number "
+        f"epoch {session.epoch + 1}, step {losses.step}: the loss is not finite "
         f"({'training' if training else 'validation'}). Fields of the batch: {', '.join(bad)}. "
-        + (f"The last good state is kept in {kept}. " if kept.is_file() else "")
+        + (f"The last good state is in {kept}. " if kept.is_file() else "")
         + "A lower optimiser.learning_rate, optimiser.clip_norm: 1 or compute.precision: float32 may help"
     )
 
 
 @torch.no_grad()
 def validate(session: Session, stop: StopRequest) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels and probabilities (N, C) of the held-out fields in order, and their losses (N, 4), float32."""
+    """Return labels and probabilities (N, C) of the held-out fields in order, and their losses (N, 4); float32."""
     fabric, settings = session.fabric, session.run.settings
     share_buffers(session)
     network = PuzzleNetwork(session.evaluated, settings.puzzle.side).eval()
@@ -164,7 +167,7 @@ def validate(session: Session, stop: StopRequest) -> tuple[np.ndarray, np.ndarra
 
 
 def share_buffers(session: Session) -> None:
-    """Give all processes the batch statistics of the first, which are those that are saved."""
+    """Broadcast the batch statistics of the first process, which are the ones saved, to all processes."""
     if session.fabric.world_size == 1:
         return
     for network in (session.network, session.evaluated):

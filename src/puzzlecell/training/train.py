@@ -1,6 +1,6 @@
-"""The training of one stage on all folds but one: setup, steps, validation, the best epoch kept.
+"""Training of one stage on all folds but one: setup, steps, validation and selection of the best epoch.
 
-Read from `train` downwards.
+Start reading at `train`.
 """
 
 import logging
@@ -30,11 +30,12 @@ log = logging.getLogger(__name__)
 def train(run: TrainingRun, progress: Progress | None = None) -> None:
     """Train a stage and write model.safetensors, history.csv, curves.png and oof.csv into `run.output`.
 
-    A state that an earlier, stopped run left in `run.states` is taken up where its fingerprint is the same;
-    on a CPU the result is then that of a run that never stopped, to the bit. SIGTERM and SIGINT save the
-    state and raise SystemExit (143, 130). `progress(done, total, text="")` is called with steps. Raises
-    TrainingError for a table, device or loss (not finite) that training cannot go on with, NetworkError for
-    the network or its weights.
+    A state that a stopped run left in `run.states` is resumed if its fingerprint matches; on a CPU the result is
+    then identical to the bit to that of an uninterrupted run. SIGTERM and SIGINT save the state and raise SystemExit
+    (143, 130). `progress(done, total, text="")` counts steps.
+
+    Raises TrainingError for an invalid table or device and for a loss or weights that are not finite; NetworkError
+    for the network or its weights.
     """
     check_table(run)
     with limited_threads(run.threads, opencv=1):
@@ -45,10 +46,10 @@ def train(run: TrainingRun, progress: Progress | None = None) -> None:
 
 
 def launch(run: TrainingRun) -> None:
-    """Train in `run.world` processes, one for each device; a request to stop is passed on to them."""
+    """Train in `run.world` processes, one per device; stop signals are forwarded to them."""
     with StopRequest(forward=True) as stop:
         try:
-            # Fabric takes arguments of dataclass type apart, and cannot put frozen ones together again.
+            # Bind `run`, because Fabric takes apart dataclass arguments and cannot reassemble frozen ones.
             make_fabric(run).launch(partial(fit_process, run=run))
         except torch.multiprocessing.ProcessExitedException:
             if stop.signal_number is None:
@@ -57,14 +58,14 @@ def launch(run: TrainingRun) -> None:
 
 
 def fit_process(fabric: Fabric, run: TrainingRun) -> None:
-    """The work of one of several processes."""
+    """Run one of several training processes."""
     logging.basicConfig(level=logging.INFO if fabric.is_global_zero else logging.WARNING)
     set_threads(max(1, run.threads // fabric.world_size), opencv=1)
     fit(fabric, run, default_progress(f"fold {run.fold}") if fabric.is_global_zero else no_progress)
 
 
 def fit(fabric: Fabric, run: TrainingRun, progress: Progress) -> None:
-    """Epochs of steps and a validation each, from the saved state to the end."""
+    """Train and validate epoch by epoch, from the saved state to the end."""
     session = make_session(run, fabric)
     log.info("%s", resume(session))
     events_folder = run.states / "events" if run.settings.tensorboard and fabric.is_global_zero else None
@@ -83,7 +84,7 @@ def fit(fabric: Fabric, run: TrainingRun, progress: Progress) -> None:
 
 
 def make_epoch(session: Session, stop: StopRequest, progress: Progress, events: Events) -> None:
-    """One epoch, or what is left of it, from the first step to the saved state."""
+    """Run one epoch, or the rest of it: steps, validation and saving."""
     run = session.run
     train_epoch(session, stop, progress)
     end_epoch(session, *validate(session, stop))
@@ -97,7 +98,7 @@ def make_epoch(session: Session, stop: StopRequest, progress: Progress, events: 
 
 
 def end_epoch(session: Session, labels: np.ndarray, probabilities: np.ndarray, losses: np.ndarray) -> None:
-    """Add the epoch to the history, keep its weights where they are the best, and go to the next."""
+    """End-of-epoch bookkeeping: add to the history, save the weights if they are the best, reset the counters."""
     settings = session.run.settings
     sums = session.summed()
     shown = session.steps * settings.batch_size
@@ -127,7 +128,7 @@ def end_epoch(session: Session, labels: np.ndarray, probabilities: np.ndarray, l
 
 
 def summary(session: Session) -> str:
-    """An epoch in one line."""
+    """Return a one-line summary of the last epoch."""
     row = session.history[-1]
     best = "" if session.best is None or session.best["epoch"] != session.epoch else ", best so far"
     return (
@@ -137,7 +138,7 @@ def summary(session: Session) -> str:
 
 
 def stale(session: Session) -> bool:
-    """Whether the best epoch is so far back that training stops early."""
+    """Return whether early stopping applies: no improvement for `early_stop` epochs."""
     patience = session.run.settings.early_stop
     return (
         patience is not None

@@ -21,7 +21,7 @@ def problems(values):
 
 
 def place(values, dotted, value):
-    """`values` with the key at `dotted` set."""
+    """Copy of `values` with the key at `dotted` set."""
     changed = copy.deepcopy(values)
     *path, last = [int(part) if part.isdigit() else part for part in dotted.split(".")]
     inside = changed
@@ -32,7 +32,7 @@ def place(values, dotted, value):
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "hpa2021.yaml"])
-def test_the_configurations_that_come_along_are_valid(name):
+def test_the_shipped_configurations_are_valid(name):
     load_configuration(yaml.safe_load((ROOT / "config" / name).read_text()), ROOT)
 
 
@@ -86,7 +86,7 @@ def test_the_configurations_that_come_along_are_valid(name):
         ("negative", "Negativ", "negative: no class 'Negativ'; did you mean Negative?"),
     ],
 )
-def test_a_mistake_is_named_where_it_is_written(values, key, value, expected):
+def test_a_mistake_is_reported_with_its_key(values, key, value, expected):
     assert expected in problems(place(values, key, value))
 
 
@@ -104,19 +104,19 @@ def test_all_mistakes_come_in_one_message(values):
         assert expected in text
 
 
-def test_a_mistake_in_the_defaults_is_named_once(values):
+def test_a_mistake_in_the_defaults_is_reported_once(values):
     text = problems(place(values, "training.loss.gama", 1))
     assert text.count("gama") == 1
 
 
-def test_numbers_that_yaml_reads_as_text_are_numbers(values):
+def test_numbers_that_yaml_reads_as_text_are_accepted(values):
     changed = place(values, "training.optimiser.learning_rate", yaml.safe_load("1e-3"))
     assert isinstance(changed["training"]["optimiser"]["learning_rate"], str)
     settings = load_configuration(changed, ROOT)
     assert settings.stage_training("lite0", "stage1").optimiser.learning_rate == 0.001
 
 
-def test_stage_settings_are_the_defaults_changed_by_model_and_stage(values):
+def test_model_and_stage_settings_override_the_defaults(values):
     values = place(values, "training.loss", {"alpha": 0.9, "gamma": 0.1})
     values = place(values, "models.lite0.training", {"loss": {"gamma": 0.2, "beta": 0.8}})
     values = place(values, "models.lite0.stages.stage2.training", {"loss": {"gamma": 0.3}})

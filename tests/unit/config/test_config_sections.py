@@ -32,7 +32,7 @@ REQUIRED = (
 
 
 @pytest.mark.parametrize("section", SECTIONS.values())
-def test_every_key_is_explained(section):
+def test_every_key_has_a_description(section):
     assert section.__doc__
     for name, field in section.model_fields.items():
         nested = isinstance(field.annotation, type) and issubclass(field.annotation, Section)
@@ -61,7 +61,7 @@ def test_wrong_values_are_refused(section, wrong):
 
 
 @pytest.mark.parametrize("section", [section for name, section in SECTIONS.items() if name not in REQUIRED])
-def test_settings_survive_a_dump(section):
+def test_settings_survive_a_round_trip(section):
     settings = section()
     assert section(**settings.model_dump()) == settings
     assert section(**settings.model_dump(mode="json")) == settings

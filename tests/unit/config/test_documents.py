@@ -11,12 +11,12 @@ from puzzlecell.config.document import document
 from puzzlecell.config.schema import json_schema
 
 
-def test_the_page_of_the_configuration_is_that_of_the_code():
+def test_the_configuration_page_is_up_to_date():
     page = (ROOT / "docs/configuration.md").read_text()
     assert page == document(), "run: python -m puzzlecell.config.document > docs/configuration.md"
 
 
-def test_the_page_has_whole_sentences_and_bars():
+def test_descriptions_end_in_punctuation_and_escape_bars():
     rows = [line for line in document().splitlines() if line.startswith("| `")]
     cells = [row.replace("\\|", "").split("|") for row in rows]
     assert {len(row) for row in cells} == {6}
@@ -25,7 +25,7 @@ def test_the_page_has_whole_sentences_and_bars():
     assert any(r"mean \|full maps - merged-tile maps\|" in row for row in rows)
 
 
-def test_the_schema_beside_the_configurations_is_that_of_the_code(capsys):
+def test_the_schema_is_up_to_date(capsys):
     assert main(["schema"]) == 0
     assert (ROOT / "config/schema.json").read_text() == capsys.readouterr().out, (
         "run: puzzlecell schema > config/schema.json"
@@ -33,7 +33,7 @@ def test_the_schema_beside_the_configurations_is_that_of_the_code(capsys):
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "hpa2021.yaml"])
-def test_configurations_keep_to_the_schema_that_they_point_to(name):
+def test_configurations_conform_to_their_schema(name):
     text = (ROOT / "config" / name).read_text()
     assert text.startswith("# yaml-language-server: $schema=schema.json\n")
     configuration = yaml.safe_load(text)

@@ -59,7 +59,7 @@ def test_every_problem_of_a_field_is_named(tmp_path):
         read_field(tmp_path, "x")
 
 
-def test_damage_inside_the_file_is_found_when_it_is_read(tmp_path):
+def test_damage_inside_a_file_is_detected_on_reading(tmp_path):
     write_field(tmp_path, "x", random_field(64, 64, np.uint8))
     path = channel_path(tmp_path, "x", "blue")
     content = bytearray(path.read_bytes())
@@ -70,7 +70,7 @@ def test_damage_inside_the_file_is_found_when_it_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["colour", "text", "empty"])
-def test_other_files_are_refused(tmp_path, kind):
+def test_unsupported_files_are_refused(tmp_path, kind):
     path = tmp_path / "x_red.png"
     if kind == "colour":
         cv2.imwrite(str(path), np.zeros((4, 4, 3), np.uint8))
@@ -85,7 +85,7 @@ def test_intensity_range_follows_the_maximum_not_the_type():
     assert intensity_range(np.full((2, 2, 4), 256, np.uint16)) == 65535
 
 
-def test_sixteen_bit_files_with_eight_bit_values_are_stored_alike():
+def test_sixteen_bit_files_with_eight_bit_values_are_stored_identically():
     field = random_field(64, 64, np.uint8)
     np.testing.assert_array_equal(resize_field(field, 32), resize_field(field.astype(np.uint16), 32))
 
@@ -101,7 +101,7 @@ def test_resize_equals_scikit_image(height, width):
     field = cv2.GaussianBlur(field, (0, 0), 1.0)
     expected = resize(field / 65535.0, (32, 32, 4), order=1, anti_aliasing=height > 32)
     difference = resize_field(field, 32).astype(int) - np.floor(expected * 255 + 1e-3).astype(int)
-    # Float32 against float64 may fall on the two sides of a whole grey level.
+    # Float32 and float64 may be truncated to different grey levels.
     assert np.abs(difference).max() <= 1
     assert (difference != 0).mean() < 0.005
 
@@ -110,5 +110,5 @@ def test_a_small_field_is_enlarged_linearly():
     field = random_field(16, 16, np.uint8)
     expected = resize(field / 255.0, (32, 32, 4), order=1)
     difference = resize_field(field, 32).astype(int) - np.floor(expected * 255 + 1e-3).astype(int)
-    # The outermost pixels lie outside the centres of the original: repeated here, mirrored there.
+    # The outermost pixels lie outside the centres of the original: OpenCV repeats them, scikit-image mirrors them.
     assert np.abs(difference[1:-1, 1:-1]).max() <= 1

@@ -25,7 +25,7 @@ def test_equal_seeds_give_equal_folds_and_others_do_not():
     assert not split_fields(labels, 4, 1).equals(split_fields(labels, 4, 2))
 
 
-def test_the_split_is_that_of_iterative_stratification():
+def test_the_split_equals_iterative_stratification():
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
     labels = random_labels(60)
@@ -35,7 +35,7 @@ def test_the_split_is_that_of_iterative_stratification():
         assert set(folds.index[folds == number]) == set(labels.index[held_out])
 
 
-def test_additional_data_leaves_the_first_split_as_it_was():
+def test_additional_data_leaves_the_first_split_unchanged():
     train, more = random_labels(80), random_labels(40, "g", seed=1)
     before = assign_folds({"train": train}, {}, 4, 2020)
     after = assign_folds({"train": train}, {"more": more}, 4, 2020)

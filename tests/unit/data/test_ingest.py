@@ -41,7 +41,7 @@ def test_good_data_sets_have_no_problems(raw):
     assert dataset_problems({"train": raw}, CLASSES, 0.0) == []
 
 
-def test_all_problems_of_all_data_sets_come_at_once(raw, tmp_path):
+def test_all_problems_of_all_data_sets_are_reported_together(raw, tmp_path):
     damage(raw, "f2")
     other = RawDataset(tmp_path / "nowhere", tmp_path / "none.csv", labelled=False)
     raw.labels.write_text("ID,Label\nf0,0\nf1,9\nf2,1\nf2,1\n")
@@ -66,7 +66,7 @@ def test_an_empty_test_set_is_an_error(raw, tmp_path):
     assert dataset_problems(given, CLASSES, 0.0) == [f"{empty}: the table has no rows"]
 
 
-def test_damaged_fields_are_a_problem_above_the_allowed_fraction(raw):
+def test_damaged_fields_above_the_allowed_fraction_are_a_problem(raw):
     damage(raw, "f2")
     assert dataset_problems({"train": raw}, CLASSES, 0.2) == []
     field, count = dataset_problems({"train": raw}, CLASSES, 0.1)

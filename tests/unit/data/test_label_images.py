@@ -1,4 +1,4 @@
-"""Label images at another size, in order, reshaped, and nuclei given to their cells."""
+"""Label images: resizing, renumbering, smoothing, and assigning nuclei to cells."""
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ def test_resized_labels_keep_their_shapes():
         resize_label_image(np.full((2, 2), 70_000), (4, 4))
 
 
-def test_tidy_orders_cells_and_cuts_nuclei():
+def test_tidy_renumbers_cells_and_clips_nuclei():
     cells = np.zeros((12, 12), np.uint16)
     cells[1:5, 1:5], cells[8, 8], cells[6:10, 1:4] = 7, 7, 300
     nuclei = np.zeros_like(cells)
@@ -39,20 +39,20 @@ def test_tidy_orders_cells_and_cuts_nuclei():
     assert set(np.unique(kernels)) == {0, 1}
 
 
-def test_labels_are_opened_and_closed_each_by_itself():
+def test_labels_are_opened_and_closed_individually():
     labels = np.zeros((40, 40), np.int32)
     labels[0:20, 0:20], labels[8, 20:30], labels[24:38, 5:35] = 1, 1, 2
     labels[24:30, 18:21] = 0
     opened = reshape_each(labels, cv2.MORPH_OPEN, 3)
     assert not opened[8, 25]
-    assert opened[0, 0] == opened[0, 19 // 2] == 1  # the field's border is no edge
+    assert opened[0, 0] == opened[0, 19 // 2] == 1  # the field's border is not an edge
     closed = reshape_each(labels, cv2.MORPH_CLOSE, 3)
     assert closed[27, 19] == 2
     assert (closed[labels > 0] == labels[labels > 0]).all()
     assert reshape_each(labels, cv2.MORPH_OPEN, 0.4) is labels
 
 
-def test_nuclei_go_to_the_cell_that_covers_them():
+def test_nuclei_are_assigned_to_the_cell_that_covers_them():
     cells = np.zeros((10, 20), np.uint16)
     cells[:, :8], cells[:, 8:16] = 4, 9
     nuclei = np.zeros((10, 20), np.uint16)

@@ -22,7 +22,7 @@ def write(tmp_path, text):
         'ID,Label,ext,a,b,c\nx,"[2, 0]",2018,1,0,1\ny,[1],2018,0,1,0\n',
     ],
 )
-def test_all_ways_of_writing_labels_give_the_same_table(tmp_path, text):
+def test_all_label_formats_give_the_same_table(tmp_path, text):
     labels = read_labels(write(tmp_path, text), NAMES)
     assert labels.index.tolist() == ["x", "y"]
     assert labels.columns.tolist() == NAMES
@@ -37,14 +37,14 @@ def test_ids_that_look_like_numbers_or_missing_values_stay_text(tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("ID,Label\nx,3\n", "field x has unknown label 3; known are 0 to 2"),
+        ("ID,Label\nx,3\n", "field x has unknown label 3; expected 0 to 2"),
         ("ID,Label\nx,-1\n", "unknown label -1"),
         ("ID,Label\nx,\n", "field x has label ''"),
         ("ID,Label\nx,zero\n", "field x has label 'zero'"),
         ("ID,Label\nx,0\nx,1\n", "ID more than once: x"),
         ("ID,a,b\nx,0,1\n", "missing: c"),
-        ("ID,a,b,c\nx,0,0,0\n", "field x has no label at all"),
-        ("ID,a,b,c\nx,0,2,0\n", "field x has something else than 0 and 1"),
+        ("ID,a,b,c\nx,0,0,0\n", "field x has no label; expected"),
+        ("ID,a,b,c\nx,0,2,0\n", "field x has values other than 0 and 1"),
         ("name,Label\nx,0\n", "a column ID is missing"),
         ("ID,Label\n", "the table has no rows"),
         ("ID,Label\n,0\n", "no ID in line 2"),
@@ -57,7 +57,7 @@ def test_problems_are_named(tmp_path, text, expected):
     assert expected in str(caught.value)
 
 
-def test_all_problems_come_at_once(tmp_path):
+def test_all_problems_are_reported_together(tmp_path):
     with pytest.raises(LabelError) as caught:
         read_labels(write(tmp_path, "ID,Label\nx,7\ny,0\nz,oops\n"), NAMES)
     assert "field x" in str(caught.value)

@@ -50,7 +50,7 @@ def test_an_empty_shard_has_no_fields(tmp_path):
     assert len(ShardReader([tmp_path / "000.h5"])) == 0
 
 
-def test_a_reader_travels_to_another_process(tmp_path):
+def test_a_reader_survives_pickling_and_forking(tmp_path):
     images = write(tmp_path / "000.h5", ["a"])
     reader = ShardReader([tmp_path / "000.h5"])
     reader.read("a")
@@ -61,7 +61,7 @@ def test_a_reader_travels_to_another_process(tmp_path):
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_one_chunk_a_field_and_compressed(tmp_path):
+def test_one_compressed_chunk_per_field(tmp_path):
     write(tmp_path / "000.h5", ["a", "b"])
     with h5py.File(tmp_path / "000.h5") as file:
         assert file["images"].chunks == (1, 16, 16, 4)
@@ -88,7 +88,7 @@ def test_shard_is_crc32_of_the_id():
     assert {shard_of(f"x{n}", 3) for n in range(50)} == {0, 1, 2}
 
 
-def test_written_whole_leaves_the_old_file_on_failure(tmp_path):
+def test_a_failed_atomic_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(RuntimeError), written_whole(path) as temporary:

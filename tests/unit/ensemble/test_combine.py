@@ -50,7 +50,7 @@ def test_weights_need_not_sum_to_one():
     assert found.dtype == np.float32
 
 
-def test_rows_are_matched_by_cell_and_a_member_twice_counts_twice():
+def test_rows_are_matched_by_cell_and_a_repeated_member_counts_twice():
     shuffled = table(SECOND).sample(frac=1, random_state=1)
     found = result([(table(FIRST), 1), (shuffled, 1), (shuffled, 1)])
     np.testing.assert_allclose(found, (np.array(FIRST) + 2 * np.array(SECOND)) / 3, atol=1e-7)
@@ -64,9 +64,7 @@ def test_product_is_the_weighted_geometric_mean():
 
 
 def test_fusion_with_the_valid_cells_of_the_field():
-    """Cells 1 and 2 of field x are valid, cell 5 is not; field y has no valid cell, so its only one
-    counts.
-    """
+    """Cells 1 and 2 of field x are valid, cell 5 is not; field y has no valid cell, so its only cell counts."""
     values = np.array(FIRST)
     found = result([(table(FIRST), 1)], image_fusion={"weight": 0.7, "except_classes": [1]})
     mean = np.stack([(values[0] + values[1]) / 2] * 3 + [values[3]])
@@ -77,13 +75,13 @@ def test_fusion_with_the_valid_cells_of_the_field():
     np.testing.assert_allclose(all_valid[0], 0.7 * values[0] + 0.3 * values[:3].mean(axis=0), atol=1e-7)
 
 
-def test_product_with_the_image_ranks_like_cell_times_image():
+def test_product_with_the_image_is_the_geometric_mean():
     fusion = {"source": "image", "how": "product", "weight": 0.5}
     mean = (np.array(FIRST) + np.array(SECOND)) / 2
     found = result([(table(FIRST), 1), (table(SECOND), 1)], IMAGES, image_fusion=fusion)
     of_field = IMAGES.set_index("ID").loc[cell_table()["ID"]].to_numpy()
     np.testing.assert_allclose(found, np.sqrt(mean * of_field), atol=1e-6)
-    with pytest.raises(ValueError, match="give the fields' own probabilities"):
+    with pytest.raises(ValueError, match="image probabilities are required"):
         result([(table(FIRST), 1)], None, image_fusion=fusion)
     with pytest.raises(ValueError, match="1 fields, such as x"):
         result([(table(FIRST), 1)], IMAGES.iloc[:1], image_fusion=fusion)
@@ -104,7 +102,7 @@ def test_negative():
     np.testing.assert_allclose(negative_of(members, "one_minus_max"), 1 - mean.max(axis=1), atol=1e-7)
     least = np.minimum((1 - first).min(axis=1), (1 - second).min(axis=1))
     np.testing.assert_allclose(negative_of(members, "min_complement"), least, atol=1e-7)
-    with pytest.raises(ValueError, match="no class is the negative one"):
+    with pytest.raises(ValueError, match="names no negative class"):
         ensemble_cells(cell_table(), members, None, settings(negative="one_minus_max"), negative=None)
 
 
@@ -130,7 +128,7 @@ def test_quality_multiplies():
         )
 
 
-def test_at_most_so_many_classes_a_field():
+def test_number_of_classes_per_field_is_limited():
     found = result([(table(FIRST), 1)], max_classes=1)
     np.testing.assert_allclose(found, [[0.2, 0, 0], [0.6, 0, 0], [0.8, 0, 0], [0, 0.9, 0]], atol=1e-7)
     assert (result([(table(FIRST), 1)], max_classes=2)[:3, 1] == 0).all()
@@ -142,8 +140,8 @@ def test_thresholds():
     np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
-def test_the_steps_come_in_their_order():
-    """Fusion, then 1 - max of what was fused, then quality, which also scales that 1 - max."""
+def test_adjustments_are_applied_in_order():
+    """Fusion, then Negative as 1 - max of the fused values, then quality, which also scales Negative."""
     chosen = settings(
         image_fusion={"source": "image", "weight": 0.5},
         negative="one_minus_max",
@@ -167,7 +165,7 @@ def test_order_of_fields_does_not_matter():
     pd.testing.assert_frame_equal(one.iloc[order], other)
 
 
-def test_a_field_without_cells_and_no_cell_at_all():
+def test_an_empty_cell_table():
     nothing = cell_table().iloc[:0]
     answer = ensemble_cells(
         nothing, [(table(FIRST).iloc[:0], 1)], IMAGES, settings(image_fusion={}), negative=2
@@ -176,11 +174,13 @@ def test_a_field_without_cells_and_no_cell_at_all():
     assert probability_columns(3) == list(answer.columns[-3:])
 
 
-def test_members_of_other_cells_are_refused():
-    with pytest.raises(ValueError, match=r"a member has 3 rows for 4, 1 are missing, such as y cell 1"):
+def test_mismatched_members_are_refused():
+    with pytest.raises(
+        ValueError, match=r"a member has 3 rows, but 4 are expected; 1 are missing, such as y cell 1"
+    ):
         result([(table(FIRST).iloc[:3], 1)])
     more = pd.concat([table(FIRST), table(FIRST).iloc[:1].assign(cell=9)])
-    with pytest.raises(ValueError, match="5 rows for 4"):
+    with pytest.raises(ValueError, match="5 rows, but 4 are expected"):
         result([(more, 1)])
     with pytest.raises(ValueError, match="twice"):
         result([(pd.concat([table(FIRST), table(FIRST).iloc[:1]]), 1)])
@@ -201,7 +201,7 @@ def test_mean_of_image_tables():
     np.testing.assert_allclose(mean["p00"], [(0.5 + 0.3) / 4, (0.9 + 0.3) / 4], atol=1e-7)
 
 
-def test_presets_fill_what_is_not_given():
+def test_presets_fill_missing_settings():
     crodoc = EnsembleSettings(preset="crodoc", members=[MEMBER])
     assert crodoc.image_fusion == ImageFusion(weight=0.7, except_classes=("Mitotic spindle", "Negative"))
     assert (crodoc.negative, crodoc.border_quality, crodoc.outlier_quality) == ("one_minus_max", True, True)
@@ -245,7 +245,7 @@ def test_classes_may_be_given_by_name():
 
 
 @pytest.mark.parametrize(("limit", "expected"), [("all", 3), ("all_but_one", 2), (1, 1)])
-def test_a_limit_of_classes_follows_their_number(limit, expected):
+def test_named_class_limits_depend_on_the_number_of_classes(limit, expected):
     values = ensemble_cells(cell_table(), [(table(FIRST), 1)], None, settings(max_classes=limit), negative=2)
     field = values[values["ID"] == values["ID"].iloc[0]]
     assert np.count_nonzero(field[["p00", "p01", "p02"]].to_numpy().any(axis=0)) == expected

@@ -35,16 +35,16 @@ def test_a_field_that_was_not_stored_takes_the_size_of_a_readable_channel(tmp_pa
     assert fields.to_numpy().tolist() == [["d", 60, 50], ["a", 20, 10]]
 
 
-def test_a_field_of_which_nothing_is_readable_takes_the_commonest_size(tmp_path, store):
+def test_an_unreadable_field_takes_the_most_common_size(tmp_path, store):
     fields = submission_fields(table(tmp_path, "ID\nx\na\nb\nc\n"), tmp_path, store)
     assert fields.iloc[0].tolist() == ["x", 20, 10]
 
 
-def test_sizes_in_the_table_count(tmp_path, store):
+def test_sizes_in_the_table_take_precedence(tmp_path, store):
     fields = submission_fields(table(tmp_path, "ID,ImageWidth,ImageHeight\na,5,6\n"), tmp_path, store)
     assert fields.to_numpy().tolist() == [["a", 5, 6]]
 
 
-def test_no_size_known(tmp_path, store):
+def test_no_known_size_is_an_error(tmp_path, store):
     with pytest.raises(ValueError, match="no size is known"):
         submission_fields(table(tmp_path, "ID\nx\n"), tmp_path, store)

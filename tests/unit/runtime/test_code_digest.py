@@ -77,7 +77,7 @@ def digest(folder, text):
         ("    return 2 * value", "    return (2 * value)"),
     ],
 )
-def test_what_code_does_not_mean_changes_nothing(tmp_path, old, new):
+def test_changes_without_effect_keep_the_digest(tmp_path, old, new):
     assert digest(tmp_path, CODE.replace(old, new)) == digest(tmp_path, CODE)
 
 
@@ -90,5 +90,5 @@ def test_what_code_does_not_mean_changes_nothing(tmp_path, old, new):
         ("size: int", "size: float"),
     ],
 )
-def test_what_code_means_changes_the_digest(tmp_path, old, new):
+def test_changes_with_effect_change_the_digest(tmp_path, old, new):
     assert digest(tmp_path, CODE.replace(old, new)) != digest(tmp_path, CODE)

@@ -48,7 +48,7 @@ def test_a_job_on_several_gpus_takes_the_first_ones(monkeypatch, tmp_path):
         assert device == "cpu"
 
 
-def test_an_error_of_the_job_is_its_own(monkeypatch, tmp_path):
+def test_an_error_of_the_job_is_passed_on(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "_cuda_devices", lambda: 1)
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
     with pytest.raises(BlockingIOError), devices.one_device("auto"):

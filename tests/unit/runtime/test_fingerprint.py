@@ -5,7 +5,7 @@ import pytest
 from puzzlecell.runtime.fingerprint import files_digest, fingerprint, folder_digest
 
 
-def test_everything_that_decides_the_result_counts(tmp_path):
+def test_everything_that_decides_the_result_changes_the_fingerprint(tmp_path):
     small, large = tmp_path / "small.csv", tmp_path / "large.h5"
     small.write_text("a")
     large.write_text("b")
@@ -22,7 +22,7 @@ def test_everything_that_decides_the_result_counts(tmp_path):
     assert fingerprint(settings, [small], [large]) != second
 
 
-def test_swapped_values_count():
+def test_swapped_values_change_the_fingerprint():
     assert fingerprint({"a": 1, "b": 2}) != fingerprint({"a": 2, "b": 1})
 
 
@@ -35,7 +35,7 @@ def test_swapped_values_count():
         lambda path: path.unlink(),
     ],
 )
-def test_names_sizes_times_and_absence_of_files_count(tmp_path, change):
+def test_names_sizes_times_and_absence_of_files_change_the_digest(tmp_path, change):
     path = tmp_path / "file"
     path.write_text("text")
     before = files_digest([path]), folder_digest(tmp_path)
@@ -45,7 +45,7 @@ def test_names_sizes_times_and_absence_of_files_count(tmp_path, change):
     assert folder_digest(tmp_path) != before[1]
 
 
-def test_old_files_do_not_count_where_only_new_ones_are_asked_for(tmp_path):
+def test_files_older_than_the_limit_are_ignored(tmp_path):
     path = tmp_path / "file"
     path.write_text("text")
     os.utime(path, ns=(5, 5))

@@ -26,7 +26,7 @@ def run(tmp_path, last="pass", log=("logs/a.log",), environment=None):
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
 
 
-def test_everything_goes_to_the_log_and_progress_to_the_terminal_too(tmp_path):
+def test_everything_is_logged_and_progress_is_also_shown(tmp_path):
     done = run(tmp_path)
     assert done.returncode == 0
     first, second, *rest = (tmp_path / "logs/a.log").read_text().splitlines()
@@ -39,7 +39,7 @@ def test_everything_goes_to_the_log_and_progress_to_the_terminal_too(tmp_path):
     assert "printed" not in done.stderr
 
 
-def test_the_message_of_an_error_is_on_the_terminal_and_its_traceback_in_the_log(tmp_path):
+def test_error_messages_are_shown_and_tracebacks_are_logged(tmp_path):
     done = run(tmp_path, 'raise ValueError("field x: red is missing")')
     assert done.returncode == 1
     assert "step1 test/000: ValueError: field x: red is missing" in done.stderr
@@ -48,7 +48,7 @@ def test_the_message_of_an_error_is_on_the_terminal_and_its_traceback_in_the_log
     assert "Traceback" in (tmp_path / "logs/a.log").read_text()
 
 
-def test_a_display_gets_status_files_in_place_of_lines(tmp_path):
+def test_with_a_display_status_files_replace_lines(tmp_path):
     import os
 
     environment = {**os.environ, "PUZZLECELL_PROGRESS": str(tmp_path / "status")}
@@ -61,7 +61,7 @@ def test_a_display_gets_status_files_in_place_of_lines(tmp_path):
     assert status["error"] == "ValueError: field x"
 
 
-def test_without_a_log_the_output_stays_where_it_is(tmp_path):
+def test_without_a_log_output_is_not_redirected(tmp_path):
     done = run(tmp_path, log=())
     assert "printed" in done.stdout
     assert "3/3 fields" in done.stderr

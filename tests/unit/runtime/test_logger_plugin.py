@@ -65,7 +65,7 @@ def job_error(fold, log=None):
 
 
 class Shown:
-    """A run of four jobs before a console of its own and a clock that stands still."""
+    """A run of four jobs with its own console and a stopped clock."""
 
     def __init__(self, terminal=False, width=80, height=24, settings=None, **options):
         self.now = 100.0
@@ -103,7 +103,7 @@ class Shown:
         return CONTROL_CODE.sub("", self.file.getvalue()).replace("\r", "\n")
 
     def frame(self):
-        """The lines of the bars as they are now."""
+        """The current lines of the bars."""
         self.file.truncate(0)
         self.file.seek(0)
         self.tick()
@@ -118,7 +118,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("width", [80, 160])
-def test_a_bar_for_each_running_job_and_one_for_all(width):
+def test_one_bar_per_running_job_and_one_for_the_run(width):
     shown = Shown(terminal=True, width=width)
     shown.handle(job_info(1), job_info(2))
     shown.report(1, done=95, total=125, elapsed=38.0, text="epoch 9: loss 0.1")
@@ -135,7 +135,7 @@ def test_a_bar_for_each_running_job_and_one_for_all(width):
     assert "fold 2" in second and " 1/4 " in whole
 
 
-def test_no_more_bars_than_the_terminal_has_lines():
+def test_bars_fit_into_the_terminal():
     shown = Shown(terminal=True, height=6)
     shown.handle(*[job_info(fold, rule_msg="A long name " * 9) for fold in range(8)])
     lines = shown.frame()
@@ -144,7 +144,7 @@ def test_no_more_bars_than_the_terminal_has_lines():
     assert lines[3].strip() == "and 5 more"
 
 
-def test_bars_go_and_the_cursor_comes_back():
+def test_bars_are_cleared_and_the_cursor_is_restored():
     shown = Shown(terminal=True)
     shown.handle(job_info(1))
     shown.run.close()
@@ -173,7 +173,7 @@ def test_plain_lines_without_a_terminal():
     ]
 
 
-def test_lines_of_a_long_job_become_few():
+def test_a_long_job_prints_fewer_and_fewer_lines():
     shown = Shown()
     shown.handle(job_info(1))
     for done in range(1, 10 * 360):
@@ -183,7 +183,7 @@ def test_lines_of_a_long_job_become_few():
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_warnings_once(terminal):
+def test_warnings_are_shown_once(terminal):
     shown = Shown(terminal)
     shown.handle(job_info(1), record(None, "low on disk", logging.WARNING))
     shown.handle(record(None, "low on disk", logging.WARNING))
@@ -199,7 +199,7 @@ def test_warnings_once(terminal):
 
 @pytest.mark.parametrize("quiet", [False, True])
 @pytest.mark.parametrize("terminal", [False, True])
-def test_a_failure_tells_job_error_and_log(terminal, quiet):
+def test_a_failure_reports_job_error_and_log(terminal, quiet):
     settings = OutputSettings(quiet={Quietness.RULES, Quietness.PROGRESS} if quiet else None)
     shown = Shown(terminal, settings=settings, quiet=quiet)
     shown.handle(job_info(1))
@@ -238,7 +238,7 @@ def test_a_failure_without_a_message_shows_the_end_of_the_log(folder):
     assert "Error in rule train" in shown.text and "(command exited with non-zero exit code)" in shown.text
 
 
-def test_an_attempt_that_succeeds_makes_up_for_one_that_failed():
+def test_a_successful_retry_is_not_a_failure():
     shown = Shown()
     shown.handle(job_info(1), job_error(1), job_info(1))
     shown.finish(1, done=4)
@@ -253,7 +253,7 @@ def test_a_job_without_an_end_has_failed():
     assert f"1 failed\n    Train lite0, stage1, fold 1: see {LOG.format(1)}" in shown.text
 
 
-def test_a_stopped_run_goes_on_later():
+def test_a_stopped_run_says_how_to_resume():
     shown = Shown()
     shown.handle(
         job_info(1), *[record(None, "Terminating processes on user request, this")] * 2, job_error(1)
@@ -261,10 +261,10 @@ def test_a_stopped_run_goes_on_later():
     shown.run.close()
     assert shown.text.count("Terminating") == 1
     assert "stopped: Train lite0, stage1, fold 1\n" in shown.text
-    assert "0 of 4 jobs done in 0:00, stopped; start it again and it goes on" in shown.text
+    assert "0 of 4 jobs done in 0:00, stopped; run the same command again to resume" in shown.text
 
 
-def test_the_summary_names_what_to_look_at():
+def test_the_summary_lists_the_main_outputs():
     shown = Shown()
     shown.handle(*[job_info(fold) for fold in range(3)])
     shown.handle(job_info(3, output=["results/submission.csv", "results/store/a.h5"]))
@@ -277,7 +277,7 @@ def test_the_summary_names_what_to_look_at():
     )
 
 
-def test_many_paths_become_patterns():
+def test_many_paths_are_shortened_to_patterns():
     few = ["results/masks/b/1.png", "results/masks/b/0.png", "results/masks/a/0.png", "results/score/a.csv"]
     assert to_look_at(few) == ["results/score/a.csv", "results/masks/a/0.png", "results/masks/b/0.png"]
     many = [f"results/masks/{name}/0.png" for name in "abcdefg"] + [
@@ -293,14 +293,14 @@ def test_verbose_adds_the_reason():
     assert "Reason: Missing output files: x" in shown.text and "started: " in shown.text
 
 
-def test_before_any_job_messages_stand_alone():
+def test_messages_before_any_job_are_shown_without_bars_or_summary():
     shown = Shown()
     shown.handle(record(LogEvent.ERROR, "WorkflowError:\nfield x: red is missing", logging.ERROR))
     shown.run.close()
     assert shown.text.endswith("total 4\nWorkflowError:\nfield x: red is missing\n")
 
 
-def test_unreadable_reports_are_passed_over():
+def test_unreadable_reports_are_skipped():
     job = Job("a", LOG.format(1), [], 0.0)
     shown = Shown()
     shown.report(1, done=1, total=2).write_text('{"done": ')
@@ -318,7 +318,7 @@ def test_durations():
 @pytest.mark.parametrize(
     "settings", [OutputSettings(dryrun=True, stdout=True), OutputSettings(quiet={Quietness.ALL})]
 )
-def test_a_dry_run_is_snakemakes_own(settings, capsys):
+def test_a_dry_run_is_shown_by_snakemake_itself(settings, capsys):
     records = [
         job_info(1),
         record(LogEvent.RUN_INFO, "Job stats:", stats={}),
@@ -336,7 +336,7 @@ def test_a_dry_run_is_snakemakes_own(settings, capsys):
     assert os.environ[PROGRESS_VARIABLE] == ""
 
 
-def test_the_folder_of_reports_is_made_and_emptied(folder, capsys):
+def test_the_report_folder_is_created_and_emptied(folder, capsys):
     progress = folder / ".snakemake/puzzlecell-progress"
     progress.mkdir(parents=True)
     (progress / "old.json").touch()

@@ -24,7 +24,7 @@ print(held, resident() - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_freed_block_stays_with_the_process_if_asked_for(keep):
+def test_freed_memory_is_kept_on_request(keep):
     done = subprocess.run(
         [sys.executable, "-c", FREED.format(keep=keep)], check=True, capture_output=True, text=True
     )
@@ -33,7 +33,7 @@ def test_a_freed_block_stays_with_the_process_if_asked_for(keep):
     assert left > 190 if keep else left < 10
 
 
-def test_another_c_library_is_left_alone(monkeypatch):
+def test_another_c_library_is_left_unchanged(monkeypatch):
     from puzzlecell.runtime import malloc as memory
 
     monkeypatch.setattr(memory.platform, "libc_ver", lambda: ("musl", "1"))

@@ -38,7 +38,7 @@ def test_lines_are_rate_limited_but_texts_and_the_end_are_shown(clock, caplog):
     assert [record.message for record in caplog.records] == lines
 
 
-def test_with_a_display_the_status_is_written_and_the_terminal_left_alone(clock, tmp_path):
+def test_with_a_display_the_status_file_is_written_instead_of_lines(clock, tmp_path):
     terminal, status = io.StringIO(), tmp_path / "status.json"
     report = Reporter("fold 1", terminal=terminal, status=status, status_s=1, clock=clock)
     report(1, 4, "first")

@@ -10,7 +10,7 @@ from puzzlecell.runtime.signals import StopRequest
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_is_noted_and_the_handler_before_comes_back(number):
+def test_a_signal_is_noted_and_the_previous_handler_is_restored(number):
     before = signal.getsignal(number)
     with StopRequest() as stop:
         assert stop.signal_number is None
@@ -20,7 +20,7 @@ def test_a_signal_is_noted_and_the_handler_before_comes_back(number):
     assert signal.getsignal(number) is before
 
 
-def test_a_second_signal_ends_the_process_at_once():
+def test_a_second_signal_ends_the_process_immediately():
     with StopRequest():
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(SystemExit) as ended:
@@ -28,7 +28,7 @@ def test_a_second_signal_ends_the_process_at_once():
     assert ended.value.code == 143
 
 
-def test_a_thread_leaves_handlers_alone():
+def test_other_threads_leave_the_handlers_unchanged():
     before = signal.getsignal(signal.SIGTERM)
     inside = []
 
@@ -66,7 +66,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_signal_is_passed_on_to_children():
+def test_a_signal_is_forwarded_to_child_processes():
     assert subprocess.run([sys.executable, "-c", FORWARDING], check=False).returncode == 40 + signal.SIGTERM
 
 
@@ -79,5 +79,5 @@ os.kill(os.getpid(), signal.SIGINT)
 """
 
 
-def test_workers_do_not_react():
+def test_workers_ignore_signals():
     assert subprocess.run([sys.executable, "-c", IGNORING], check=False).returncode == 0

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 from puzzlecell.runtime.tracking import Untracked, tracked, tracked_by, tracked_texts
 
 
-def test_every_setting_is_a_parameter_with_its_key_in_it():
+def test_every_setting_is_a_parameter_that_names_its_key():
     given = tracked({"step1.quantile": "0.99", "step1.tta.flip": "{false}"})
     texts = {name: parameter(None) for name, parameter in given.items()}
     assert texts == {
@@ -20,6 +20,6 @@ def test_settings_that_differ_between_jobs_are_chosen_by_their_wildcards():
     assert of_b == ["seed: 3", Untracked()]
 
 
-def test_texts_of_a_job_are_its_compared_settings():
+def test_tracked_texts_of_a_job_are_its_compared_settings():
     params = {"tracked b": "b: 1", "tracked a": "a: 2", "tracked c": Untracked(), "images": "data/images"}
     assert tracked_texts(params) == ["a: 2", "b: 1"]

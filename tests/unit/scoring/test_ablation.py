@@ -67,13 +67,13 @@ def test_changes_differ_from_the_settings_and_from_each_other():
         values = [settings, *found.values()]
         assert all(one != other for n, one in enumerate(values) for other in values[:n])
     assert "mask others" in step2_changes(Step2Settings(mask="none"))
-    assert {"step 1 alone", "image_fusion image product 0.5", "negative one_minus_max"} <= set(
+    assert {"only step 1", "image_fusion image product 0.5", "negative one_minus_max"} <= set(
         ensemble_changes(ENSEMBLE, 3)
     )
     assert not any("negative" in name for name in ensemble_changes(ENSEMBLE, None))
 
 
-def test_rows_equal_scores_made_by_hand(data, made):
+def test_rows_equal_scores_computed_separately(data, made):
     table, seen = made
     assert seen[-1][0] == seen[-1][1] == len(seen)
     assert not table.duplicated(["prediction", "change", "tta"]).any()
@@ -100,7 +100,7 @@ def test_rows_equal_scores_made_by_hand(data, made):
         assert row["low"].tolist() == [pytest.approx(expected.low, abs=1e-9)]
 
 
-def test_a_change_of_a_step_is_seen_in_the_ensemble(data, made):
+def test_a_changed_step_changes_the_ensemble(data, made):
     table, _ = made
     cells, reader = pd.read_parquet(data.cells[0]), ShardReader([data.masks])
     steps, images = {}, []

@@ -28,9 +28,7 @@ def random_labels(random, size=40, cells=6):
 
 @pytest.fixture
 def data():
-    """Fields with true label images, shaken masks, truth and a table of random probabilities; four
-    classes.
-    """
+    """Shifted label images as predicted masks, ground truth, and a table of random probabilities of four classes."""
     random = np.random.default_rng(3)
     masks, truth, cells = {}, [], []
     for number in range(12):
@@ -51,7 +49,7 @@ def data():
 
 
 def plain_score(masks, truth, cells, classes, settings):
-    """The score written as loops over fields, classes and detections, overlaps by pycocotools."""
+    """The score in plain loops over fields, classes and detections, with overlaps by pycocotools."""
     precisions = []
     for index in range(classes):
         pooled, total = [], 0
@@ -93,7 +91,7 @@ def iou(one, text, row, overlap):
 
 @pytest.mark.parametrize("overlap", ["mask", "box"])
 @pytest.mark.parametrize("detections", ["all", "present"])
-def test_score_equals_an_independent_one(data, overlap, detections):
+def test_score_equals_an_independent_implementation(data, overlap, detections):
     masks, truth, cells = data
     settings = ScoreSettings(overlap=overlap, detections=detections, bootstrap=0)
     result = score_cells(cells, masks.get, truth, settings)
@@ -105,7 +103,7 @@ def test_score_equals_an_independent_one(data, overlap, detections):
     assert nan.mean == pytest.approx(np.nansum(expected) / 3)
 
 
-def test_tables_and_the_submission_score_alike(data, tmp_path):
+def test_tables_and_submissions_get_the_same_score(data, tmp_path):
     masks, truth, cells = data
     flat = cells.assign(**dict.fromkeys(probability_columns(4), 0.5))
     settings = ScoreSettings(bootstrap=20)
@@ -134,10 +132,8 @@ def square(y, x, side=10, size=40):
     return encode_mask(mask)
 
 
-def test_hand_worked_precision(tmp_path):
-    """Three true cells of class 0; by confidence: hit, miss, hit, duplicate of the first: AP = (1 + 2/3) /
-    3.
-    """
+def test_average_precision_by_hand(tmp_path):
+    """Three true cells of class 0; by confidence: hit, miss, hit, duplicate of the first: AP = (1 + 2/3) / 3."""
     truth = table_of(
         tmp_path / "t.csv",
         [("a", 40, 40, f"0 1 {square(0, 0)} 0 1 {square(0, 20)} 0 1 {square(20, 0)}"), ("b", 40, 40, "")],
@@ -154,7 +150,7 @@ def test_hand_worked_precision(tmp_path):
     assert score_submission(tmp_path / "s.csv", truth, present, 1).mean == pytest.approx(2 / 3)
 
 
-def test_perfect_empty_duplicated_and_swapped(tmp_path):
+def test_perfect_empty_duplicated_and_swapped_submissions(tmp_path):
     first, second = square(0, 0), square(20, 20)
     truth = table_of(tmp_path / "t.csv", [("a", 40, 40, f"0 1 {first} 1 1 {second}")])
 
@@ -168,7 +164,7 @@ def test_perfect_empty_duplicated_and_swapped(tmp_path):
     assert score(f"0 0.5 {square(3, 3)} 1 0.5 {second}") == 0.5
 
 
-def test_misses_name_their_reason(tmp_path):
+def test_missed_cells_are_counted_by_reason(tmp_path):
     cells = [square(0, 0), square(0, 20), square(20, 0), square(20, 20), square(30, 30)]
     truth = " ".join(f"0 1 {mask}" for mask in cells[:4]) + f" 1 1 {cells[4]} 0 1 {cells[4]}"
     found = [
@@ -230,9 +226,9 @@ def test_order_of_fields_does_not_matter(data):
     np.testing.assert_allclose(first.classes["ap"], again.classes["ap"])
 
 
-def test_what_does_not_fit_is_said(data, tmp_path):
+def test_mismatched_inputs_are_reported(data, tmp_path):
     masks, truth, cells = data
-    with pytest.raises(ValueError, match=r"no truth for 1 fields.*f0"):
+    with pytest.raises(ValueError, match=r"no ground truth for 1 fields.*f0"):
         score_cells(cells, masks.get, truth.iloc[1:], PLAIN)
     with pytest.raises(ValueError, match=r"field f0: cells \[99, "):
         score_cells(cells.assign(cell=99), masks.get, truth, PLAIN)

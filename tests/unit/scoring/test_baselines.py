@@ -12,7 +12,7 @@ def with_values(table, *rows):
     return table.assign(p00=np.float32(rows)[:, 0], p01=np.float32(rows)[:, 1])
 
 
-def test_each_compared_table_is_what_its_name_says():
+def test_compared_tables_by_hand():
     images = with_values(pd.DataFrame({"ID": ["b", "a"]}), (0.1, 0.9), (0.7, 0.3))
     first = with_values(CELLS, (1.0, 0.0), (0.0, 1.0), (0.5, 0.5))
     second = with_values(CELLS, (0.0, 0.0), (0.0, 0.0), (0.5, 1.0))
@@ -32,7 +32,7 @@ def test_each_compared_table_is_what_its_name_says():
     np.testing.assert_allclose(tables["ensemble"][["p00", "p01"]], answer[["p00", "p01"]])
 
 
-def test_parts_are_joined_table_by_table(tmp_path):
+def test_shards_are_concatenated_table_by_table(tmp_path):
     paths = []
     for number in range(4):
         paths.append(tmp_path / f"{number}.parquet")

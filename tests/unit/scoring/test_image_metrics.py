@@ -18,9 +18,9 @@ def test_image_metrics_by_hand():
     assert table.loc["b", ["ap", "auc"]].isna().all()
     assert table.loc["mean", "ap"] == table.loc["a", "ap"]
     assert table["positives"].tolist() == [2, 0, 2]
-    with pytest.raises(ValueError, match="no labels of 1 fields, such as w"):
+    with pytest.raises(ValueError, match="no labels for 1 fields, such as w"):
         image_metrics(images, labels.iloc[1:])
-    with pytest.raises(ValueError, match="2 classes are predicted, 1 labelled"):
+    with pytest.raises(ValueError, match="2 classes are predicted, but 1 labelled"):
         image_metrics(images, labels[["a"]])
 
 
@@ -40,7 +40,7 @@ def test_thresholds_are_the_best_of_the_grid():
     assert np.isnan(table["f1"][4])
 
 
-def test_between_equal_thresholds_the_middle_is_taken():
+def test_the_middle_of_equal_thresholds_is_taken():
     values, truth = np.array([[0.2], [0.9]]), np.array([[False], [True]])
     assert search_thresholds(values, truth, ["a"], [0.1, 0.3, 0.5, 0.7, 0.95])["threshold"].tolist() == [
         0.5,

@@ -14,7 +14,7 @@ CLASSES = {"step1": np.array([0.5, np.nan]), "ensemble": np.array([0.7, 0.8])}
 
 @pytest.fixture
 def drawn(tmp_path, monkeypatch):
-    """Axes of the picture and the picture itself."""
+    """Axes of the plot, and the plot as an image."""
     figures = []
     save = matplotlib.figure.Figure.savefig
     monkeypatch.setattr(
@@ -35,5 +35,5 @@ def test_bars_have_the_lengths_of_the_scores(drawn):
 
 def test_the_legend_names_every_prediction(drawn):
     (_, classes), _ = drawn
-    legend = classes.get_legend()
+    (legend,) = classes.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["step 1: maps under the cell", "ensemble"]

@@ -25,7 +25,7 @@ def blobs(seed=0, side=64, cells=6):
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (128, 128), (101, 250), (1728, 1728)])
-def test_geometry_is_that_of_regionprops_on_the_field(height, width):
+def test_geometry_equals_regionprops_on_the_field(height, width):
     image, cells, nuclei = blobs()
     table = cell_table("a", image, cells, nuclei, SETTINGS, height=height, width=width)
     large_nuclei = resize_labels(nuclei, height, width)
@@ -55,7 +55,7 @@ def test_columns_and_types():
     assert empty.dtypes.tolist() == table.dtypes.tolist()
 
 
-def test_a_cell_between_the_pixels_of_a_smaller_field_keeps_its_row():
+def test_a_cell_missed_by_the_pixels_of_a_smaller_field_keeps_its_row():
     cells = np.zeros((9, 9), np.uint16)
     cells[0, 0], cells[4:, 4:] = 1, 2
     table = cell_table("a", np.ones((9, 9, 4), np.uint8), cells, cells, SETTINGS, height=3, width=3)
@@ -76,19 +76,19 @@ def quality(labels, image=None, settings=SETTINGS):
 
 
 def test_a_whole_nucleus_has_full_quality_whatever_its_shape():
-    # A rectangle fills the edges of its box, which counts only on the field's border.
+    # A rectangle fills the edges of its bounding box, which matters only at the field's border.
     assert quality(nucleus(slice(5, 15), slice(5, 25))) == 1
     assert quality(nucleus(slice(5, 6), slice(5, 6))) == 1
 
 
-def test_a_nucleus_cut_at_its_widest_has_least_quality():
+def test_a_nucleus_cut_at_its_widest_has_the_lowest_quality():
     assert quality(nucleus(slice(0, 10), slice(5, 25))) == SETTINGS.border_floor
     assert quality(nucleus(slice(30, 40), slice(5, 25))) == SETTINGS.border_floor
     assert quality(nucleus(slice(5, 25), slice(0, 10))) == SETTINGS.border_floor
     assert quality(nucleus(slice(5, 25), slice(30, 40))) == SETTINGS.border_floor
 
 
-def test_the_share_of_the_cut_decides():
+def test_quality_depends_on_the_cut_share():
     # 16 of 20 columns on the border: r = 0.2; published: (3.33 r)^0.1.
     labels = nucleus(slice(0, 10), slice(5, 25))
     labels[0, 5:9] = 0
@@ -98,7 +98,7 @@ def test_the_share_of_the_cut_decides():
     assert quality(labels) == 1
 
 
-def test_the_axes_multiply_and_the_longer_of_two_cuts_counts():
+def test_axes_multiply_and_the_longer_of_two_cuts_counts():
     labels = nucleus(slice(0, 20), slice(0, 20), side=20)
     assert quality(labels) == SETTINGS.border_floor**2
     labels[0, :4] = labels[-1, :8] = 0
@@ -107,7 +107,7 @@ def test_the_axes_multiply_and_the_longer_of_two_cuts_counts():
     assert quality(labels) == pytest.approx((0.2 / 0.3) ** 0.1 * SETTINGS.border_floor)
 
 
-def test_no_nucleus_and_no_blue():
+def test_missing_nuclei_and_missing_blue():
     labels = nucleus(slice(5, 15), slice(5, 15))
     image = np.full((40, 40, 4), 9, np.uint8)
     image[..., 2] = 0
@@ -135,7 +135,7 @@ def test_outliers_have_little_red_or_little_blue_times_yellow():
     assert outlier_quality(image, labels, valid, SETTINGS).tolist() == [1, 1, 1, 0.001, 0.001]
 
 
-def test_invalid_cells_count_for_nothing_and_are_left_alone():
+def test_invalid_cells_are_ignored_and_unchanged():
     image, labels = strips([100, 2, 2], [100, 100, 100], [100, 100, 100])
     border = np.array([1, 0.001, 1, 1])
     # Without cell 1 the mean red is 2.
@@ -145,7 +145,7 @@ def test_invalid_cells_count_for_nothing_and_are_left_alone():
     assert outlier_quality(image, labels, np.array([1, 0, 0, 0]), SETTINGS).tolist() == [1, 1, 1, 1]
 
 
-def test_thresholds_are_settings():
+def test_outlier_thresholds_are_settings():
     labels = nucleus(slice(0, 10), slice(5, 25))
     labels[0, 5:9] = 0
     assert quality(labels, settings=QualitySettings(border_full=0.15)) == 1

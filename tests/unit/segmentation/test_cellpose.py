@@ -1,4 +1,4 @@
-"""Cellpose as a segmenter; a small package with its interface plays it."""
+"""Cellpose as a segmenter, replaced here by a stub with its interface."""
 
 import sys
 import types
@@ -17,7 +17,7 @@ from puzzlecell.segmentation.factory import make_segmenter
 
 @pytest.fixture
 def cellpose(monkeypatch):
-    """A package with Cellpose's interface that finds connected bright objects, and what it was asked."""
+    """A stub of Cellpose that detects connected bright objects; the value is a record of its calls."""
     asked = []
 
     class CellposeModel:
@@ -25,7 +25,7 @@ def cellpose(monkeypatch):
             asked.append({"gpu": gpu, "device": str(device), "model": pretrained_model})
 
         def eval(self, image, **options):
-            # As the package: pictures of three channels, too small ones fail.
+            # Like the package: images have three channels, and too small ones fail.
             assert image.shape[2] == 3
             assert min(image.shape[:2]) > 2
             asked.append({"shape": image.shape, **options})
@@ -40,14 +40,14 @@ def cellpose(monkeypatch):
     return asked
 
 
-def test_cellpose_is_asked_for_cells_and_nuclei(cellpose):
+def test_cellpose_is_called_for_cells_and_nuclei(cellpose):
     settings = CellposeSettings(
         model="mine", cell_diameter_um=25, nucleus_diameter_um=12, flow_threshold=0.7, cellprob_threshold=-1
     )
     (found,) = CellposeSegmenter(settings).segment([FieldImage("f", two_discs(), 0.16)])
     assert cellpose[0] == {"gpu": False, "device": "cpu", "model": "mine"}
     cells, nuclei = cellpose[1:]
-    # 25 micrometres are 156 pixels; Cellpose works at 30 pixels an object, twice that is kept.
+    # 25 micrometres are 156 pixels. Cellpose works at 30 pixels per object; images are reduced to twice that.
     assert cells["diameter"] == 60
     assert cells["shape"] == (154, 154, 3)
     assert nuclei["diameter"] == 60
@@ -59,13 +59,13 @@ def test_cellpose_is_asked_for_cells_and_nuclei(cellpose):
     assert abs((found.cells > 0).sum() / (2 * np.pi * 80**2) - 1) < 0.1
 
 
-def test_cellpose_without_cells_says_so(cellpose):
+def test_no_cells_by_cellpose_gives_a_reason(cellpose):
     (found,) = CellposeSegmenter(CellposeSettings()).segment([FieldImage("f", two_discs() * 0, 0.16)])
     assert found.reason == "Cellpose found no cells"
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 90), (300, 500)])
-def test_cellpose_gets_pictures_of_any_size(cellpose, shape):
+def test_fields_of_any_size(cellpose, shape):
     (found,) = CellposeSegmenter(CellposeSettings()).segment([FieldImage("f", two_discs(*shape, 0.7), 0.16)])
     assert found.cells.shape == found.nuclei.shape == shape
     in_order(found.cells, found.nuclei)
@@ -73,7 +73,7 @@ def test_cellpose_gets_pictures_of_any_size(cellpose, shape):
 
 def test_a_model_that_cellpose_would_replace_by_its_default_is_refused(cellpose, tmp_path):
     with pytest.raises(
-        CellposeError, match="cpsan is neither a file nor a model of Cellpose; known are cpsam, mine"
+        CellposeError, match="cpsan is neither a file nor a Cellpose model; known models: cpsam, mine"
     ):
         CellposeSegmenter(CellposeSettings(model="cpsan"))
     (tmp_path / "own").write_bytes(b"weights")

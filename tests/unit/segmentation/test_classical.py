@@ -1,4 +1,4 @@
-"""The classical segmenter: on simulated fields, on real nuclei, and what every label image must keep to."""
+"""The classical segmenter on simulated fields and real nuclei, and the invariants of its label images."""
 
 import cv2
 import numpy as np
@@ -22,7 +22,7 @@ PIXEL_UM = 0.64
 
 
 def f1(found, truth, iou):
-    """F1 of objects that overlap by more than `iou`, which pairs each with one other at most."""
+    """F1 of objects matched at an IoU above `iou`; at 0.5 or more, each object has at most one match."""
     counts = np.zeros((found.max() + 1, truth.max() + 1))
     np.add.at(counts, (found.ravel(), truth.ravel()), 1)
     union = counts.sum(axis=1, keepdims=True) + counts.sum(axis=0, keepdims=True) - counts
@@ -53,7 +53,7 @@ def test_eight_and_sixteen_bits_give_the_same_labels(simulated):
 
 
 @pytest.mark.parametrize("shape", [(256, 256), (200, 256), (256, 131)])
-def test_label_images_are_consecutive_connected_and_nuclei_lie_in_their_cells(simulated, shape):
+def test_label_images_are_consecutive_and_connected_with_nuclei_in_their_cells(simulated, shape):
     for field in simulated[:4]:
         found = segmented(field.image[: shape[0], : shape[1]])
         assert found.cells.shape == shape
@@ -68,7 +68,7 @@ def test_an_empty_field_has_no_cells_and_a_reason():
         assert found.reason
 
 
-@pytest.mark.skipif(not TRUTH.is_dir(), reason="the shared data is not beside this checkout")
+@pytest.mark.skipif(not TRUTH.is_dir(), reason="the shared data is not next to this checkout")
 def test_hand_drawn_nuclei():
     scores = []
     for path in sorted((TRUTH / "images").iterdir()):
@@ -78,13 +78,13 @@ def test_hand_drawn_nuclei():
         truth = np.unique(drawn if drawn.ndim == 2 else drawn.max(axis=-1), return_inverse=True)[1].reshape(
             blue.shape
         )
-        # About 40 pixels a nucleus, which is 14 micrometres across.
+        # A nucleus is about 40 pixels, or 14 micrometres, wide.
         found = find_nuclei(blue.astype(np.float32) / np.iinfo(blue.dtype).max, 0.32, ClassicalSettings())
         scores.append(f1(found.astype(int), truth, 0.5))
     assert np.mean(scores) >= 0.90
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the shared data is not beside this checkout")
+@pytest.mark.skipif(not REAL.is_dir(), reason="the shared data is not next to this checkout")
 @pytest.mark.parametrize("side", [2048, 512, 256])
 def test_every_complete_nucleus_of_a_real_field_has_one_cell(side):
     channels = [
@@ -94,7 +94,7 @@ def test_every_complete_nucleus_of_a_real_field_has_one_cell(side):
     image = cv2.resize(np.stack(channels, -1), (side, side), interpolation=cv2.INTER_AREA)
     found = segmented(image, 0.08 * 2048 / side)
     in_order(found.cells, found.nuclei)
-    # (y, x) of the nuclei that lie wholly inside the field, in pixels of the original, read off the picture.
+    # (y, x) of the nuclei that lie wholly inside the field, in pixels of the original, determined by eye.
     complete = [
         (380, 290), (600, 1080), (410, 1610), (870, 1660), (1080, 450),
         (1285, 1170), (1190, 1790), (1660, 1550), (1770, 750),
@@ -102,7 +102,7 @@ def test_every_complete_nucleus_of_a_real_field_has_one_cell(side):
     numbers = [int(found.nuclei[y * side // 2048, x * side // 2048]) for y, x in complete]
     assert 0 not in numbers
     assert len(set(numbers)) == len(complete)
-    # Each nucleus in one piece, filled, and well inside a cell of its own.
+    # Each nucleus is connected, filled, and well inside its own cell.
     area = {number: int((found.cells == number).sum()) * (2048 / side) ** 2 for number in numbers}
     assert all(80_000 < pixels < 600_000 for pixels in area.values()), area
     assert found.cells.max() <= 18

@@ -68,7 +68,7 @@ def test_necks_are_a_ratio():
 
 
 def test_borders_follow_dark_gaps():
-    """Two cells meet at a dark line that is nearer to one of the nuclei."""
+    """Two cells meet at a dark line that is closer to one of the nuclei."""
     red = np.full((100, 200), 0.6, np.float32)
     red[:, 60:64] = 0.2
     red[:8] = red[-8:] = red[:, :8] = red[:, -8:] = 0.02
@@ -81,7 +81,7 @@ def test_borders_follow_dark_gaps():
     assert abs(np.flatnonzero(np.diff(straight[50].astype(int)) > 0)[-1] - 92) < 4
 
 
-def test_what_a_gap_cuts_off_at_the_border_of_the_field_is_another_cell():
+def test_a_part_cut_off_by_a_gap_at_the_field_border_is_another_cell():
     """A cell whose nucleus is in the field, and left of a dark line one whose nucleus is not."""
     red = np.full((100, 160), 0.6, np.float32)
     red[:, 50:54] = 0.2

@@ -1,4 +1,4 @@
-"""Fields through the networks of the HPA segmenter: sizes, channels, padding, settings."""
+"""Inference of the HPA segmenter: sizes, channels, padding, settings."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from puzzlecell.segmentation.hpa_dpn import HpaDpnSegmenter, shrink
 
 
 class Seen(nn.Module):
-    """A network that finds objects where its last input channel is bright, and remembers what it was given."""
+    """A network that predicts objects where its last input channel is bright, and records its inputs."""
 
     def __init__(self):
         super().__init__()
@@ -72,7 +72,7 @@ def test_8_and_16_bit_give_the_same_labels():
     assert np.array_equal(eight.nuclei, sixteen.nuclei)
 
 
-def test_fields_of_one_size_go_through_together():
+def test_fields_of_one_size_are_batched():
     made, (nuclei, _) = segmenter(batch=2)
     fields = [FieldImage(str(n), discs(600, 600), 0.08) for n in range(3)] + [
         FieldImage("w", discs(600, 800), 0.08)
@@ -104,7 +104,7 @@ def test_channels_reach_their_networks():
     assert np.allclose(seen, [[0.4, 0.4, 0.4], [0.2, 0.8, 0.4]])
 
 
-def test_settings_act():
+def test_every_setting_has_an_effect():
     field = FieldImage("a", discs(600, 600), 0.08)
     at_field = segmenter(label_at="field")[0].segment([field])[0]
     at_network = segmenter(label_at="network")[0].segment([field])[0]
@@ -126,7 +126,7 @@ def test_settings_act():
     assert nuclei.autocast == [False]
 
 
-def test_swapped_sizes_squeeze_a_field_that_is_not_square():
+def test_swapped_sizes_squeeze_a_non_square_field():
     labelling = LabellingSettings(faults=PublishedFaults(sizes_swapped=True))
     field = FieldImage("a", discs(1000, 600), 0.08)
     right, swapped = (
@@ -147,15 +147,15 @@ def test_fields_of_a_few_pixels(shape, value, label_at):
     assert found.reason
 
 
-def test_an_empty_field_says_why():
+def test_an_empty_field_gives_a_reason():
     made, _ = segmenter()
     (found,) = made.segment([FieldImage("a", np.zeros((300, 300, 4), np.uint8), 0.08)])
     assert not found.cells.any()
-    assert "probability of nucleus" in found.reason
+    assert "nucleus probability" in found.reason
 
 
 @pytest.mark.parametrize("scale", [0.25, 0.4, 0.32 / 0.64])
-def test_shrinking_is_that_of_scikit_image(scale):
+def test_shrinking_equals_scikit_image(scale):
     image = np.random.default_rng(0).random((90, 121, 3)).astype(np.float32)
     expected = rescale(image, scale, channel_axis=-1, anti_aliasing=True, order=1)
     found = shrink(image, scale)

@@ -25,7 +25,7 @@ def disc(shape, y, x, radius):
 
 
 def two_cells(border=200, gap=6):
-    """Two touching cells of 100 x 200 pixels with a nucleus each, a touching border of `gap` columns between them."""
+    """Two touching cells of 100 x 200 pixels with a nucleus each, with a border of `gap` columns between them."""
     nuclei, cells = empty(220, 220)
     cells[10:210, 10:210, 2] = 250
     middle = slice(110 - gap // 2, 110 + gap // 2)
@@ -43,7 +43,7 @@ def field(index, size, cells=16):
 
 @pytest.mark.parametrize("faults", [PublishedFaults(), ALL_FAULTS], ids=["mended", "published"])
 @pytest.mark.parametrize(("index", "size"), [(0, 512), (1, 512), (2, 1000), (0, 256)])
-def test_cells_are_those_of_the_plain_version(index, size, faults):
+def test_labels_equal_those_of_the_plain_version(index, size, faults):
     probabilities = field(index, size)
     settings = LabellingSettings(faults=faults)
     ours = label_cells(*probabilities, FULL * 2048 / size, settings)
@@ -54,7 +54,7 @@ def test_cells_are_those_of_the_plain_version(index, size, faults):
     in_order(*ours)
 
 
-def test_touching_cells_are_parted_and_nuclei_have_their_numbers():
+def test_touching_cells_are_separated_and_nuclei_have_their_numbers():
     cells, nuclei = label_cells(*two_cells(), FULL, LabellingSettings())
     assert cells.max() == 2
     in_order(cells, nuclei)
@@ -84,7 +84,7 @@ def test_empty_fields_have_no_cells(shape):
         assert cells.max() == nuclei.max() == 0
 
 
-def test_a_field_that_is_not_square():
+def test_non_square_fields():
     nuclei, cells = (np.pad(plane, ((0, 0), (0, 160), (0, 0))) for plane in two_cells())
     found, _ = label_cells(nuclei, cells, FULL, LabellingSettings())
     square, _ = label_cells(*two_cells(), FULL, LabellingSettings())
@@ -95,7 +95,7 @@ def test_a_field_that_is_not_square():
 def test_areas_and_radii_follow_the_pixel_size():
     nuclei, cells = two_cells()
     assert label_cells(nuclei, cells, FULL, LabellingSettings())[0].max() == 2
-    # The same picture at 0.02 micrometres a pixel shows cells sixteen times too small.
+    # At 0.02 micrometres per pixel, the same image shows cells with a sixteenth of the area.
     assert label_cells(nuclei, cells, FULL / 4, LabellingSettings())[0].max() == 0
     small = [cv2.resize(plane, (110, 110), interpolation=cv2.INTER_AREA) for plane in (nuclei, cells)]
     assert label_cells(*small, 2 * FULL, LabellingSettings())[0].max() == 2
@@ -168,7 +168,7 @@ def test_cells_without_a_nucleus_are_kept_or_dropped():
     in_order(dropped, dropped_nuclei)
 
 
-def test_the_finish_takes_thin_parts_off():
+def test_the_final_opening_removes_thin_parts():
     nuclei, cells = two_cells()
     cells[150:152, 210:219, 2] = 250
     settings = {"closing_radius": 1, "border_threshold": 0.05}
@@ -187,7 +187,7 @@ def published(**faults):
 
 def test_border_never_excluded_lets_cells_grow_through_borders():
     nuclei, cells = two_cells()
-    # A nucleus in the right cell alone: the left one is reached only through the border.
+    # Only the right cell has a nucleus; the left one is reached only through the border.
     nuclei[:, :110] = 0
     mended, _ = label_cells(nuclei, cells, FULL, LabellingSettings())
     faulty, _ = label_cells(nuclei, cells, FULL, published(border_never_excluded=True))
@@ -201,12 +201,12 @@ def test_border_sum_wraps_at_256():
     cells[70:150, 60:62, 1] = 60
     settings = LabellingSettings(nucleus_minimum=1000)
     faulty = LabellingSettings(nucleus_minimum=1000, faults=PublishedFaults(border_sum_wraps=True))
-    # 200 + 60 is border and cuts the seed in two; 4 would be none.
+    # 200 + 60 is border and cuts the seed in two; wrapped to 4, it is not.
     assert len(np.unique(label_cells(nuclei, cells, FULL, settings)[1])) == 4
     assert len(np.unique(label_cells(nuclei, cells, FULL, faulty)[1])) == 3
 
 
-def test_seed_border_inverted_cuts_seeds_at_strong_borders_alone():
+def test_seed_border_inverted_cuts_seeds_only_at_strong_borders():
     nuclei, cells = two_cells()
     nuclei[disc((220, 220), 110, 60, 40), 2] = 250
     nuclei[60:160, 58:62, 1] = 100
@@ -218,7 +218,7 @@ def test_seed_border_inverted_cuts_seeds_at_strong_borders_alone():
     assert len(np.unique(cut)) - len(np.unique(whole)) == 1
 
 
-def test_enclosed_cells_merge_or_stay():
+def test_enclosed_cells_are_merged_or_kept():
     nuclei, cells = empty(400, 400)
     cells[disc((400, 400), 200, 200, 180), 2] = 250
     ring = disc((400, 400), 200, 200, 62) & ~disc((400, 400), 200, 200, 56)
@@ -232,7 +232,7 @@ def test_enclosed_cells_merge_or_stay():
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_flood_is_a_watershed_of_the_whole(seed):
+def test_flood_equals_a_watershed_of_the_whole_image(seed):
     rng = np.random.default_rng(seed)
     level = ndimage.gaussian_filter(rng.random((240, 301)), 12)
     level = ((level - level.min()) / np.ptp(level) * 255).astype(np.uint8)
@@ -243,10 +243,10 @@ def test_flood_is_a_watershed_of_the_whole(seed):
     expected = watershed(-level.astype(int), np.where(mask, markers, 0).astype(np.int32), mask=mask)
     found = flood(level, markers, mask)
     assert np.array_equal(found > 0, expected > 0)
-    assert (found != expected).mean() < 0.01  # plateaus of this coarse level are divided a pixel otherwise
+    assert (found != expected).mean() < 0.01  # plateaus of this coarse level may be divided one pixel apart
 
 
-def test_grow_is_a_watershed_from_all_pixels_of_the_labels():
+def test_grow_equals_a_watershed_from_all_label_pixels():
     rng = np.random.default_rng(4)
     level = rng.integers(0, 6, (90, 80)).astype(np.uint8)
     labels = np.zeros((90, 80), np.uint16)
@@ -256,7 +256,7 @@ def test_grow_is_a_watershed_from_all_pixels_of_the_labels():
     assert np.array_equal(grow(level, labels, mask), expected)
 
 
-def test_split_flat_is_a_watershed_with_lines():
+def test_split_flat_equals_a_watershed_with_lines():
     mask = np.zeros((60, 90), bool)
     mask[10:50, 5:60] = mask[20:30, 70:85] = True
     markers = np.zeros((60, 90), np.uint16)
@@ -265,7 +265,7 @@ def test_split_flat_is_a_watershed_with_lines():
     assert np.array_equal(split_flat(label(mask, connectivity=1).astype(np.uint16), markers), expected)
 
 
-def test_the_same_field_twice_gives_the_same_labels():
+def test_labelling_is_reproducible():
     probabilities = field(0, 256)
     first, second = (label_cells(*probabilities, FULL * 8, LabellingSettings()) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))

@@ -1,4 +1,4 @@
-"""The network of the HPA segmenter, and its published weights read without running what is in them."""
+"""The network of the HPA segmenter, and reading its published weights without executing pickled code."""
 
 import hashlib
 import os
@@ -68,7 +68,7 @@ def test_converted_weights_give_the_published_softmax(published, tmp_path, monke
     assert (tmp_path / "ours.safetensors.sha256").read_text() == f"{checksum}  ours.safetensors\n"
 
 
-def test_std_is_that_of_the_description():
+def test_std_equals_the_published_description():
     assert round(STD, 5) == 0.23482
 
 
@@ -82,7 +82,7 @@ class Bomb:
 
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize(("call", "name"), [(os.mkdir, "posix.mkdir"), (eval, "eval")])
-def test_a_pickle_that_would_run_code_is_refused(tmp_path, zipped, call, name):
+def test_a_pickle_that_would_execute_code_is_refused(tmp_path, zipped, call, name):
     made = tmp_path / "made"
     argument = str(made) if call is os.mkdir else f"__import__('os').mkdir({str(made)!r})"
     torch.save({"weight": Bomb(call, argument)}, tmp_path / "bad.pth", _use_new_zipfile_serialization=zipped)
@@ -99,7 +99,7 @@ def test_a_plain_pickle_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_state_dicts_of_all_kinds_of_tensors_are_read(tmp_path, zipped):
+def test_state_dicts_of_all_tensor_types_are_read(tmp_path, zipped):
     shared = torch.arange(12.0)
     state = OrderedDict(
         part=shared.reshape(3, 4)[1:, ::2],
@@ -120,7 +120,7 @@ def test_state_dicts_of_all_kinds_of_tensors_are_read(tmp_path, zipped):
 
 @pytest.mark.filterwarnings("ignore:Couldn't retrieve source code")
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_file_that_is_cut_off_is_refused(published, tmp_path, zipped):
+def test_a_truncated_file_is_refused(published, tmp_path, zipped):
     torch.save(published, tmp_path / "whole.pth", _use_new_zipfile_serialization=zipped)
     content = (tmp_path / "whole.pth").read_bytes()
     (tmp_path / "cut.pth").write_bytes(content[: len(content) // 2])
@@ -128,7 +128,7 @@ def test_a_file_that_is_cut_off_is_refused(published, tmp_path, zipped):
         read_published(tmp_path / "cut.pth")
 
 
-def test_files_of_another_kind_are_refused(tmp_path):
+def test_other_files_are_refused(tmp_path):
     (tmp_path / "text.pth").write_text("no weights")
     with pytest.raises(WeightsError, match="torch.save"):
         read_published(tmp_path / "text.pth")
@@ -136,7 +136,7 @@ def test_files_of_another_kind_are_refused(tmp_path):
         read_published(tmp_path / "absent.pth")
 
 
-def test_tensors_that_do_not_fit_are_named(published, tmp_path):
+def test_mismatched_tensors_are_named(published, tmp_path):
     published.final = nn.Sequential(nn.Conv2d(START, 2, 3, padding=1))
     published.extra = nn.Linear(1, 1)
     del published.last_upsample
@@ -151,7 +151,7 @@ def test_tensors_that_do_not_fit_are_named(published, tmp_path):
     assert not (tmp_path / "out.safetensors").exists()
 
 
-def test_missing_weights_say_where_to_get_them(tmp_path):
+def test_missing_weights_are_explained(tmp_path):
     settings = HpaDpnSettings(
         cell_weights=str(tmp_path / "cell.safetensors"), nuclei_weights=str(tmp_path / "n.st")
     )
@@ -167,7 +167,7 @@ def test_missing_weights_say_where_to_get_them(tmp_path):
         assert part in message
 
 
-def test_a_damaged_copy_of_converted_weights_is_noticed(tmp_path):
+def test_damaged_converted_weights_are_detected(tmp_path):
     (tmp_path / "w.safetensors").write_bytes(b"some weights")
     with pytest.raises(WeightsError, match="sha256 is missing"):
         load_hpa_network(tmp_path / "w.safetensors", "cell")

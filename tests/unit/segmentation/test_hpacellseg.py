@@ -1,4 +1,4 @@
-"""The published package as a segmenter, in a process of its own; a small one with its interface plays it."""
+"""The published package hpacellseg as a segmenter in its own process, replaced here by a stub with its interface."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from puzzlecell.segmentation.hpacellseg import HpaCellSegError, HpaCellSegSegmen
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package hpacellseg with the published interface, and weights for it to find."""
+    """A stub of hpacellseg with the published interface, and its weight files."""
     folder = tmp_path / "site" / "hpacellseg"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("")
@@ -76,7 +76,7 @@ def package(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("shape", [(400, 400), (400, 300)])
 @pytest.mark.parametrize("label_with", ["package", "puzzlecell"])
-def test_the_package_is_run_in_a_process_of_its_own(package, shape, label_with):
+def test_the_package_runs_in_its_own_process(package, shape, label_with):
     made = HpaCellSegSegmenter(HpaCellSegSettings(**package, label_with=label_with), LabellingSettings())
     fields = [FieldImage(name, two_discs(*shape, scale=0.8), 0.08) for name in "ab"]
     found = made.segment(fields)
@@ -104,7 +104,7 @@ def test_scale_padding_and_threads_reach_the_package(package):
     assert predicted(1, padding=False, pixel_um=0.64)[:3] == [25, 0, 1]
 
 
-def test_the_end_of_our_labelling_is_for_labels_of_the_package_too(package):
+def test_our_final_labelling_steps_apply_to_the_packages_labels(package):
     image = two_discs(scale=0.8)
     image[:, :200, 2] = 0  # a cell without nucleus
     image[198:200, :40, [0, 3]] = 200  # and its tail, two pixels wide
@@ -123,7 +123,7 @@ def test_the_end_of_our_labelling_is_for_labels_of_the_package_too(package):
     assert found(keep_without_nucleus=False).max() == 1
 
 
-def test_problems_of_the_package_are_passed_on(package):
+def test_errors_of_the_package_are_passed_on(package):
     made = HpaCellSegSegmenter(HpaCellSegSettings(**package), LabellingSettings())
     with pytest.raises(HpaCellSegError, match="source: raw, or .*label_with: puzzlecell"):
         made.segment([FieldImage("f", two_discs(), 0.32)])
@@ -148,7 +148,7 @@ def test_a_missing_package_or_environment_is_explained(package, tmp_path, monkey
     made.close()
 
 
-def test_the_worker_needs_nothing_of_this_package():
+def test_the_worker_does_not_import_puzzlecell():
     text = (ROOT / "src/puzzlecell/segmentation/hpacellseg_worker.py").read_text()
     assert "import puzzlecell" not in text
     assert "from puzzlecell" not in text

@@ -1,4 +1,4 @@
-"""Files that segmenters read beside the fields: told where missing, noticed where changed."""
+"""Files that segmenters read besides the fields: missing ones are reported, changed ones are detected."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ CONVERTED = ("hpa_dpn_nuclei.safetensors", "hpa_dpn_cell.safetensors")
 PUBLISHED = ("dpn_unet_nuclei_v1.pth", "dpn_unet_cell_3ch_v1.pth")
 
 
-def test_missing_weights_are_told_with_their_source_place_and_command(folder):
+def test_missing_weights_are_reported_with_their_source_path_and_command(folder):
     settings = SegmentationSettings(method="hpa_dpn")
     nuclei, cell = missing_files(settings)
     for text, published, path in zip((nuclei, cell), PUBLISHED, CONVERTED, strict=True):
@@ -35,8 +35,8 @@ def test_missing_weights_are_told_with_their_source_place_and_command(folder):
         assert f"puzzlecell convert-segmenter weights/{published} weights/{path}" in text
     place(folder, *CONVERTED, f"{CONVERTED[0]}.sha256")
     assert missing_files(settings) == [
-        "weights/hpa_dpn_cell.safetensors.sha256 is missing; it is written with weights/hpa_dpn_cell.safetensors, "
-        "copy it as well or convert again"
+        "weights/hpa_dpn_cell.safetensors.sha256 is missing; it is written with weights/hpa_dpn_cell.safetensors: "
+        "copy it as well or convert the weights again"
     ]
     place(folder, f"{CONVERTED[1]}.sha256")
     assert missing_files(settings) == []
@@ -45,8 +45,8 @@ def test_missing_weights_are_told_with_their_source_place_and_command(folder):
 def test_the_package_needs_published_weights_and_a_python(folder):
     settings = SegmentationSettings(method="hpacellseg", hpacellseg={"python": "no-such-python"})
     nuclei, cell, python = missing_files(settings)
-    assert "fetch dpn_unet_nuclei_v1.pth from https://zenodo.org" in nuclei
-    assert "fetch dpn_unet_cell_3ch_v1.pth from https://zenodo.org" in cell
+    assert "download dpn_unet_nuclei_v1.pth from https://zenodo.org" in nuclei
+    assert "download dpn_unet_cell_3ch_v1.pth from https://zenodo.org" in cell
     assert "no-such-python" in python
     assert "envs/hpacellseg.yaml" in python
     place(folder, *PUBLISHED)

@@ -1,4 +1,4 @@
-"""A shard of the store segmented: its label images, its cell table, its log."""
+"""Segmenting a shard of the store: label images, cell table and log."""
 
 import cv2
 import h5py
@@ -31,7 +31,7 @@ def run(folder, settings=None, pixel_um=0.64, name="out", **arguments):
     return ShardReader([folder / f"{name}.h5"]), pd.read_parquet(folder / f"{name}.parquet")
 
 
-def test_the_files_of_a_shard(tmp_path, caplog):
+def test_a_shard_writes_its_files(tmp_path, caplog):
     images = [drawn((128, 128), grid(80, 80), 0.64), np.full((128, 128, 4), 7, np.uint8)]
     write_store(tmp_path / "store.h5", images, [(256, 256), (128, 128)], ["a b", "empty"])
     seen = []
@@ -50,7 +50,7 @@ def test_the_files_of_a_shard(tmp_path, caplog):
     assert (table["ID"] == "a b").all()
     assert table["cell"].tolist() == list(range(1, cells.max() + 1))
     assert table["area_px"].sum() == 4 * (cells > 0).sum()
-    reason = "no nucleus stands out from the background of blue"
+    reason = "no nucleus stands out from the background of the blue channel"
     assert table.attrs == {"no_cells": {"empty": reason}}
     assert f"empty: no cells: {reason}" in caplog.text
 
@@ -64,7 +64,7 @@ def test_an_empty_shard(tmp_path):
         assert file["cells"].shape == file["nuclei"].shape == (0, 64, 64)
 
 
-def test_a_field_that_is_not_square_is_seen_in_its_own_proportions(tmp_path):
+def test_a_non_square_field_is_segmented_in_its_own_proportions(tmp_path):
     tall = drawn((256, 128), grid(160, 80), 0.64)
     squeezed = cv2.resize(tall, (256, 256), interpolation=cv2.INTER_LINEAR)
     assert np.abs(unsqueezed(squeezed, 512, 256, 256).astype(int) - tall).mean() < 2
@@ -90,7 +90,7 @@ def test_the_size_of_the_masks_is_a_setting(tmp_path):
 
 def test_raw_fields_are_segmented_at_their_full_size(tmp_path):
     full = drawn((512, 512), grid(160, 160), 0.32)
-    stored = np.zeros((128, 128, 4), np.uint8)  # the store holds nothing to see
+    stored = np.zeros((128, 128, 4), np.uint8)  # the stored fields are black
     write_store(tmp_path / "store.h5", [stored], [(512, 512)])
     images = tmp_path / "images"
     images.mkdir()
@@ -111,7 +111,7 @@ def test_a_failed_run_leaves_no_files(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["store.h5"]
 
 
-def test_labels_at_the_stored_size_stay_in_order():
+def test_labels_at_the_stored_size_stay_valid():
     rng = np.random.default_rng(1)
     cells = resize_label_image(rng.integers(0, 40, (30, 50)).astype(np.uint16), (300, 500))
     cells, nuclei = tidy(cells, cells)

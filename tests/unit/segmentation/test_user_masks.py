@@ -1,4 +1,4 @@
-"""Label images of the user's own: taken, brought to the field, checked."""
+"""The user's own label images: used as masks, resized to the field, checked."""
 
 import cv2
 import numpy as np
@@ -30,7 +30,7 @@ def own_masks(dtype=np.uint16):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_own_masks_are_taken_with_nuclei_numbered_as_their_cells(tmp_path, dtype):
+def test_own_masks_are_used_with_nuclei_numbered_as_their_cells(tmp_path, dtype):
     cells, nuclei = own_masks(dtype)
     image = np.zeros((60, 80, 4), np.uint8)
     (found,) = write_masks(tmp_path, cells, nuclei).segment([FieldImage("f", image, 0.08)])
@@ -39,7 +39,7 @@ def test_own_masks_are_taken_with_nuclei_numbered_as_their_cells(tmp_path, dtype
     in_order(found.cells, found.nuclei)
 
 
-def test_own_masks_of_another_size_are_brought_to_the_field(tmp_path):
+def test_own_masks_of_another_size_are_resized_to_the_field(tmp_path):
     cells, nuclei = own_masks()
     (found,) = write_masks(tmp_path, cells, nuclei).segment(
         [FieldImage("f", np.zeros((30, 40, 4), np.uint8), 0.16)]
@@ -48,7 +48,7 @@ def test_own_masks_of_another_size_are_brought_to_the_field(tmp_path):
     assert (found.cells[5:20, 5:15] == 1).all()
 
 
-def test_without_a_file_of_nuclei_they_are_found_in_blue(tmp_path):
+def test_without_a_nucleus_file_nuclei_are_segmented_in_blue(tmp_path):
     image = two_discs()
     cells = np.zeros((400, 400), np.uint16)
     cells[:, :200], cells[:, 200:] = 1, 2
@@ -60,7 +60,7 @@ def test_without_a_file_of_nuclei_they_are_found_in_blue(tmp_path):
     assert set(np.unique(found.nuclei)) == {0, 1, 2}
 
 
-def test_pieces_of_a_cell_are_left_out_with_a_warning(tmp_path, caplog):
+def test_disconnected_pieces_of_a_cell_are_dropped_with_a_warning(tmp_path, caplog):
     cells, nuclei = own_masks()
     cells[55:58, 5:8] = 9
     (found,) = write_masks(tmp_path, cells, nuclei).segment(
@@ -92,13 +92,13 @@ def wrong(case):
         ("nuclei of another size", "f_nuclei.png: 80 x 40"),
     ],
 )
-def test_wrong_masks_are_named(tmp_path, case, message):
+def test_invalid_masks_are_reported(tmp_path, case, message):
     made = write_masks(tmp_path, *wrong(case))
     with pytest.raises(MasksError, match=message):
         made.segment([FieldImage("f", np.zeros((60, 80, 4), np.uint8), 0.08)])
 
 
-def test_missing_and_damaged_masks(tmp_path):
+def test_missing_and_damaged_masks_are_reported(tmp_path):
     made = write_masks(tmp_path, *own_masks())
     image = np.zeros((60, 80, 4), np.uint8)
     with pytest.raises(MasksError, match=r"g_cells\.png is missing"):
@@ -110,7 +110,7 @@ def test_missing_and_damaged_masks(tmp_path):
         MasksSegmenter(tmp_path / "absent", ClassicalSettings())
 
 
-def test_a_shard_takes_masks_from_beside_the_raw_fields(tmp_path):
+def test_a_shard_reads_masks_from_next_to_the_raw_fields(tmp_path):
     cells, nuclei = own_masks()
     write_masks(tmp_path / "annotated", cells, nuclei)
     write_masks(tmp_path / "annotated", cells * 0, name="none")

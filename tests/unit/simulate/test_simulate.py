@@ -1,4 +1,4 @@
-"""Simulated fields: the same in, the same out; labels and truth that agree; patterns where they belong."""
+"""Simulated data sets: reproducibility, consistency of labels and ground truth, channels, cells and settings."""
 
 import subprocess
 import sys
@@ -41,13 +41,13 @@ def dataset(tmp_path_factory):
 # Files
 
 
-def test_two_runs_write_the_same_bytes_whatever_the_number_of_processes(tmp_path):
+def test_bytes_do_not_depend_on_the_number_of_processes(tmp_path):
     simulate_dataset(tmp_path / "a" / "train", settings(), seed=1, labelled=True)
     simulate_dataset(tmp_path / "b" / "train", settings(), seed=1, labelled=True, threads=2)
     assert files(tmp_path / "a" / "train") == files(tmp_path / "b" / "train")
 
 
-def test_more_fields_leave_the_first_ones_as_they_were(tmp_path):
+def test_more_fields_leave_the_first_ones_unchanged(tmp_path):
     simulate_dataset(tmp_path / "a" / "train", settings(fields=3), seed=1, labelled=True)
     simulate_dataset(tmp_path / "b" / "train", settings(fields=6), seed=1, labelled=True)
     few, many = files(tmp_path / "a" / "train"), files(tmp_path / "b" / "train")
@@ -63,7 +63,7 @@ def test_another_seed_and_another_name_give_other_fields(other):
     assert not np.array_equal(first.image, simulate_field(other[0], 0, settings(), other[1]).image)
 
 
-def test_a_data_set_has_four_channels_of_each_field_and_its_tables(dataset):
+def test_a_data_set_has_four_channels_per_field_and_its_tables(dataset):
     labels = pd.read_csv(dataset / "labels.csv", dtype=str)
     assert list(labels.columns) == ["ID", "Label"]
     assert len(labels) == labels.ID.nunique() == 24
@@ -83,7 +83,7 @@ def test_image_labels_are_the_union_over_the_cells(dataset):
         assert labels[name] == "|".join(map(str, sorted(shown)))
 
 
-def test_truth_decodes_to_the_true_label_images(dataset):
+def test_ground_truth_decodes_to_the_label_images(dataset):
     truth = pd.read_csv(dataset / "truth.csv").set_index("ID").PredictionString
     for name, text in truth.items():
         cells = cv2.imread(str(dataset / "cells" / f"{name}_cells.png"), cv2.IMREAD_UNCHANGED)
@@ -98,7 +98,7 @@ def test_truth_decodes_to_the_true_label_images(dataset):
         np.testing.assert_array_equal(decoded, cells == np.arange(1, len(masks) + 1)[:, None, None])
 
 
-def test_a_test_set_has_no_labels_and_no_true_masks_are_written_unasked(tmp_path):
+def test_a_test_set_has_no_labels_and_true_masks_are_optional(tmp_path):
     simulate_dataset(tmp_path / "test", settings(fields=2), seed=1, labelled=False)
     assert (tmp_path / "test" / "labels.csv").read_text() == "ID\nsim_test_A1_1\nsim_test_A1_2\n"
     assert (tmp_path / "test" / "truth.csv").is_file()
@@ -113,7 +113,7 @@ def test_progress_counts_the_fields(tmp_path):
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_no_thread_at_all_is_refused(tmp_path):
+def test_zero_threads_are_refused(tmp_path):
     with pytest.raises(ValueError, match="threads: found 0"):
         simulate_dataset(tmp_path / "x", settings(), 1, labelled=True, threads=0)
 
@@ -124,7 +124,7 @@ def test_opencv_keeps_its_number_of_threads(tmp_path):
     assert cv2.getNumThreads() == before
 
 
-def test_names_of_fields_count_wells_and_places():
+def test_field_names_count_wells_and_positions():
     two = settings(fields_per_well=2)
     assert field_id("train", 0, two) == "sim_train_A1_1"
     assert field_id("train", 1, two) == "sim_train_A1_2"
@@ -147,7 +147,7 @@ def test_bit_depth_and_range_of_the_files(tmp_path, bits, dtype, least):
         assert len(np.unique(image)) > (2000 if bits == 16 else 100)
 
 
-def test_eight_bits_show_the_same_field_as_sixteen():
+def test_eight_and_sixteen_bits_show_the_same_field():
     deep = simulate_field("x", 0, settings(bit_depth=16), 1).image / 65535
     flat = simulate_field("x", 0, settings(bit_depth=8), 1).image / 255
     assert np.abs(deep - flat).max() <= 0.51 / 255 + 0.5 / 65535 + 1e-9
@@ -175,7 +175,7 @@ def test_reference_channels_mark_the_cells():
         ({"unevenness": 0.9}, lambda f: np.std(_corners(f)) / np.mean(_corners(f))),
     ],
 )
-def test_each_setting_of_the_image_acts_in_its_direction(change, measure):
+def test_each_image_setting_has_the_expected_effect(change, measure):
     base = {
         "coverage": 0.8,
         "unspecific": 0.02,
@@ -195,7 +195,7 @@ def _nuclear_light(field) -> np.ndarray:
 
 
 def _corners(field) -> np.ndarray:
-    """Mean background of the quarters of the field."""
+    """Mean background of each quarter of the field."""
     dark = np.where(field.cells == 0, field.image[..., 3].astype(float), np.nan)
     half = len(dark) // 2
     return np.array([np.nanmean(part) for rows in (dark[:half], dark[half:]) for part in np.hsplit(rows, 2)])
@@ -204,7 +204,7 @@ def _corners(field) -> np.ndarray:
 # Cells
 
 
-def test_fields_hold_as_many_cells_as_asked_some_touching_some_cut():
+def test_fields_have_the_requested_cells_some_touching_some_cut():
     touching = cut = cells = 0
     for index in range(10):
         field = simulate_field("x", index, SimulationSettings(), 4)
@@ -222,7 +222,7 @@ def test_fields_hold_as_many_cells_as_asked_some_touching_some_cut():
     assert 0.15 < cut / cells < 0.75
 
 
-def test_each_cell_is_one_piece_with_enough_in_view():
+def test_each_cell_is_connected_and_sufficiently_in_view():
     for index in range(6):
         field = simulate_field("x", index, SimulationSettings(), 4)
         for number in range(1, field.cells.max() + 1):
@@ -232,7 +232,7 @@ def test_each_cell_is_one_piece_with_enough_in_view():
             assert (field.nuclei == number).sum() > 100
 
 
-def test_no_cell_has_less_in_view_than_the_smallest_share():
+def test_no_cell_has_less_in_view_than_the_minimum_share():
     areas = {}
     for share in (0.1, 0.7):
         chosen = settings(
@@ -249,7 +249,7 @@ def test_no_cell_has_less_in_view_than_the_smallest_share():
 @pytest.mark.parametrize(
     ("size", "cells"), [(32, (1, 2)), (64, (2, 4)), (64, (6, 14)), (512, (1, 1)), (256, (30, 34))]
 )
-def test_small_large_and_crowded_fields_can_be_made(size, cells):
+def test_small_large_and_crowded_fields_can_be_simulated(size, cells):
     for index in range(8):
         field = simulate_field("x", index, settings(size=size, cells=cells), 1)
         assert field.image.shape == (size, size, 4)
@@ -272,7 +272,7 @@ def test_spindle_fields_show_dividing_cells_where_the_spindle_is_expressed():
 # Settings
 
 
-def test_all_problems_of_the_settings_are_told_at_once():
+def test_all_problems_of_the_settings_are_reported_together():
     with pytest.raises(ValidationError) as caught:
         SimulationSettings(cells=(9, 3), not_expressing=(0.2, 0.8), patterns_per_field=(0.5, 0.5, 0.5))
     for name in ("cells: found 9 to 3", "not_expressing: found 0.2 to 0.8", "patterns_per_field: the shares"):

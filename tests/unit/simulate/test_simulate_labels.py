@@ -38,18 +38,18 @@ def test_cells_that_lack_the_only_pattern_are_negative():
     assert Counter(shown) == {(7,): 6, (18,): 4}
 
 
-def test_half_absent_of_two_patterns_leaves_every_cell_exactly_one():
+def test_two_patterns_half_absent_leave_every_cell_exactly_one():
     shown = express(8, [2, 9], settings(not_expressing=(0.5, 0.5)), np.random.default_rng(0))
     assert Counter(shown) == {(2,): 4, (9,): 4}
 
 
 def test_nothing_absent_means_every_cell_shows_all():
     rng = np.random.default_rng(0)
-    # Rounding is at random, so a share of nought must stay nought.
+    # Rounding is random, but a share of zero must stay zero.
     assert all(express(7, [4, 1], settings(not_expressing=(0, 0)), rng) == [(1, 4)] * 7 for _ in range(50))
 
 
-def test_a_negative_field_has_negative_cells_alone():
+def test_a_negative_field_has_only_negative_cells():
     field = simulate_field("x", 0, settings(negative_fields=1.0), 1)
     assert field.labels == [18]
     assert set(field.cell_labels) == {(18,)}
@@ -72,7 +72,7 @@ def test_wells_show_one_to_three_patterns_in_the_stated_shares():
     assert [counts[n] / 3000 for n in (1, 2, 3)] == pytest.approx([0.2, 0.5, 0.3], abs=0.028)
 
 
-def test_patterns_that_no_dividing_cell_shows_never_stand_beside_the_spindle():
+def test_patterns_absent_from_dividing_cells_never_occur_with_the_spindle():
     for well in range(2000):
         patterns = well_patterns(well, settings(patterns_per_field=(0, 0.5, 0.5)), (3,))
         assert len(set(patterns)) == len(patterns)

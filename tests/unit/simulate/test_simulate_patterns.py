@@ -1,4 +1,4 @@
-"""Simulated patterns where they belong in the cell, told apart, and the lines and spots they are made of."""
+"""Simulated patterns: their place in the cell, their distinctness, and the lines and spots they consist of."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from puzzlecell.simulate.textures import make_textures, smooth_noise
 
 @pytest.fixture(scope="module")
 def stages() -> list[Stage]:
-    """Whole cells of a few full-size fields, with all that a pattern needs."""
+    """Whole cells of a few full-size fields, with everything that a pattern needs."""
     found = []
     for seed in range(3):
         rng = np.random.default_rng(seed)
@@ -91,7 +91,7 @@ def test_fibrillar_centers_lie_in_nucleoli_and_bodies_do_not(stages):
 
 
 def test_no_two_patterns_of_a_cell_look_alike(stages):
-    # Drawn twice with other random numbers, a pattern of spots need not match itself; no pair may match well.
+    # Drawn twice with different random numbers, a spot pattern need not match itself; but no pair may match well.
     for stage in stages[:6]:
         images = np.array(
             [draw_pattern(p, stage, np.random.default_rng(p))[stage.cell.body] for p in range(18)]
@@ -100,7 +100,7 @@ def test_no_two_patterns_of_a_cell_look_alike(stages):
         assert likeness.max() < 0.9
 
 
-def test_points_lie_in_the_mask_and_apart():
+def test_points_lie_in_the_mask_and_keep_their_distance():
     mask = np.zeros((40, 50), bool)
     mask[10:30, 20:45] = True
     points = points_in(np.random.default_rng(0), mask, 12, 4.0)
@@ -110,7 +110,7 @@ def test_points_lie_in_the_mask_and_apart():
     assert gaps.min() >= 4
 
 
-def test_points_in_nothing_are_none():
+def test_an_empty_mask_has_no_points():
     assert points_in(np.random.default_rng(0), np.zeros((5, 5), bool), 3).shape == (0, 2)
 
 
@@ -120,11 +120,11 @@ def test_dots_equal_a_plain_sum_over_all_pixels():
     plain = np.zeros((12, 14))
     for (y, x), radius in zip(points, radii, strict=True):
         plain = np.maximum(plain, np.exp(-((((rows - y) ** 2 + (columns - x) ** 2) / radius**2) ** 2)))
-    # Spots end 1.6 radii from their middle, where exp(-1.6**4) is 0.0014.
+    # Spots end at 1.6 radii from their centre, where exp(-1.6**4) is 0.0014.
     np.testing.assert_allclose(dots((12, 14), points, radii), plain, atol=0.0015)
 
 
-def test_smooth_noise_is_as_wide_and_as_smooth_as_asked():
+def test_smooth_noise_has_the_requested_width_and_smoothness():
     for size, sigma in ((64, 0.8), (100, 3.0), (257, 20.0)):
         noise = smooth_noise(np.random.default_rng(0), size, sigma)
         assert noise.shape == (size, size)

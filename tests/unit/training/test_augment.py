@@ -35,7 +35,7 @@ EACH = [
 
 @pytest.fixture(scope="module")
 def field():
-    """Smooth, with other values in each channel: what a channel gets from another one would show."""
+    """A smooth field with different values in each channel, so that mixed-up channels would show."""
     generator = np.random.default_rng(0)
     channels = [cv2.GaussianBlur(generator.normal(0, 1, (96, 96)), (0, 0), 4) for _ in range(4)]
     scaled = [(c - c.min()) / (c.max() - c.min()) * 40 + 20 + 50 * i for i, c in enumerate(channels)]
@@ -43,7 +43,7 @@ def field():
 
 
 def only(group, weight, **changes):
-    """Settings of a group in which one transform alone is chosen, always."""
+    """Settings of a group in which only one transform is chosen, always."""
     settings = GROUPS[group][1]
     weights = {name: 0.0 for name in settings.model_fields if name.endswith("_weight")}
     return NONE.model_copy(update={group: settings(p=1, **{**weights, weight: 1.0}, **changes)})
@@ -61,7 +61,7 @@ def test_each_transform_keeps_type_shape_and_channels(group, weight, field):
 
 
 @pytest.mark.parametrize(("group", "weight"), [each for each in EACH if each[1] != "elastic_weight"])
-def test_each_transform_acts(group, weight, field):
+def test_each_transform_changes_the_field(group, weight, field):
     augmenter = Augmenter(only(group, weight), 96, seed=1)
     assert any(not np.array_equal(augmenter(field, 0, position), field) for position in range(3))
 
@@ -90,13 +90,13 @@ def test_each_transform_acts(group, weight, field):
         ("tone", "brightness_contrast_weight", {"contrast": 0.9}),
     ],
 )
-def test_each_setting_of_a_transform_acts(group, weight, changes, field):
+def test_each_setting_of_a_transform_has_an_effect(group, weight, changes, field):
     plain, changed = (Augmenter(only(group, weight, **given), 96, seed=1) for given in ({}, changes))
     assert any(not np.array_equal(plain(field, 0, n), changed(field, 0, n)) for n in range(3))
 
 
 @pytest.mark.parametrize("factor", range(4))
-def test_quarter_turns_are_those_of_numpy(factor, field):
+def test_quarter_turns_equal_numpy(factor, field):
     assert np.array_equal(QuarterTurn().apply(field, factor=factor), np.rot90(field, factor))
 
 
@@ -114,14 +114,14 @@ def test_noise_has_the_distribution_of_albumentations(shared):
         transform.set_random_state(np.random.default_rng(1), random.Random(1))
         pictures.append(transform(image=grey)["image"].astype(float) - 100)
     for grain in pictures:
-        # albumentations cuts the decimals of the noise off, which makes it a little weaker.
+        # albumentations truncates the noise to whole numbers, which makes it slightly weaker.
         assert grain.mean() == pytest.approx(0, abs=0.6)
         np.testing.assert_allclose(grain.std((0, 1)), 0.04 * 255, rtol=0.06)
         correlation = np.corrcoef(grain.reshape(-1, 4).T)[0, 1]
         assert correlation == pytest.approx(1 if shared else 0, abs=0.02)
 
 
-def test_noise_is_cut_at_the_ends_of_the_range():
+def test_noise_is_clipped_to_the_range():
     image = np.zeros((64, 64, 4), np.uint8)
     image[:32] = 255
     transform = PixelNoise((30, 30), shared=False)
@@ -133,12 +133,12 @@ def test_noise_is_cut_at_the_ends_of_the_range():
 
 
 @pytest.mark.parametrize("sigma", [16, 50])
-def test_noise_smoothed_on_a_grid_is_that_smoothed_at_every_pixel(sigma):
+def test_noise_smoothed_on_a_grid_equals_noise_smoothed_at_every_pixel(sigma):
     noise = np.random.default_rng(1).standard_normal((384, 192)).astype(np.float32)
     plain = cv2.GaussianBlur(noise, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     difference = np.abs(smoothed(noise, sigma) - plain)
     assert difference[sigma:-sigma, sigma:-sigma].max() < 0.05 * plain.std()
-    # At the border, where noise is strongest, the last point of the grid is continued.
+    # At the border, where noise is strongest, the last grid point is repeated.
     assert difference.max() < 0.1 * np.abs(plain).max()
 
 
@@ -150,17 +150,17 @@ def test_elastic_deformation_is_as_strong_as_that_of_albumentations():
         maps = [transform.get_params_dependent_on_data({"shape": (256, 256, 4)}, {}) for _ in range(40)]
         moves = np.stack([[m["map_x"] - np.arange(256), m["map_y"] - np.arange(256)[:, None]] for m in maps])
         spreads.append(moves[..., 60:-60, 60:-60].std())
-    # About 40 x 2 x 10 independent places.
+    # About 40 x 2 x 10 independent positions.
     assert spreads[1] == pytest.approx(spreads[0], rel=0.15)
 
 
-def test_elastic_deformation_moves_pixels_where_it_is_strong(field):
+def test_strong_elastic_deformation_moves_pixels(field):
     strong = only("geometry", "elastic_weight", elastic_alpha=400, elastic_sigma=8)
     out = Augmenter(strong, 96, seed=1)(field, 0, 0)
     assert np.abs(out.astype(int) - field).max() > 3
 
 
-def test_draws_depend_on_seed_epoch_and_position_alone(field):
+def test_draws_depend_only_on_seed_epoch_and_position(field):
     first, second = Augmenter(REFERENCE, 64, seed=1), Augmenter(REFERENCE, 64, seed=1)
     for position in range(8):
         first(field, 0, position)
@@ -191,14 +191,14 @@ def test_transforms_are_chosen_independently(field):
     np.testing.assert_allclose(counts / 400, 0.25, atol=4 * np.sqrt(0.25 * 0.75 / 400))
 
 
-def test_the_global_generators_are_left_alone(field):
+def test_the_global_generators_are_not_used(field):
     np.random.seed(0)
     before = np.random.get_state()[1].copy()
     Augmenter(REFERENCE, 64, seed=1)(field, 0, 0)
     assert np.array_equal(np.random.get_state()[1], before)
 
 
-def test_nothing_is_done_without_augmentation_but_the_crop(field):
+def test_without_augmentation_fields_are_only_cropped(field):
     out = Augmenter(NONE, 64, seed=1)(field, 0, 0)
     views = np.lib.stride_tricks.sliding_window_view(field, (64, 64), axis=(0, 1)).transpose(0, 1, 3, 4, 2)
     assert any(np.array_equal(out, views[y, x]) for y in range(33) for x in range(33))
@@ -213,7 +213,7 @@ def test_crops_reach_every_corner():
         random_crop(image, 5, generator)
 
 
-def test_light_augmentation_keeps_grey_levels_apart_from_interpolation(field):
+def test_light_augmentation_changes_grey_levels_only_by_interpolation(field):
     out = Augmenter(LIGHT, 64, seed=1)(field, 0, 0)
     assert out.min() >= field.min()
     assert out.max() <= field.max()

@@ -10,10 +10,10 @@ CPU = torch.device("cpu")
 
 
 class Anything:
-    """An object that is no tensor."""
+    """An object that is not a tensor."""
 
 
-def test_a_saved_state_comes_back(tmp_path):
+def test_a_saved_state_can_be_loaded(tmp_path):
     state = {"weights": {"a": torch.arange(3.0)}, "epoch": 2, "history": [{"loss": 0.5}], "best": None}
     save_state(tmp_path / "last.ckpt", "one", state)
     found, explanation = load_state(tmp_path / "last.ckpt", "one")
@@ -22,7 +22,7 @@ def test_a_saved_state_comes_back(tmp_path):
     assert "resuming from" in explanation
 
 
-def test_a_state_of_another_fingerprint_is_not_taken_up(tmp_path):
+def test_a_state_with_another_fingerprint_is_not_resumed(tmp_path):
     save_state(tmp_path / "last.ckpt", "one", {"epoch": 2})
     assert load_state(tmp_path / "last.ckpt", "two") == (
         None,
@@ -30,17 +30,17 @@ def test_a_state_of_another_fingerprint_is_not_taken_up(tmp_path):
     )
 
 
-def test_no_state_is_a_first_start(tmp_path):
+def test_without_a_state_training_starts_from_the_beginning(tmp_path):
     assert load_state(tmp_path / "last.ckpt", "one") == (None, "starting at the first epoch")
 
 
-def test_a_state_holds_no_objects_that_loading_would_run(tmp_path):
+def test_loading_a_state_executes_no_code(tmp_path):
     torch.save({"version": 1, "fingerprint": "one", "state": Anything}, tmp_path / "last.ckpt")
     with pytest.raises(Exception, match="Weights only load failed"):
         load_state(tmp_path / "last.ckpt", "one")
 
 
-def test_all_generators_go_on_where_they_were(tmp_path):
+def test_all_random_generators_resume(tmp_path):
     def draw():
         return (
             torch.rand(3).tolist(),

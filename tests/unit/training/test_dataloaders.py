@@ -29,7 +29,7 @@ def test_fields_are_not_enlarged():
         sized_field(np.zeros((8, 8, 4), np.uint8), 16)
 
 
-def test_whole_fields_are_those_of_the_store(data):
+def test_whole_fields_equal_the_stored_ones(data):
     reader, ids, labels = data
     fields = WholeFields(reader, ids, labels, 64)
     image, label, row = fields[3]
@@ -49,7 +49,7 @@ def test_training_fields_are_cropped_and_keep_their_labels(data):
     assert any(np.array_equal(image, whole[y : y + 16, x : x + 16]) for y in range(17) for x in range(17))
 
 
-def test_a_batch_is_uint8_with_channels_last(data):
+def test_a_batch_is_uint8_and_channels_last(data):
     reader, ids, labels = data
     fields = WholeFields(reader, ids, labels, 64)
     batch = collate([fields[row] for row in (4, 0)])

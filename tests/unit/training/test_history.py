@@ -12,12 +12,12 @@ def make_history(epochs=3):
     return [{"epoch": epoch, **row} for epoch in range(1, epochs + 1)]
 
 
-def test_history_is_a_row_an_epoch(tmp_path):
+def test_history_has_one_row_per_epoch(tmp_path):
     write_history(tmp_path / "history.csv", make_history())
     assert pd.read_csv(tmp_path / "history.csv").to_dict("records") == make_history()
 
 
-def test_curves_are_a_picture_and_the_same_for_the_same_history(tmp_path):
+def test_curves_are_a_reproducible_picture(tmp_path):
     for name in ("first.png", "second.png"):
         draw_curves(tmp_path / name, make_history(), 2, "resnet18, fold 1 held out")
     assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()

@@ -38,7 +38,7 @@ CONSISTENCY = (1 + 3) / 2
         ({"alpha": 1, "beta": 1, "gamma": 0.5}, FULL + TILES + 0.5 * CONSISTENCY),
     ],
 )
-def test_every_weight_acts_as_computed_by_hand(output, weights, expected):
+def test_every_weight_by_hand(output, weights, expected):
     parts = ComboLoss(LossSettings(**weights))(output, LABELS)
     assert parts.total.item() == pytest.approx(expected, rel=1e-6)
     assert parts.full.item() == pytest.approx(FULL, rel=1e-6)
@@ -46,20 +46,20 @@ def test_every_weight_acts_as_computed_by_hand(output, weights, expected):
     assert parts.consistency.item() == pytest.approx(CONSISTENCY)
 
 
-def test_without_tiles_only_alpha_is_left(output):
+def test_without_tiles_only_alpha_applies(output):
     single = output._replace(tile_logits=None, tile_maps=None)
     parts = ComboLoss(LossSettings(alpha=2))(single, LABELS)
     assert parts.total.item() == pytest.approx(2 * FULL, rel=1e-6)
     assert parts.tiles.item() == parts.consistency.item() == 0
 
 
-def test_gamma_grows_over_the_ramp_and_stays():
+def test_gamma_rises_over_the_ramp_and_stays():
     loss = ComboLoss(LossSettings(gamma=2, gamma_ramp=0.5))
     assert [loss.gamma(share) for share in (0, 0.25, 0.5, 1)] == [0, 1, 2, 2]
     assert ComboLoss(LossSettings(gamma=2)).gamma(0) == 2
 
 
-def test_gamma_of_the_ramp_is_the_one_used(output):
+def test_the_ramped_gamma_is_used(output):
     loss = ComboLoss(LossSettings(alpha=0, beta=1, gamma=1, gamma_ramp=1))
     early, late = (loss(output, LABELS, share).total.item() for share in (0.25, 1.0))
     assert late - early == pytest.approx(0.75 * CONSISTENCY, rel=1e-6)
@@ -91,7 +91,7 @@ def test_label_smoothing_is_cross_entropy_with_smoothed_labels(output):
     torch.testing.assert_close(smoothed, by_hand)
 
 
-def test_losses_are_of_single_fields():
+def test_losses_are_per_field():
     """A field's loss does not depend on its neighbours in the batch."""
     generator = torch.Generator().manual_seed(0)
     maps, tile_maps = torch.randn(2, 3, 2, 4, 4, generator=generator)
@@ -103,27 +103,27 @@ def test_losses_are_of_single_fields():
 
 
 @pytest.mark.parametrize("side", [2, 3])
-def test_tiles_put_back_are_the_image(side):
+def test_merged_tiles_equal_the_image(side):
     images = torch.arange(2 * 3 * 12 * 6).reshape(2, 3, 12, 6)
     tiles = split_tiles(images, side)
     assert tiles.shape == (2 * side**2, 3, 12 // side, 6 // side)
     assert torch.equal(merge_tiles(tiles, side), images)
 
 
-def test_tiles_run_row_by_row_with_the_batch_inside():
+def test_tiles_are_ordered_by_row_with_the_batch_innermost():
     images = torch.arange(16).reshape(1, 1, 4, 4)
     images = torch.cat([images, images + 100])
     firsts = split_tiles(images, 2)[:, 0, 0, 0].tolist()
     assert firsts == [0, 100, 2, 102, 8, 108, 10, 110]
 
 
-def test_a_size_that_cannot_be_cut_is_an_error():
+def test_a_size_that_cannot_be_tiled_is_an_error():
     with pytest.raises(ValueError, match="5 x 4 cannot be cut into 2 x 2"):
         split_tiles(torch.zeros(1, 1, 5, 4), 2)
 
 
 class Equivariant(nn.Module):
-    """Maps that depend on blocks of 4 pixels alone, so that tiles change nothing."""
+    """Maps that depend only on blocks of 4 pixels, so that tiling changes nothing."""
 
     def forward(self, images):
         maps = nn.functional.avg_pool2d(images.float(), 4)

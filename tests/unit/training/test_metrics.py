@@ -18,16 +18,16 @@ def test_metrics_by_hand():
     assert found["map"] == pytest.approx((5 / 6 + 7 / 12) / 2)
     # Fields: {0} against {0, 1}, {1} against {0, 1}, {0, 1} against {0}: 2/3 each.
     assert found["f1_samples"] == pytest.approx(2 / 3)
-    # Class 0: found in all three, right in two, 4/5. Class 1: found in 0 and 1, there in 1 and 2, 1/2.
+    # Class 0: predicted in all three, correct in two: 4/5. Class 1: predicted in 0 and 1, present in 1 and 2: 1/2.
     assert found["f1_macro"] == pytest.approx((4 / 5 + 1 / 2) / 2)
 
 
-def test_soft_labels_count_from_a_half():
+def test_soft_labels_count_from_one_half():
     soft = validation_metrics(np.array([[0.6], [0.4]]), np.array([[0.7], [0.2]]))
     assert soft["map"] == 1
 
 
-def test_no_label_at_all_gives_no_mean():
+def test_without_labels_there_is_no_mean():
     assert math.isnan(validation_metrics(np.zeros((2, 2)), np.full((2, 2), 0.5))["map"])
 
 
@@ -42,11 +42,11 @@ def test_no_label_at_all_gives_no_mean():
         ("map", math.nan, None, False),
     ],
 )
-def test_what_is_better(metric, value, best, expected):
+def test_is_better(metric, value, best, expected):
     assert is_better(metric, value, best) is expected
 
 
-def test_f1_is_that_of_scikit_learn():
+def test_f1_equals_scikit_learn():
     random = np.random.default_rng(0)
     labels, probabilities = random.random((40, 5)) < 0.3, random.random((40, 5))
     found = validation_metrics(labels, probabilities)

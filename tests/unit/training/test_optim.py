@@ -13,7 +13,7 @@ def rate(metric="loss", epochs=10, steps=4, **settings):
 
 
 @pytest.mark.parametrize("metric", ["loss", "map"])
-def test_plateau_does_what_torch_does(metric):
+def test_plateau_equals_torch(metric):
     weight = nn.Parameter(torch.zeros(1))
     optimiser = torch.optim.SGD([weight], 1.0)
     theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
@@ -39,7 +39,7 @@ def test_cosine_falls_from_the_rate_to_the_floor():
     assert cosine.at(13) == pytest.approx(0.1 + 0.9 * (1 + math.cos(math.pi / 3)) / 2)
 
 
-def test_one_cycle_rises_and_falls_with_the_momentum_against_it():
+def test_one_cycle_rises_and_falls_with_inverse_momentum():
     cycle = rate(kind="one-cycle", warmup_epochs=2, floor=0.0)
     rates = [cycle.at(step) for step in range(40)]
     momenta = [cycle.momentum(step) for step in range(40)]
@@ -49,7 +49,7 @@ def test_one_cycle_rises_and_falls_with_the_momentum_against_it():
     assert rates[-1] == pytest.approx(0, abs=1e-12)
 
 
-def test_the_rate_reaches_the_optimiser():
+def test_the_learning_rate_reaches_the_optimiser():
     optimiser = make_optimiser(nn.Linear(1, 1), OptimiserSettings())
     rate(kind="one-cycle", warmup_epochs=2).apply(optimiser, 7)
     group = optimiser.param_groups[0]
@@ -57,7 +57,7 @@ def test_the_rate_reaches_the_optimiser():
     assert group["betas"] == (0.85, 0.999)
 
 
-def test_state_carries_the_plateau_over():
+def test_the_state_includes_the_plateau():
     before = rate(kind="plateau", patience=0)
     for value in (1, 2, 2):
         before.epoch_ended(value)
@@ -76,14 +76,14 @@ def test_state_carries_the_plateau_over():
         ({"name": "sgd", "betas": (0.7, 0.9)}, torch.optim.SGD, {"momentum": 0.7, "nesterov": True}),
     ],
 )
-def test_every_setting_of_the_optimiser_acts(settings, kind, options):
+def test_every_setting_reaches_the_optimiser(settings, kind, options):
     optimiser = make_optimiser(nn.Linear(1, 1), OptimiserSettings(learning_rate=0.01, **settings))
     assert type(optimiser) is kind
     assert options.items() <= optimiser.param_groups[0].items()
 
 
 def updated(network, settings, values):
-    """Weights of the running mean after each value of the network's weight."""
+    """Weights of the exponential moving average after each value of the network's weight."""
     nn.init.constant_(network.weight, 0)
     mean, weights = make_running_mean(network, settings), []
     for number, value in enumerate(values, start=1):
@@ -93,19 +93,19 @@ def updated(network, settings, values):
     return mean, weights
 
 
-def test_running_mean_by_hand():
+def test_exponential_moving_average_by_hand():
     _, found = updated(nn.Linear(1, 1, bias=False), EmaSettings(decay=0.9, warmup=False), (1, 1, 0))
     assert found == pytest.approx([0.1, 0.19, 0.171])
 
 
-def test_running_mean_warms_up_to_its_decay():
+def test_exponential_moving_average_warms_up_to_its_decay():
     """The decay at update u is u / (u + 9), as (1 + s) / (10 + s) for s = 0, 1, ..., until it reaches 0.25."""
     _, found = updated(nn.Linear(1, 1, bias=False), EmaSettings(decay=0.25), [1] * 5)
     left = [0.1, 2 / 11, 3 / 12, 0.25, 0.25]
     assert found == pytest.approx([1 - math.prod(left[: number + 1]) for number in range(5)])
 
 
-def test_running_mean_takes_batch_statistics_as_they_are():
+def test_exponential_moving_average_copies_batch_statistics():
     network = nn.BatchNorm1d(1)
     network.running_mean.fill_(5)
     mean, _ = updated(network, EmaSettings(decay=0.999), [3])

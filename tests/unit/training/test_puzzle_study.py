@@ -1,4 +1,4 @@
-"""The study of the puzzle: variants at equal passes, a table that goes on where it stopped."""
+"""The puzzle study: variants at equal passes, and resuming an interrupted study."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ SMALL = {
 
 
 @pytest.mark.parametrize("study", [SMALL, yaml.safe_load((STUDIES / "puzzle.yaml").read_text())])
-def test_variants_make_equal_passes(study):
+def test_variants_have_equal_passes(study):
     for place in puzzle.places(study):
         settings = puzzle.settings_of(study, place)
         assert settings.samples_per_epoch % settings.batch_size == 0
@@ -39,7 +39,7 @@ def test_variants_make_equal_passes(study):
         assert settings.seed == place.seed
 
 
-def test_the_table_has_every_variant_and_a_stopped_study_goes_on(tmp_path):
+def test_the_table_has_every_variant_and_a_stopped_study_resumes(tmp_path):
     folder = tmp_path / "study"
     (tmp_path / "study.yaml").write_text(yaml.safe_dump({**SMALL, "output": str(folder)}, sort_keys=False))
     command = [sys.executable, str(STUDIES / "puzzle.py"), str(tmp_path / "study.yaml"), "--processes", "1"]

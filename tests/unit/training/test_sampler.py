@@ -31,7 +31,7 @@ def test_a_lower_rank_caps_less():
     assert weights[5] == 1
 
 
-def test_a_rank_beyond_the_classes_takes_the_last():
+def test_a_rank_beyond_the_classes_uses_the_last_one():
     weights = field_weights(LABELS, SamplerSettings(kind="capped", cap_rank=99))
     assert set(weights) == {1 / 4}
 
@@ -61,13 +61,13 @@ def test_draws_follow_the_weights():
     np.testing.assert_allclose(share, [0.25, 0.5, 0.25], atol=4 * 0.5 / np.sqrt(40_000))
 
 
-def test_without_weights_each_field_comes_once_before_any_comes_twice():
+def test_without_weights_every_field_is_drawn_once_before_any_is_repeated():
     order = epoch_order(10, None, 25, seed=1, epoch=0)
     assert sorted(order[:10]) == sorted(order[10:20]) == list(range(10))
     assert len(order) == 25
 
 
-def test_orders_depend_on_seed_and_epoch_alone():
+def test_orders_depend_only_on_seed_and_epoch():
     orders = [
         tuple(epoch_order(50, None, 50, seed, epoch)) for seed, epoch in [(1, 0), (1, 0), (1, 1), (2, 0)]
     ]
@@ -87,7 +87,7 @@ def test_samples_are_rounded_up_to_whole_batches():
     assert [place for batch in batches for _, place, _ in batch] == list(range(20))
 
 
-def test_an_epoch_taken_up_again_goes_on_where_it_stopped():
+def test_a_resumed_epoch_continues_where_it_stopped():
     batches = make()
     batches.epoch = 2
     whole = list(batches)
@@ -96,7 +96,7 @@ def test_an_epoch_taken_up_again_goes_on_where_it_stopped():
     assert all(epoch == 2 for batch in whole for epoch, _, _ in batch)
 
 
-def test_parts_and_processes_share_out_the_same_global_batch():
+def test_parts_and_processes_share_the_same_global_batch():
     whole = list(make())
     shares = [list(make(parts=2, rank=rank, world=2)) for rank in range(2)]
     for step in range(5):
@@ -104,6 +104,6 @@ def test_parts_and_processes_share_out_the_same_global_batch():
         assert joined == whole[step]
 
 
-def test_a_batch_that_cannot_be_shared_out_is_an_error():
-    with pytest.raises(ValueError, match="4 cannot be shared out over 3 processes"):
+def test_a_batch_that_cannot_be_shared_evenly_is_an_error():
+    with pytest.raises(ValueError, match="4 cannot be divided among 3 processes"):
         make(world=3)

@@ -23,7 +23,7 @@ def test_outputs_of_a_training(training_fields, uninterrupted):
     assert history["epoch"].tolist() == [1, 2, 3]
     for total in ("train_", ""):
         whole = history[f"{total}full"] + history[f"{total}tiles"] + 0.5 * history[f"{total}consistency"]
-        # Sums of float32 in another order.
+        # Float32 sums in a different order.
         np.testing.assert_allclose(history[f"{total}loss"], whole, rtol=1e-5)
     predictions = pd.read_csv(uninterrupted / "oof.csv", dtype={"Label": str})
     assert predictions.columns.tolist() == ["ID", "Label", "p00", "p01", "p02"]
@@ -33,7 +33,9 @@ def test_outputs_of_a_training(training_fields, uninterrupted):
     assert predictions["Label"].tolist() == expected
 
 
-def test_saved_network_gives_the_held_out_predictions_and_says_its_epoch(training_fields, uninterrupted):
+def test_the_saved_network_gives_the_held_out_predictions_and_records_its_epoch(
+    training_fields, uninterrupted
+):
     store, _ = training_fields
     path = uninterrupted / "model.safetensors"
     history = pd.read_csv(uninterrupted / "history.csv")
@@ -62,7 +64,7 @@ def test_another_seed_gives_other_weights(training_fields, uninterrupted, tmp_pa
     )
 
 
-def test_weights_that_are_no_longer_finite_are_not_saved(training_fields, tmp_path, monkeypatch):
+def test_non_finite_weights_are_not_saved(training_fields, tmp_path, monkeypatch):
     make_step, made = steps.train_step, []
 
     def spoil_the_fifth_step(session, *given):
@@ -86,7 +88,7 @@ def test_weights_that_are_no_longer_finite_are_not_saved(training_fields, tmp_pa
     assert all(torch.isfinite(weight).all() for weight in state["network"].values())
 
 
-def test_a_field_that_spoils_the_loss_is_named(training_fields, tmp_path, monkeypatch):
+def test_a_field_with_a_non_finite_loss_is_named(training_fields, tmp_path, monkeypatch):
     from puzzlecell.training.dataloaders import TrainingFields
 
     read = TrainingFields.__getitem__
@@ -124,17 +126,19 @@ def test_a_parent_of_another_network_is_an_error(training_fields, uninterrupted,
         train(run, silent)
 
 
-def test_faults_of_the_table_are_named_together(training_fields, tmp_path):
+def test_problems_of_the_table_are_reported_together(training_fields, tmp_path):
     store, table = training_fields
     doubled = pd.concat([table, table.iloc[:1]])
     doubled.loc[:, "fold"] = 2
-    with pytest.raises(TrainingError, match="given twice: f00; fold 1 holds 0 of 25 fields; folds are 2"):
+    with pytest.raises(
+        TrainingError, match="listed twice: f00; fold 1 holds 0 of 25 fields; existing folds: 2"
+    ):
         train(make_run(store, doubled, tmp_path), silent)
-    with pytest.raises(TrainingError, match="1 fields of the table are not stored, such as absent"):
+    with pytest.raises(TrainingError, match="1 fields of the table are not in the store, e.g. absent"):
         train(make_run(store, table.assign(ID=["absent", *table["ID"][1:]]), tmp_path), silent)
 
 
-def test_fields_that_are_stored_too_small_are_an_error_at_once(training_fields, tmp_path):
+def test_fields_that_are_stored_too_small_are_an_immediate_error(training_fields, tmp_path):
     done = []
     run = make_run(*training_fields, tmp_path, {"input": {"field_size": 128}})
     with pytest.raises(ValueError, match="128"):
@@ -142,7 +146,7 @@ def test_fields_that_are_stored_too_small_are_an_error_at_once(training_fields, 
     assert not done
 
 
-def test_training_learns(training_fields, tmp_path):
+def test_training_learns_the_classes(training_fields, tmp_path):
     changes = {
         "epochs": 16,
         "optimiser": {"learning_rate": 3e-3},

@@ -1,4 +1,4 @@
-"""Settings of a training act, those of how it is computed among them."""
+"""Training settings have an effect, including those of how training is computed."""
 
 import sys
 
@@ -36,13 +36,13 @@ from puzzlecell.training.train import train
         ),
     ],
 )
-def test_settings_act(training_fields, tmp_path, changes, column, check):
+def test_settings_have_an_effect(training_fields, tmp_path, changes, column, check):
     train(make_run(*training_fields, tmp_path, changes), silent)
     assert check(pd.read_csv(tmp_path / "history.csv")[column])
 
 
 @pytest.mark.parametrize("precision", ["bf16", "float32"])
-def test_precision_acts_on_what_the_backbone_computes_in(training_fields, tmp_path, precision):
+def test_precision_sets_the_type_of_the_backbones_activations(training_fields, tmp_path, precision):
     seen = []
     hook = torch.nn.modules.module.register_module_forward_hook(
         lambda module, given, out: seen.append(out.dtype) if isinstance(module, torch.nn.Conv2d) else None
@@ -57,7 +57,7 @@ def test_precision_acts_on_what_the_backbone_computes_in(training_fields, tmp_pa
     assert all(tensor.dtype in (torch.float32, torch.int64) for tensor in weights(tmp_path).values())
 
 
-def test_compiling_acts(training_fields, tmp_path, monkeypatch):
+def test_compile_compiles_the_network(training_fields, tmp_path, monkeypatch):
     compiled = []
     monkeypatch.setattr(torch, "compile", lambda module: compiled.append(module) or module)
     train(make_run(*training_fields, tmp_path, {"compute": {"compile": True}, "epochs": 1}), silent)
@@ -66,7 +66,7 @@ def test_compiling_acts(training_fields, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("channels_last", [True, False])
-def test_order_in_memory_acts(channels_last):
+def test_memory_format_is_applied(channels_last):
     settings = ComputeSettings(channels_last=channels_last)
     network = laid_out(
         build_network(NetworkSettings(backbone="test_resnet", pretrained=False), InputSettings(), CLASSES),
@@ -87,7 +87,7 @@ def test_batch_statistics_are_shared_between_several_processes_only(world, share
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_keeping_memory_acts(training_fields, tmp_path, monkeypatch, keep):
+def test_keep_memory_is_applied(training_fields, tmp_path, monkeypatch, keep):
     kept = set()
     monkeypatch.setattr(setup, "keep_freed_memory", lambda: kept.add("memory"))
     train(make_run(*training_fields, tmp_path, {"compute": {"keep_memory": keep}, "epochs": 1}), silent)
@@ -101,7 +101,7 @@ def test_number_of_processes(training_fields, tmp_path):
     assert make_run(*training_fields, tmp_path, gpus, devices=2).world == 2
 
 
-def test_events_are_written_if_asked_for(training_fields, tmp_path):
+def test_tensorboard_events_are_written_on_request(training_fields, tmp_path):
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     state = tmp_path / "state"
     train(make_run(*training_fields, tmp_path / "out", {"tensorboard": True}, state_folder=state), silent)
@@ -111,7 +111,7 @@ def test_events_are_written_if_asked_for(training_fields, tmp_path):
     np.testing.assert_allclose([event.value for event in found.Scalars("map")], history["map"], rtol=1e-6)
 
 
-def test_events_without_the_package_say_what_to_install(training_fields, tmp_path, monkeypatch):
+def test_tensorboard_without_the_package_says_what_to_install(training_fields, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(ImportError, match=r"pip install \"puzzlecell\[tensorboard\]\""):
         train(make_run(*training_fields, tmp_path, {"tensorboard": True}), silent)

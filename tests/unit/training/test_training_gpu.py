@@ -1,4 +1,4 @@
-"""What a GPU alone can show; skipped where there is none."""
+"""Training tests that need a GPU; skipped without one."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def fields(tmp_path_factory):
 
 @pytest.mark.parametrize("precision", ["float32", "bf16", "fp16", "auto"])
 def test_losses_are_those_of_a_cpu(fields, tmp_path, precision):
-    """Eight bits of bf16 leave a hundredth; two epochs of small steps keep it so."""
+    """bf16 has eight significant bits, so losses agree to about 1 %; two epochs of small steps keep the error there."""
     changes = {"optimiser": {"learning_rate": 1e-4}, "compute": {"precision": precision, "workers": 1}}
     train(make_run(*fields, tmp_path / "cpu", {"optimiser": {"learning_rate": 1e-4}}), silent)
     train(make_run(*fields, tmp_path / "gpu", changes, device="cuda"), silent)
@@ -50,7 +50,7 @@ def test_a_stopped_training_resumes(fields, tmp_path, precision):
     train(make_run(*fields, tmp_path / "whole", changes, device="cuda"), silent)
     found, expected = (load_file(tmp_path / name / "model.safetensors") for name in ("stopped", "whole"))
     for name in found:
-        # Sums on a GPU are made in an order that changes from run to run.
+        # The order of sums on a GPU changes from run to run.
         torch.testing.assert_close(found[name], expected[name], rtol=0.05, atol=0.01)
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from puzzlecell.training.train import train
 
-# Without batch statistics, which processes would have of their own shares; without what is dropped at random.
+# Without batch normalisation, whose statistics each process would take over its own share, and without dropout.
 PLAIN = {
     "network": {"backbone": "test_efficientnet_ln"},
     "batch_size": 8,
@@ -43,9 +43,9 @@ def single(fields, tmp_path_factory):
 def assert_close(found: Path, expected: Path) -> None:
     left, right = (load_file(folder / "model.safetensors") for folder in (found, expected))
     for name in left:
-        # Sums of gradients in another order, in float32, over 24 steps.
+        # Float32 sums of gradients in a different order, over 24 steps.
         torch.testing.assert_close(left[name], right[name], rtol=1e-4, atol=1e-6)
-    # Of the history the losses: ranks of fields that are predicted alike change with the last digit.
+    # Only the losses of the history: metrics depend on ranks, which change with the last digits of the predictions.
     parts = ["loss", "full", "tiles", "consistency"]
     columns = [*parts, *(f"train_{part}" for part in parts)]
     histories = [pd.read_csv(folder / "history.csv")[columns] for folder in (found, expected)]
@@ -80,7 +80,7 @@ def ask_to_stop_at_a_step(session, *given):
     made.append(session.step)
     if len(made) == {step} and session.fabric.is_global_zero:
         os.kill(os.getppid(), signal.SIGTERM)
-        while not noted:  # until the parent has passed it on
+        while not noted:  # until the parent has forwarded it
             time.sleep(0.02)
     return make_step(session, *given)
 
@@ -93,12 +93,12 @@ if __name__ == "__main__":
 """
 
 
-# An epoch has 12 steps, and processes agree on stopping at its end and at every tenth step of it.
+# An epoch has 12 steps; processes agree on stopping at its end and at every tenth step.
 @pytest.mark.parametrize(("step", "kept"), [(11, 12), (13, 22)], ids=["after an epoch", "within an epoch"])
 def test_a_request_to_stop_reaches_all_processes_and_the_training_resumes(
     fields, single, tmp_path, step, kept
 ):
-    """The parent alone gets SIGTERM; the rest is made by one process."""
+    """Only the parent process gets SIGTERM; the training is then finished by a single process."""
     store, table = fields
     table.to_csv(tmp_path / "table.csv", index=False)
     output = tmp_path / "out"

@@ -1,4 +1,4 @@
-"""A training stopped in any way and taken up again is one that never stopped."""
+"""A training that is stopped in any way and resumed equals an uninterrupted one."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ STEPS = 3
 def test_a_stopped_training_resumes_as_if_it_never_stopped(
     training_fields, uninterrupted, tmp_path, step, number
 ):
-    """In the first epoch, at its end, in the second, and after the last step of all."""
+    """Stopped in the first epoch, at its end, in the second epoch, and after the very last step."""
     sent = []
 
     def stop(done, total, text=""):
@@ -66,7 +66,7 @@ train(make_run(Path({store!r}), pd.read_csv({table!r}), Path({output!r}), change
 
 @pytest.mark.parametrize(("number", "minutes"), [(signal.SIGKILL, 1e-9), (signal.SIGTERM, None)])
 def test_a_signal_to_all_processes_of_a_training(training_fields, uninterrupted, tmp_path, number, minutes):
-    """Killed, it goes on from the step saved last; terminated, worker processes too, from where it was."""
+    """After a kill, training resumes from the last saved step; after termination, from the current step."""
     store, table = training_fields
     step = STEPS + 2
     table.to_csv(tmp_path / "table.csv", index=False)
@@ -96,7 +96,7 @@ def stop_after(step):
     return stop
 
 
-def test_a_changed_fingerprint_starts_again_and_says_so(training_fields, uninterrupted, tmp_path, caplog):
+def test_a_changed_fingerprint_restarts_with_a_log_message(training_fields, uninterrupted, tmp_path, caplog):
     with pytest.raises(SystemExit):
         train(make_run(*training_fields, tmp_path, {**STATEFUL, "seed": 1}, fingerprint="old"), stop_after(4))
     caplog.set_level("INFO")
@@ -105,7 +105,7 @@ def test_a_changed_fingerprint_starts_again_and_says_so(training_fields, uninter
     assert_equal(tmp_path, uninterrupted)
 
 
-def test_the_state_may_lie_elsewhere(training_fields, tmp_path):
+def test_the_state_can_be_in_another_folder(training_fields, tmp_path):
     run = make_run(*training_fields, tmp_path / "out", state_folder=tmp_path / "state")
     with pytest.raises(SystemExit):
         train(run, stop_after(4))

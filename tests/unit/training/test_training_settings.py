@@ -29,7 +29,7 @@ def test_defaults_are_the_published_recipe():
     assert settings.augmentation == "reference"
 
 
-def test_stage_changes_model_changes_defaults():
+def test_stage_overrides_model_overrides_defaults():
     settings = resolved(
         {"loss": {"gamma": 0.5, "alpha": 2}, "epochs": 9},
         {"network": {"backbone": "resnet18"}, "loss": {"gamma": 1}},
@@ -39,7 +39,7 @@ def test_stage_changes_model_changes_defaults():
     assert settings.network.backbone == "resnet18"
 
 
-def test_a_name_replaces_settings_and_null_takes_away():
+def test_a_name_replaces_settings_and_null_removes_them():
     settings = resolved(
         {"augmentation": {"blur": {"p": 0}}, "ema": {"decay": 0.9}}, {"augmentation": "light", "ema": None}
     )
@@ -47,13 +47,13 @@ def test_a_name_replaces_settings_and_null_takes_away():
     assert settings.ema is None
 
 
-def test_merging_leaves_the_layers_as_they_were():
+def test_merging_does_not_change_its_inputs():
     first, second = {"a": {"b": 1}}, {"a": {"c": 2}}
     assert merged(first, second) == {"a": {"b": 1, "c": 2}}
     assert (first, second) == ({"a": {"b": 1}}, {"a": {"c": 2}})
 
 
-def test_own_augmentation_starts_from_the_reference():
+def test_custom_augmentation_starts_from_the_reference():
     settings = resolved({"augmentation": {"blur": {"p": 0.1}}})
     assert isinstance(settings.augmentation, AugmentationSettings)
     assert (settings.augmentation.blur.p, settings.augmentation.noise.p) == (0.1, 0.5)
@@ -82,19 +82,19 @@ def test_own_augmentation_starts_from_the_reference():
         ({"augmentation": "heavy"}, "augmentation"),
     ],
 )
-def test_faults_are_named(values, message):
+def test_problems_are_named(values, message):
     with pytest.raises(ValidationError, match=f"(?s){message}"):
         TrainingSettings(**values)
 
 
-def test_several_faults_come_in_one_message():
+def test_several_problems_are_reported_in_one_message():
     with pytest.raises(ValidationError) as error:
         TrainingSettings(input={"crop_size": 100}, optimiser={"accumulate": 5})
     assert "crop_size" in str(error.value)
     assert "accumulate" in str(error.value)
 
 
-def test_sizes_may_be_odd_where_no_tiles_are_cut():
+def test_sizes_may_be_odd_without_tiles():
     settings = {
         "puzzle": {"pieces": 0},
         "network": {"output_stride": 8},

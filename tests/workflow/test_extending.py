@@ -1,0 +1,73 @@
+"""The examples of docs/extending.md work as they stand there."""
+
+import re
+
+import h5py
+import pandas as pd
+import pytest
+import yaml
+from helpers.paths import ROOT
+
+from puzzlecell.config.workflow import load_configuration
+from puzzlecell.data.store import ShardReader
+
+PAGE = (ROOT / "docs/extending.md").read_text()
+
+
+def example(heading, language, number=0):
+    """A code block below a heading."""
+    section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)[number]
+
+
+def test_the_added_segmenter_segments(fresh):
+    module, section, line = (example("Add a segmenter", "python", number) for number in range(3))
+    source = fresh.folder / "src/puzzlecell"
+    (source / "segmentation/threshold.py").write_text(module)
+    settings = source / "config/segmenters.py"
+    settings.write_text(f"{settings.read_text()}\n\n{section}")
+    fresh.edit(
+        "src/puzzlecell/config/segmentation.py",
+        "    masks: MasksSettings = MasksSettings()\n",
+        f"    masks: MasksSettings = MasksSettings()\n{line}",
+    )
+    imported = "    SegmenterSection,\n"
+    fresh.edit("src/puzzlecell/config/segmentation.py", imported, f"{imported}    ThresholdSettings,\n")
+    chosen = yaml.safe_load(example("Add a segmenter", "yaml"))
+    configuration = fresh.configure("threshold.yaml", lambda settings: settings.update(chosen))
+    done = fresh.run("masks", configuration=configuration)
+    assert done.returncode == 0, done.stdout[-4000:]
+    with h5py.File(fresh.folder / "results/masks/test/000.h5") as masks:
+        assert masks.attrs["segmenter"] == "threshold"
+    reader = ShardReader([fresh.folder / "results/masks/test/000.h5"])
+    assert all(reader.read(field_id, "cells").any() for field_id in reader.ids)
+    assert any(reader.read(field_id, "nuclei").any() for field_id in reader.ids)
+    assert len(pd.read_parquet(fresh.folder / "results/masks/test/000.cells.parquet")) > 0
+    fresh.edit("config/threshold.yaml", "level: 0.1", "level: 0.2")
+    assert fresh.planned("masks", configuration=configuration) == {"segment": 2, "masks": 1}
+
+
+@pytest.mark.parametrize("heading", ["Use another backbone", "Use other classes", "Add an ensemble member"])
+def test_configurations_of_the_examples_are_valid(heading, tmp_path):
+    settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    for key, value in yaml.safe_load(example(heading, "yaml")).items():
+        settings[key] = {**settings[key], **value} if key == "models" else value
+    (tmp_path / "config").mkdir()
+    table = example("Use other classes", "") if heading == "Use other classes" else None
+    (tmp_path / "config/classes.csv").write_text((ROOT / "config/classes.csv").read_text())
+    if table:
+        (tmp_path / settings["classes"]).write_text(table)
+    loaded = load_configuration(settings, tmp_path)
+    if heading == "Use another backbone":
+        assert loaded.stage_training("small", "stage1").network.backbone == "resnet18"
+
+
+def test_the_page_names_every_rule_script_and_folder():
+    texts = [path.read_text() for path in (ROOT / "rules").glob("*.smk")]
+    rules = {name for text in texts for name in re.findall(r"^rule (\w+):", text, re.MULTILINE)}
+    with_script = {name for name in rules if f"`{name}`" in PAGE}
+    scripts = {path.name for path in (ROOT / "workflow/scripts").glob("*.py")}
+    assert all(f"`{script}`" in PAGE for script in scripts)
+    assert rules - with_script <= {"store", "folds", "models", "masks", "oof", "holdout", "score", "ablation"}
+    folders = [path.name for path in (ROOT / "src/puzzlecell").iterdir() if (path / "__init__.py").is_file()]
+    assert all(f"── {folder}/" in PAGE for folder in folders)
