@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "workflow", "src", "config", "profiles", "envs")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests that share the finished project in one process of pytest-xdist."""
     for item in items:

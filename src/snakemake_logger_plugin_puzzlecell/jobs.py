@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePath
@@ -79,6 +80,22 @@ class Job:
             return Path(self.log or "").read_text(errors="replace").splitlines()[-lines:]
         except OSError:
             return []
+
+
+def changed_settings(reason: str) -> list[str]:
+    """Return `key: before -> now` for each setting that a job's reason names as changed.
+
+    Settings are parameters of the form 'key: value' (puzzlecell.runtime.tracking), which Snakemake lists as
+    `before: 'a: 1','b: 2' now: 'a: 3','b: 4'`.
+    """
+    found = re.search(r"Params have changed.*? before: (.*?) now: (.*?)(?:; |$)", reason)
+    if found is None:
+        return []
+    before, now = (dict(re.findall(r"'([^':]+): (.*?)'(?=,'|\s|$)", texts)) for texts in found.groups())
+    return [
+        f"{key}: {before.get(key, 'not set')} -> {now.get(key, 'not set')}"
+        for key in sorted(before.keys() | now.keys())
+    ]
 
 
 def to_look_at(output: Sequence[str], most: int = 6) -> list[str]:

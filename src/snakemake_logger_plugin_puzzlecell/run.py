@@ -15,7 +15,13 @@ from rich.text import Text
 from snakemake.logging import ColorizingTextHandler
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from snakemake_logger_plugin_puzzlecell.jobs import PROGRESS_VARIABLE, Job, progress_folder, to_look_at
+from snakemake_logger_plugin_puzzlecell.jobs import (
+    PROGRESS_VARIABLE,
+    Job,
+    changed_settings,
+    progress_folder,
+    to_look_at,
+)
 
 # Replaced by the bars or progress lines, or shown only with `--verbose` and in Snakemake's log file.
 HIDDEN_EVENTS = {
@@ -87,6 +93,7 @@ class Run:
                 self.total = told["stats"].get("total", 0)
             case LogEvent.JOB_INFO:
                 self._start(told["jobid"], Job.announced(record, self.clock()))
+                self._say_what_changed(told.get("reason") or "")
             case LogEvent.JOB_FINISHED:
                 self._finish(told["job_id"])
             case LogEvent.JOB_ERROR:
@@ -134,6 +141,12 @@ class Run:
         # Target rules that only list inputs have no output and take no time.
         if self.lines and job.output:
             self._say(f"started: {job.name}")
+
+    def _say_what_changed(self, reason: str) -> None:
+        """Print each changed setting once, with both values."""
+        for change in changed_settings(reason) if not self.quiet else []:
+            if self._is_new(change):
+                self._say(f"changed: {change}")
 
     def _finish(self, jobid: int) -> None:
         job = self.running.pop(jobid, None)

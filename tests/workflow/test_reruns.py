@@ -112,6 +112,6 @@ def test_a_change_reruns_exactly_what_depends_on_it(changed, change):
 def test_the_reason_names_the_setting_with_both_values(changed):
     changed.edit("config/tiny.yaml", "gamma: 0.25", "gamma: 0.75")
     plan = changed.run("-n", "results/models/tiny/stage2/fold1/model.safetensors").stdout
-    reason = next(line for line in plan.splitlines() if "reason: Params have changed" in line)
+    (reason,) = (line for line in plan.splitlines() if line.startswith("Reason: Params have changed"))
     assert "before: 'training.loss.gamma: 0.25' now: 'training.loss.gamma: 0.75'" in reason
     assert len(reason) < 250

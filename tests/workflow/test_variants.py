@@ -64,7 +64,7 @@ def test_simulated_fields_need_the_classes_of_their_patterns(fresh):
     configuration = fresh.configure("two.yaml", lambda s: s.update(classes="config/two.csv", negative=None))
     done = fresh.run("results/simulated/test/labels.csv", configuration=configuration)
     assert done.returncode != 0
-    assert "there are 2 classes; use data of your own with other classes" in done.stdout
+    assert "2 classes; use your own data with other classes" in done.stdout
 
 
 def test_given_checkpoints_are_used_and_not_trained(finished, tmp_path):

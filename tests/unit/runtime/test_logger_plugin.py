@@ -287,6 +287,26 @@ def test_many_paths_are_shortened_to_patterns():
     assert to_look_at(many) == ["results/submission.csv", "results/masks/*/*.png"]
 
 
+CHANGED = (
+    "Missing output files: x; Params have changed since last execution: Union of exclusive params before and now "
+    "across all output: before: 'code of train: 1a','training.loss.kind: \"bce\"' now: 'code of train: 2b',"
+    "'training.loss.kind: \"focal\"','training.seed: 3' "
+)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_changed_settings_are_shown_once_with_both_values(terminal):
+    shown = Shown(terminal)
+    for fold in (1, 2):
+        shown.handle(job_info(fold, reason=CHANGED))
+    for change in (
+        "changed: code of train: 1a -> 2b",
+        'changed: training.loss.kind: "bce" -> "focal"',
+        "changed: training.seed: not set -> 3",
+    ):
+        assert shown.text.count(change) == 1
+
+
 def test_verbose_adds_the_reason():
     shown = Shown(settings=OutputSettings(verbose=True), verbose=True)
     shown.handle(job_info(1))
