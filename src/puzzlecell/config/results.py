@@ -5,10 +5,12 @@ Settings that affect no result are marked with `NO_EFFECT` where they are declar
 """
 
 import json
+from pathlib import Path
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from puzzlecell.config.checks import class_names
 from puzzlecell.config.workflow import Configuration
 
 Deciding = dict[str, str]
@@ -74,15 +76,21 @@ def training(settings: Configuration, model: str, stage: str) -> Deciding:
     }
 
 
+def negative_class(settings: Configuration) -> str:
+    """Name and index of the negative class: with another class table, the same name may have another index."""
+    names = class_names(Path(settings.classes))
+    return json.dumps(settings.negative and f"{settings.negative} is class {names.index(settings.negative)}")
+
+
 def steps(settings: Configuration, step: str) -> Deciding:
     """Settings that the tables of `step1` or `step2` depend on."""
-    negative = {"negative": json.dumps(settings.negative)} if step == "step1" else {}
+    negative = {"negative": negative_class(settings)} if step == "step1" else {}
     return {**deciding(getattr(settings, step), step), **negative}
 
 
 def ensemble(settings: Configuration) -> Deciding:
     """Settings that the ensemble depends on, besides the tables of its members."""
-    return {**deciding(settings.ensemble, "ensemble"), "negative": json.dumps(settings.negative)}
+    return {**deciding(settings.ensemble, "ensemble"), "negative": negative_class(settings)}
 
 
 def score(settings: Configuration) -> Deciding:

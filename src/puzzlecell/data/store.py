@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.messages import first_few
 
 # Images are read millions of times: Zstandard decompresses five times as fast as gzip at the same file size.
 COMPRESSION = {**hdf5plugin.Zstd(clevel=1), "shuffle": True}
@@ -65,7 +66,7 @@ class ShardReader:
         if not self.table.index.is_unique:
             twice = sorted(set(self.table.index[self.table.index.duplicated()]))
             raise ValueError(
-                f"fields are stored twice in {', '.join(map(str, self.paths))}: {', '.join(twice[:5])}"
+                f"fields are stored twice in {', '.join(map(str, self.paths))}: {first_few(twice, 5)}"
             )
         self._place = dict(
             zip(

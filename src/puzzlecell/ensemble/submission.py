@@ -13,6 +13,7 @@ from puzzlecell.data.submission_file import SUBMISSION_COLUMNS
 from puzzlecell.data.tables import class_columns
 from puzzlecell.ensemble.field_sizes import submission_fields
 from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.progress import Progress, no_progress
 
 
@@ -84,7 +85,9 @@ def write_submission(
                 labels, chosen = labels_of(field_id), rows_of[field_id]
                 absent = np.setdiff1d(numbers[chosen], () if labels is None else labels)
                 if labels is None or len(absent):
-                    raise ValueError(f"field {field_id}: cells {absent[:5]} are not in its label image")
+                    raise ValueError(
+                        f"field {field_id}: cells {first_few(absent, 5)} are not in its label image"
+                    )
                 masks = encode_cells(labels, height, width)
                 text = prediction_string(numbers[chosen], values[chosen], masks, settings) or text
             file.write(f"{field_id},{width},{height},{text}\n")

@@ -17,6 +17,7 @@ from puzzlecell.config.score import ScoreSettings
 from puzzlecell.data.iou import mask_runs
 from puzzlecell.data.submission_file import read_submission, triplets
 from puzzlecell.data.tables import class_columns
+from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.scoring.error_analysis import split_misses, working_points
 from puzzlecell.scoring.matching import FieldOverlaps, field_overlaps, overlaps_of_cells
@@ -220,9 +221,9 @@ def detections_of_cells(
     detections = {}
     for field_id, rows in cells.groupby("ID", sort=False).indices.items():
         place = {key: row for row, key in enumerate(overlaps[field_id].keys)}
-        absent = [number for number in numbers[rows].tolist() if number not in place]
+        absent = sorted(set(numbers[rows].tolist()) - place.keys())
         if absent:
-            raise ValueError(f"field {field_id}: cells {absent[:5]} are not in its label image")
+            raise ValueError(f"field {field_id}: cells {first_few(absent, 5)} are not in its label image")
         mask = np.array([place[number] for number in numbers[rows].tolist()])
         detections[field_id] = (
             np.repeat(mask, len(columns)),

@@ -11,6 +11,7 @@ import numpy as np
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.segmenters import ClassicalSettings
 from puzzlecell.data.label_images import number_by_cell, resize_label_image, tidy
+from puzzlecell.runtime.messages import first_few
 from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter, intensity
 from puzzlecell.segmentation.classical import find_nuclei
 from puzzlecell.segmentation.requirements import missing_masks
@@ -54,7 +55,7 @@ class MasksSegmenter(Segmenter):
         nuclei, outside = number_by_cell(nuclei, cells)
         if outside and nuclei_path.is_file():
             raise MasksError(
-                f"{nuclei_path}: nuclei {', '.join(map(str, outside[:5]))} lie outside the cells of {path.name}"
+                f"{nuclei_path}: nuclei {first_few(outside, 5)} lie outside the cells of {path.name}"
             )
         whole, nuclei = tidy(cells, nuclei)
         lost = int((cells > 0).sum() - (whole > 0).sum())

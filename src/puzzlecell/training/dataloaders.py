@@ -15,6 +15,7 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 from puzzlecell.config.augmentation import augmentation_settings
 from puzzlecell.data.fields import sized_field
 from puzzlecell.data.store import ShardReader
+from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.signals import ignore_signals
 from puzzlecell.runtime.threads import set_threads
 from puzzlecell.training.augment import Augmenter
@@ -32,7 +33,7 @@ def make_loaders(run: TrainingRun, fabric: Fabric) -> tuple[EpochBatches, DataLo
     absent = [field_id for field_id in run.table["ID"] if field_id not in reader]
     if absent:
         raise TrainingError(
-            f"{len(absent)} fields of the table are not in the store, e.g. {', '.join(map(str, absent[:5]))}"
+            f"{len(absent)} fields of the table are not in the store, e.g. {first_few(absent, 5)}"
         )
     # Fail now rather than hours later if the stored fields are too small.
     sized_field(reader.read(run.table["ID"].iloc[0]), size)

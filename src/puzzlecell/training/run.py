@@ -13,6 +13,7 @@ import torch
 from puzzlecell.config.training import TrainingSettings
 from puzzlecell.data.labels import read_labels
 from puzzlecell.data.store import ShardReader
+from puzzlecell.runtime.messages import first_few
 
 
 class TrainingError(ValueError):
@@ -83,7 +84,7 @@ def check_table(run: TrainingRun) -> None:
     problems = []
     twice = run.table.loc[run.table["ID"].duplicated(), "ID"]
     if len(twice):
-        problems.append(f"fields listed twice: {', '.join(map(str, twice[:5]))}")
+        problems.append(f"fields listed twice: {first_few(twice, 5)}")
     held_out = run.table["fold"] == run.fold
     if held_out.all() or not held_out.any():
         known = ", ".join(map(str, sorted(run.table["fold"].unique())))
