@@ -17,10 +17,10 @@ PARTS = ("Snakefile", "rules", "workflow", "src", "config", "profiles", "envs")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that share the finished project in one process of pytest-xdist."""
+    """Run the tests that share the finished project in one process of pytest-xdist."""
     for item in items:
-        if {"workflow", "real"} & set(item.path.relative_to(ROOT / "tests").parts):
-            item.add_marker(pytest.mark.xdist_group("workflow"))
+        if "finished" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("finished"))
 
 
 class Project:

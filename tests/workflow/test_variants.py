@@ -8,7 +8,6 @@ import sys
 import time
 
 import pandas as pd
-import pytest
 
 from puzzlecell.data.submission_file import read_submission, triplets
 
@@ -120,8 +119,7 @@ def test_a_script_run_by_hand_writes_its_output_in_place(changed):
     assert table.read_bytes() == expected
 
 
-@pytest.mark.parametrize(("workers", "resumed"), [("1", True), ("0, precision: bf16", False)])
-def test_a_stopped_training_resumes_with_other_workers_but_not_with_other_numbers(changed, workers, resumed):
+def test_a_stopped_training_resumes_with_fewer_workers(changed):
     """As after an out-of-memory kill: changing the number of workers must not discard the saved state."""
     changed.edit(
         "config/tiny.yaml", "training: {epochs: 12}", "training: {epochs: 12, compute: {workers: 2}}"
@@ -143,10 +141,10 @@ def test_a_stopped_training_resumes_with_other_workers_but_not_with_other_number
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGTERM)
     process.communicate()
-    changed.edit("config/tiny.yaml", "compute: {workers: 2}", f"compute: {{workers: {workers}}}")
+    changed.edit("config/tiny.yaml", "compute: {workers: 2}", "compute: {workers: 1}")
     changed.run("--unlock", model)
     done = changed.run(model)
     assert done.returncode == 0, done.stdout[-4000:]
     log = (changed.folder / "results/logs/train/tiny/stage3/fold1.log").read_text()
-    assert ("resuming from" in log) == resumed
-    assert ("starting again: configuration, inputs or code changed" in log) != resumed
+    assert "resuming from" in log
+    assert "starting again" not in log

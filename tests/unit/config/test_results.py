@@ -1,0 +1,80 @@
+"""What results depend on: rule parameters and the fingerprint of a training checkpoint come from here."""
+
+import pytest
+import yaml
+from helpers.paths import ROOT
+
+from puzzlecell.config import results
+from puzzlecell.config.training import merged
+from puzzlecell.config.workflow import load_configuration
+
+
+@pytest.fixture(autouse=True)
+def in_the_project(monkeypatch):
+    """Paths of the configuration start at the project's folder."""
+    monkeypatch.chdir(ROOT)
+
+
+def configuration(changes=None):
+    settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    return load_configuration(merged(settings, changes or {}), ROOT)
+
+
+def training(changes=None):
+    return results.training(configuration(changes), "lite0", "stage2")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gpu": "cpu"},
+        {"seed": 1},
+        {"training": {"compute": {"workers": 3, "keep_memory": False}}},
+        {"training": {"save_minutes": None, "tensorboard": True, "validation_batch_size": 2}},
+        {"models": {"lite0": {"stages": {"stage3": {"training": {"epochs": 9}}}}}},
+    ],
+)
+def test_settings_that_decide_nothing_are_left_out(changes):
+    assert training(changes) == training()
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "value"),
+    [
+        ({"training": {"compute": {"precision": "bf16"}}}, "training.compute.precision", '"bf16"'),
+        ({"training": {"batch_size": 8}}, "training.batch_size", "8"),
+        ({"models": {"lite0": {"seed": 3}}}, "training.seed", "3"),
+        ({"models": {"lite0": {"stages": {"stage2": {"start": None}}}}}, "start", "null"),
+        ({"training": {"ema": {"decay": 0.9}}}, "training.ema.decay", "0.9"),
+    ],
+)
+def test_a_setting_that_decides_the_weights_is_named_with_its_value(changes, key, value):
+    changed = training(changes)
+    assert changed[key] == value
+    assert changed != training()
+
+
+def test_label_images_depend_on_the_chosen_segmenter_and_what_it_reads():
+    chosen = results.segmentation(configuration({"segmentation": {"method": "hpa_dpn"}}), "test")
+    assert {"segmentation.hpa_dpn.label_at", "segmentation.labelling.otsu_factor", "pixel_size_um"} <= set(
+        chosen
+    )
+    assert not any(key.startswith(("segmentation.classical", "segmentation.cellpose")) for key in chosen)
+    assert "segmentation.hpa_dpn.batch" not in chosen
+
+
+def test_the_negative_class_counts_with_its_index(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = []
+    for names in (["a", "Negative"], ["Negative", "a"]):
+        rows = "".join(f"{index},{name}\n" for index, name in enumerate(names))
+        (tmp_path / "classes.csv").write_text(f"index,name\n{rows}")
+        settings = configuration().model_copy(update={"classes": "classes.csv"})
+        found.append(results.steps(settings, "step1")["negative"])
+    assert found == ['"Negative is class 1"', '"Negative is class 0"']
+
+
+def test_members_are_named_one_by_one():
+    found = results.ensemble(configuration())
+    assert found["ensemble.members.1.step"] == "2"
+    assert found["ensemble.members.3.weight"] == "1.0"
