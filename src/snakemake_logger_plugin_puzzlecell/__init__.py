@@ -1,4 +1,7 @@
-"""Snakemake logger plugin, `--logger puzzlecell`: one bar per running job, or a few lines without a terminal."""
+"""Snakemake logger plugin, `--logger puzzlecell`: one bar per running job, or a few lines without a terminal.
+
+The plugin `rich` shows bars only per rule, and nothing without a terminal; jobs cannot report their progress to it.
+"""
 
 import logging
 import os

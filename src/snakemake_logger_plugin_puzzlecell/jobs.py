@@ -12,6 +12,7 @@ PROGRESS_VARIABLE = "PUZZLECELL_PROGRESS"
 # Results for the user to look at, in the order in which the summary lists them.
 TO_LOOK_AT = (
     "results/submission.csv",
+    "results/cells/*.parquet",
     "results/score/*.csv",
     "results/score/*.png",
     "results/masks/*/*.png",
@@ -98,7 +99,7 @@ def changed_settings(reason: str) -> list[str]:
     ]
 
 
-def to_look_at(output: Sequence[str], most: int = 6) -> list[str]:
+def to_look_at(output: Sequence[str], most: int = 7) -> list[str]:
     """Return the outputs worth looking at; patterns replace the paths if there are more than `most`."""
     found = {
         pattern: sorted(path for path in output if PurePath(path).match(pattern)) for pattern in TO_LOOK_AT

@@ -9,7 +9,9 @@ import yaml
 from helpers.paths import ROOT
 
 from puzzlecell.config.workflow import load_configuration
+from puzzlecell.data.labels import read_classes
 from puzzlecell.data.store import ShardReader
+from puzzlecell.network.cam_network import build_network
 
 PAGE = (ROOT / "docs/extending.md").read_text()
 
@@ -58,8 +60,11 @@ def test_configurations_of_the_examples_are_valid(heading, tmp_path):
     if table:
         (tmp_path / settings["classes"]).write_text(table)
     loaded = load_configuration(settings, tmp_path)
-    if heading == "Use another backbone":
-        assert loaded.stage_training("small", "stage1").network.backbone == "resnet18"
+    for member in loaded.ensemble.members:
+        training = loaded.stage_training(member.model, member.stage)
+        assert training.input.field_size <= loaded.ingest.size
+        network = build_network(training.network, training.input, read_classes(tmp_path / loaded.classes))
+        assert network.settings.backbone == training.network.backbone
 
 
 def test_the_page_names_every_rule_script_and_folder():

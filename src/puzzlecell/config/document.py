@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from puzzlecell.config.base import ClassLimit
 from puzzlecell.config.results import decides
 from puzzlecell.config.workflow import Configuration
 
@@ -89,6 +90,8 @@ def _default(field: FieldInfo) -> str:
 
 def _values(field: FieldInfo) -> str:
     options = [f"`{option}`" for option in _literals(field.annotation)]
+    if field.annotation == ClassLimit:
+        options.insert(0, "a number ≥ 1")
     signs = {
         Ge: ("ge", "≥"),
         Gt: ("gt", ">"),

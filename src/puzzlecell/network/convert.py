@@ -16,6 +16,7 @@ from torch import Tensor
 from puzzlecell.config.network import InputSettings, NetworkSettings
 from puzzlecell.network.backbone import NetworkError
 from puzzlecell.network.cam_network import CamNetwork, build_network, save_network
+from puzzlecell.runtime.messages import first_few
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Tensor]:
     if CLASSIFIER not in tensors or unknown:
         raise NetworkError(
             f"{path}: expected names such as cnn1.mfeatures.conv1.weight and cnn1.mclassifier.weight, "
-            f"found {', '.join(list(state)[:3])}, ..."
+            f"found {first_few(state, 3)}"
         )
     return {name.removeprefix(BACKBONE): tensor for name, tensor in tensors.items()}
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.network._timm import timm
 from puzzlecell.network.backbone import INPUT_CHANNELS, NetworkError
+from puzzlecell.runtime.messages import first_few
 
 
 def pretrained_state(settings: NetworkSettings, backbone: nn.Module) -> dict[str, Tensor]:
@@ -90,7 +91,7 @@ def fitted_state(
     if missing:
         raise NetworkError(
             f"{source_name}: {len(missing)} of {len(target)} tensors of the backbone are missing, such as "
-            f"{', '.join(missing[:3])}; are these the weights of another network?"
+            f"{first_few(missing, 3)}; are these the weights of another network?"
         )
     fitted = {}
     for name, wanted in target.items():

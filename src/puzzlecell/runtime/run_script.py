@@ -19,10 +19,10 @@ def main() -> None:
     parser.add_argument("wildcards", nargs="*", metavar="WILDCARD=VALUE", help="for example ds=test sh=000")
     parser.add_argument("--configfile", help="configuration file to use instead of the default")
     options = parser.parse_intermixed_args()
-    wildcards = dict(part.split("=", 1) for part in options.wildcards)
+    wildcards = {name: value for name, _, value in (part.partition("=") for part in options.wildcards)}
     try:
         script, snakemake = job_of(options.rule, wildcards, options.configfile)
-    except WorkflowError as error:
+    except (ValueError, WorkflowError) as error:
         parser.error(str(error))
     # Without a log, the output stays on the terminal.
     snakemake.log.clear()

@@ -27,8 +27,8 @@ def planned_wildcards(workflow: Any, rule: str) -> list[Any]:
 def job_of(rule: str, wildcards: dict[str, str], configfile: str | None = None) -> tuple[Path, Any]:
     """Return the script of a rule, and the object that Snakemake would provide to it for a job with these wildcards.
 
-    Uses the workflow in the current folder and runs nothing. Raises Snakemake's WorkflowError for an unknown rule,
-    missing wildcards, or an invalid configuration.
+    Uses the workflow in the current folder and runs nothing. Raises ValueError for an unknown rule, a rule without a
+    script, or other wildcards than the rule's; Snakemake's WorkflowError for an invalid configuration.
     """
     from snakemake.api import SnakemakeApi
     from snakemake.dag import DAG
@@ -44,7 +44,17 @@ def job_of(rule: str, wildcards: dict[str, str], configfile: str | None = None) 
             snakefile=Path("Snakefile"),
         )._workflow
         workflow.dag_settings = DAGSettings()
-        found = workflow.get_rule(rule)
+        scripts = {found.name: found for found in workflow.rules if found.script}
+        if rule not in scripts:
+            raise ValueError(
+                f"there is no rule {rule!r} with a script; there are {', '.join(sorted(scripts))}"
+            )
+        found = scripts[rule]
+        if set(wildcards) != set(found.wildcard_names):
+            needed = ", ".join(sorted(found.wildcard_names)) or "none"
+            raise ValueError(
+                f"{rule}: found the wildcards {', '.join(wildcards) or 'none'}, expected {needed}"
+            )
         job = Job(found, DAG(workflow, rules=[found]), wildcards)
         script = Path(workflow.basedir, "workflow/scripts", Path(found.script).name)
         parts = (job.input, job.output, job.params, job.wildcards, job.threads, job.resources, job.log)

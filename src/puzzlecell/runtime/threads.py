@@ -41,6 +41,14 @@ def set_threads(threads: int | None, opencv: int | None = None) -> None:
         sys.modules["torch"].set_num_threads(threads)
 
 
+def use_one_thread() -> None:
+    """Limit this process to one thread in every library from now on: for worker processes."""
+    from threadpoolctl import threadpool_limits
+
+    set_threads(1)
+    threadpool_limits(1)
+
+
 def _numbers() -> dict[str, int | None]:
     import cv2
 

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.messages import first_few
 from puzzlecell.segmentation.hpa_unet import HpaUnet, published_names
 from puzzlecell.segmentation.requirements import checksum_file, missing_checksum
 
@@ -276,7 +277,7 @@ def check_sum(path: str | os.PathLike) -> None:
 def _listed(what: str, names: set[str]) -> list[str]:
     if not names:
         return []
-    return [f"{len(names)} {what} ({', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''})"]
+    return [f"{len(names)} {what} ({first_few(sorted(names), 3)})"]
 
 
 def _sha256(path: str | os.PathLike) -> str:

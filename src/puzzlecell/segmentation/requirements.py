@@ -44,14 +44,14 @@ def missing_files(
                 f"segmentation.hpacellseg.python: there is no program {settings.hpacellseg.python}; create the "
                 "environment of envs/hpacellseg.yaml and give the path of its Python"
             )
-    elif settings.method == "cellpose":
+    elif settings.method == "masks":
+        problems += [missing_masks(folder) for folder in mask_folders if not Path(folder).is_dir()]
+    else:
         problems += [
-            f"segmentation.cellpose.model: there is no file {path}"
+            f"segmentation.{settings.method}: there is no file {path}"
             for path in settings.chosen.weight_files()
             if not Path(path).is_file()
         ]
-    elif settings.method == "masks":
-        problems += [missing_masks(folder) for folder in mask_folders if not Path(folder).is_dir()]
     return problems
 
 

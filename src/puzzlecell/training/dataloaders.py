@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
@@ -17,7 +16,7 @@ from puzzlecell.data.fields import sized_field
 from puzzlecell.data.store import ShardReader
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.signals import ignore_signals
-from puzzlecell.runtime.threads import set_threads
+from puzzlecell.runtime.threads import use_one_thread
 from puzzlecell.training.augment import Augmenter
 from puzzlecell.training.run import TrainingError, TrainingRun
 from puzzlecell.training.sampler import EpochBatches, field_weights
@@ -101,8 +100,7 @@ def close_workers(loader: DataLoader) -> None:
 
 def start_worker(number: int) -> None:
     """Limit the worker process to one thread and ignore signals meant for the training."""
-    set_threads(1)
-    threadpool_limits(1)
+    use_one_thread()
     ignore_signals()
 
 

@@ -46,8 +46,6 @@ class TrainingRun:
     """Number of processes, one per device (or share of the CPU); None = `compute.gpus` on GPUs, 1 on a CPU."""
     threads: int = 1
     """CPU threads in total, over all devices."""
-    state_folder: Path | None = None
-    """Folder of last.ckpt and the best weights so far; None = `output`."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Further metadata for model.safetensors; must be JSON serialisable."""
 
@@ -61,7 +59,7 @@ class TrainingRun:
     @property
     def states(self) -> Path:
         """Return the folder of the saved state."""
-        return Path(self.output if self.state_folder is None else self.state_folder)
+        return Path(self.output)
 
 
 def training_table(

@@ -57,7 +57,7 @@ def test_the_package_needs_published_weights_and_a_python(folder):
 def test_a_model_of_cellpose_is_a_name_or_a_file(folder):
     assert missing_files(SegmentationSettings(method="cellpose")) == []
     own = SegmentationSettings(method="cellpose", cellpose={"model": "weights/own"})
-    assert missing_files(own) == ["segmentation.cellpose.model: there is no file weights/own"]
+    assert missing_files(own) == ["segmentation.cellpose: there is no file weights/own"]
     place(folder, "own")
     assert missing_files(own) == []
 

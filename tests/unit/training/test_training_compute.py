@@ -103,10 +103,9 @@ def test_number_of_processes(training_fields, tmp_path):
 
 def test_tensorboard_events_are_written_on_request(training_fields, tmp_path):
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    state = tmp_path / "state"
-    train(make_run(*training_fields, tmp_path / "out", {"tensorboard": True}, state_folder=state), silent)
-    found = events.EventAccumulator(str(state / "events")).Reload()
-    history = pd.read_csv(tmp_path / "out" / "history.csv")
+    train(make_run(*training_fields, tmp_path, {"tensorboard": True}), silent)
+    found = events.EventAccumulator(str(tmp_path / "events")).Reload()
+    history = pd.read_csv(tmp_path / "history.csv")
     assert [event.step for event in found.Scalars("loss")] == [1, 2]
     np.testing.assert_allclose([event.value for event in found.Scalars("map")], history["map"], rtol=1e-6)
 

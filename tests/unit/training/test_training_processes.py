@@ -1,5 +1,6 @@
 """Training in several processes, with gloo on the CPU."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -59,10 +60,11 @@ def test_two_processes_give_the_result_of_one_on_the_same_global_batch(fields, s
     assert_close(tmp_path, single)
 
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+
 STOPPED = """
 import os, signal, sys, time
 from pathlib import Path
-sys.path.insert(0, {tests!r})
 import pandas as pd
 import puzzlecell.training.steps
 from helpers.training_data import make_run
@@ -105,7 +107,6 @@ def test_a_request_to_stop_reaches_all_processes_and_the_training_resumes(
     script = tmp_path / "script.py"
     script.write_text(
         STOPPED.format(
-            tests=str(ROOT / "tests"),
             changes=PLAIN,
             store=str(store),
             table=str(tmp_path / "table.csv"),
@@ -113,7 +114,9 @@ def test_a_request_to_stop_reaches_all_processes_and_the_training_resumes(
             step=step,
         )
     )
-    ended = subprocess.run([sys.executable, str(script)], check=False, capture_output=True, text=True)
+    ended = subprocess.run(
+        [sys.executable, str(script)], check=False, capture_output=True, text=True, env=ENVIRONMENT
+    )
     assert ended.returncode == 128 + signal.SIGTERM, ended.stderr
     assert (output / "last.ckpt").is_file()
     assert not (output / "model.safetensors").exists()

@@ -46,10 +46,11 @@ def test_a_stopped_training_resumes_as_if_it_never_stopped(
     assert_equal(tmp_path, uninterrupted)
 
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+
 SIGNALLED = """
 import os, signal, sys
 from pathlib import Path
-sys.path.insert(0, {tests!r})
 import pandas as pd
 from helpers.paths import ROOT
 from helpers.training_data import STATEFUL, make_run
@@ -72,7 +73,6 @@ def test_a_signal_to_all_processes_of_a_training(training_fields, uninterrupted,
     table.to_csv(tmp_path / "table.csv", index=False)
     output = tmp_path / "out"
     script = SIGNALLED.format(
-        tests=str(ROOT / "tests"),
         step=step,
         number=int(number),
         minutes=minutes,
@@ -80,7 +80,9 @@ def test_a_signal_to_all_processes_of_a_training(training_fields, uninterrupted,
         table=str(tmp_path / "table.csv"),
         output=str(output),
     )
-    ended = subprocess.run([sys.executable, "-c", script], check=False, start_new_session=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], check=False, start_new_session=True, env=ENVIRONMENT
+    )
     assert ended.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143}[number]
     done = []
     train(make_run(store, table, output, STATEFUL), lambda now, total, text="": done.append(now))
@@ -103,13 +105,3 @@ def test_a_changed_fingerprint_restarts_with_a_log_message(training_fields, unin
     train(make_run(*training_fields, tmp_path, STATEFUL, fingerprint="new"), silent)
     assert "starting again: configuration, inputs or code changed" in caplog.text
     assert_equal(tmp_path, uninterrupted)
-
-
-def test_the_state_can_be_in_another_folder(training_fields, tmp_path):
-    run = make_run(*training_fields, tmp_path / "out", state_folder=tmp_path / "state")
-    with pytest.raises(SystemExit):
-        train(run, stop_after(4))
-    assert {path.name for path in (tmp_path / "state").iterdir()} == {"last.ckpt", "best-1.safetensors"}
-    train(run, silent)
-    assert not list((tmp_path / "state").iterdir())
-    assert (tmp_path / "out" / "model.safetensors").is_file()
