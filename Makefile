@@ -22,9 +22,9 @@ run: env  ## Run the default workflow on simulated fields: results/submission.cs
 	. $(BIN)/activate && snakemake --cores $(CORES) results/submission.csv
 
 test: env check  ## Run all checks and tests
-	. $(BIN)/activate && python -m pytest -n 2 --dist loadgroup
+	. $(BIN)/activate && OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadgroup
 
-check: env  ## Check formatting, lint rules and types
+check: env  ## Check formatting, lint, types, imports and the workflow
 	. $(BIN)/activate && ruff check . && ruff format --check . && snakefmt --check Snakefile rules
 	. $(BIN)/activate && mypy && lint-imports && snakemake --lint
 

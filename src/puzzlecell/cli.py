@@ -1,4 +1,4 @@
-"""Tools for single files, outside the workflow: score, merge and convert."""
+"""Tools for single files, outside the workflow: score, merge, convert; and the schema of the configuration."""
 
 import argparse
 import json

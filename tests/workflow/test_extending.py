@@ -76,3 +76,14 @@ def test_the_page_names_every_rule_script_and_folder():
     assert rules - with_script <= {"store", "folds", "models", "masks", "oof", "holdout", "score", "ablation"}
     folders = [path.name for path in (ROOT / "src/puzzlecell").iterdir() if (path / "__init__.py").is_file()]
     assert all(f"── {folder}/" in PAGE for folder in folders)
+
+
+def test_the_steps_to_your_own_data_give_a_valid_configuration():
+    """docs/usage.md: three keys of config/config.yaml are changed."""
+    usage = (ROOT / "docs/usage.md").read_text()
+    datasets = yaml.safe_load(re.search(r"```yaml\n( +datasets:.*?)```", usage, re.DOTALL)[1])
+    settings = yaml.safe_load((ROOT / "config/config.yaml").read_text()) | datasets
+    settings["models"]["lite0"]["stages"]["stage3"]["datasets"] = ["train"]
+    settings["folds"]["group"] = None
+    loaded = load_configuration(settings, ROOT)
+    assert loaded.datasets_of("train", "test") == ["train", "test"]

@@ -1,6 +1,6 @@
 """Settings of the training augmentation: which transforms are applied, and how often.
 
-The defaults of each section are those of the reference; `light` omits the transforms that spoil small fields.
+The defaults of each section are those of the reference; `light` omits the transforms that degrade small fields.
 """
 
 from typing import Literal

@@ -53,13 +53,13 @@ class QualitySettings(Section):
         0.077,
         ge=0,
         description="A cell is an outlier if its summed red intensity is below this fraction of the mean over the "
-        "cells of its field.",
+        "cells of its field with a usable nucleus.",
     )
     blue_yellow_fraction: float = Field(
         0.05,
         ge=0,
         description="A cell is an outlier if the product of its summed blue and its summed yellow intensity is below "
-        "this fraction of the mean over the cells of its field.",
+        "this fraction of the mean over the cells of its field with a usable nucleus.",
     )
     outlier: float = Field(
         0.001, ge=0, le=1, description="Outlier quality of an outlier; all other cells have 1."

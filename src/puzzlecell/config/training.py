@@ -255,7 +255,7 @@ class TrainingSettings(Section):
     save_minutes: float | None = Field(
         15.0,
         gt=0,
-        description="Minutes between checkpoints within an epoch, from which a stopped training resumes. null: "
+        description="Minutes between saved states within an epoch, from which a stopped training resumes. null: "
         "checkpoints only at the end of each epoch.",
         json_schema_extra=NO_EFFECT,
     )

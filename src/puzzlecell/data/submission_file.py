@@ -22,7 +22,7 @@ def read_submission(path: str | os.PathLike) -> pd.DataFrame:
         )
     if table["ID"].duplicated().any():
         raise ValueError(
-            f"{path}: ID {table.loc[table['ID'].duplicated(), 'ID'].iloc[0]} is there twice; expected one row per field"
+            f"{path}: ID {table.loc[table['ID'].duplicated(), 'ID'].iloc[0]} occurs twice; expected one row per field"
         )
     for name in SUBMISSION_COLUMNS[1:3]:
         if not pd.api.types.is_integer_dtype(table[name]) or (table[name] < 1).any():

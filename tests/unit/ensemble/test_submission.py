@@ -186,7 +186,7 @@ def test_invalid_submissions_are_refused(tmp_path):
     path = tmp_path / "s.csv"
     for text, message in (
         ("ID,ImageWidth\na,4\n", "ImageHeight, PredictionString are missing"),
-        ("ID,ImageWidth,ImageHeight,PredictionString\na,4,4,\na,4,4,\n", "ID a is there twice"),
+        ("ID,ImageWidth,ImageHeight,PredictionString\na,4,4,\na,4,4,\n", "ID a occurs twice"),
         (
             "ID,ImageWidth,ImageHeight,PredictionString\na,4,0,\n",
             "ImageHeight must contain only positive integers",
