@@ -60,19 +60,13 @@ CHANGES = {
         {},
     ),
     "the device": (setting("gpu: cpu", "gpu: auto"), {}),
-    "workers, saving and logging": (
+    "workers, saving, logging and batch sizes": (
         setting(
-            "  epochs: 2\n",
-            "  epochs: 2\n  compute: {workers: 2, keep_memory: false}\n  save_minutes: 1\n  tensorboard: true\n",
+            "training:\n  epochs: 2\n",
+            "step1: {batch_size: 3}\nstep2: {batch_size: 5}\n"
+            "training:\n  epochs: 2\n  compute: {workers: 2, keep_memory: false}\n  validation_batch_size: 2\n"
+            "  save_minutes: 1\n  tensorboard: true\n",
         ),
-        {},
-    ),
-    "batch sizes of prediction": (
-        setting("score: {", "step1: {batch_size: 3}\nstep2: {batch_size: 5}\nscore: {"),
-        {},
-    ),
-    "batch size of validation": (
-        setting("  batch_size: 4", "  batch_size: 4\n  validation_batch_size: 2"),
         {},
     ),
     "code of the network": (library("network/cam_network.py"), FROM_TRAINING),
