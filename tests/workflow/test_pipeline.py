@@ -152,6 +152,8 @@ def test_a_run_again_killed_and_resumed_with_fewer_workers_gives_the_same_submis
     changed.edit("config/tiny.yaml", "{epochs: 12}", "{epochs: 12, compute: {workers: 2}}")
     for name in ("store", "masks", "models", "step1", "step2", "cells"):
         shutil.rmtree(changed.folder / "results" / name)
+    # While the submission exists, Snakemake does not ask for what it was made from.
+    (changed.folder / SUBMISSION).unlink()
     folder = changed.folder / "results/models/tiny/stage3/fold1"
     model = "results/models/tiny/stage3/fold1/model.safetensors"
     output = changed.folder / "killed.txt"
