@@ -4,7 +4,7 @@ CORES ?= 10
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help env run test check bench study clean
+.PHONY: help env run test long check bench study clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,6 +23,9 @@ run: env  ## Run the default workflow on simulated fields: results/submission.cs
 
 test: env check  ## Run all checks and tests
 	. $(BIN)/activate && OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadgroup
+
+long: env  ## Run the tests that take minutes: a whole run again, killed and resumed
+	. $(BIN)/activate && python -m pytest -m long
 
 check: env  ## Check formatting, lint, types, imports and the workflow
 	. $(BIN)/activate && ruff check . && ruff format --check . && snakefmt --check Snakefile rules

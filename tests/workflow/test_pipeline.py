@@ -143,6 +143,7 @@ def test_a_run_shows_its_progress_and_its_main_outputs(finished):
     assert shown.index("Look at") < shown.index("results/submission.csv", shown.index("Look at"))
 
 
+@pytest.mark.long
 def test_a_run_again_killed_and_resumed_with_fewer_workers_gives_the_same_submission(changed):
     """Two runs in different folders give the same bytes, even if the second one is killed within a training.
 
