@@ -21,10 +21,10 @@ $(READY): pyproject.toml constraints.txt
 run: env  ## Run the default workflow on simulated fields: results/submission.csv and its score
 	. $(BIN)/activate && snakemake --cores $(CORES) results/submission.csv
 
-test: env check  ## Run all checks and tests
+test: env check  ## Run the checks and all tests but the long ones
 	. $(BIN)/activate && OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadgroup
 
-long: env  ## Run the tests that take minutes: a whole run again, killed and resumed
+long: env  ## Run the tests that take minutes
 	. $(BIN)/activate && python -m pytest -m long
 
 check: env  ## Check formatting, lint, types, imports and the workflow

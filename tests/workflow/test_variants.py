@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pandas as pd
+import pytest
 
 from puzzlecell.data.submission_file import read_submission, triplets
 
@@ -12,6 +13,7 @@ SUBMISSION = "results/submission.csv"
 CLASSES = ["apples", "pears", "plums", "quinces", "figs"]
 
 
+@pytest.mark.long
 def test_five_classes_without_a_negative_one(finished, tmp_path):
     """The user's own data: the simulated fields, with their 19 classes merged into five."""
     project = finished.copy(tmp_path / "project")
@@ -82,6 +84,7 @@ def test_given_checkpoints_are_used_and_not_trained(finished, tmp_path):
     assert (project.folder / SUBMISSION).read_bytes() == expected
 
 
+@pytest.mark.long
 def test_ablation_with_crops_of_the_raw_fields(changed):
     configuration = changed.configure("raw.yaml", lambda settings: settings.update(step2={"source": "raw"}))
     done = changed.run("ablation", configuration=configuration)
