@@ -66,6 +66,7 @@ def test_simulated_fields_need_the_classes_of_their_patterns(fresh):
     assert "2 classes; use your own data with other classes" in done.stdout
 
 
+@pytest.mark.long
 def test_given_checkpoints_are_used_and_not_trained(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
     expected = (project.folder / SUBMISSION).read_bytes()
