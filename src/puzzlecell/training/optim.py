@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from puzzlecell.config.training import EmaSettings, OptimiserSettings, ScheduleSettings
+from puzzlecell.config.optimiser import EmaSettings, OptimiserSettings, ScheduleSettings
 from puzzlecell.network._timm import ModelEmaV3
 
 ONE_CYCLE_START = 25

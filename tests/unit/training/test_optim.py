@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from puzzlecell.config.training import EmaSettings, OptimiserSettings, ScheduleSettings
+from puzzlecell.config.optimiser import EmaSettings, OptimiserSettings, ScheduleSettings
 from puzzlecell.training.optim import LearningRate, make_optimiser, make_running_mean
 
 
