@@ -14,7 +14,8 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.settings import OutputSettingsLoggerInterface
 
-from snakemake_logger_plugin_puzzlecell.jobs import PROGRESS_VARIABLE, progress_folder
+from puzzlecell.runtime.progress import STATUS_FOLDER
+from snakemake_logger_plugin_puzzlecell.jobs import progress_folder
 from snakemake_logger_plugin_puzzlecell.run import Run
 
 
@@ -32,7 +33,7 @@ class LogHandler(LogHandlerBase):
         if settings.dryrun or Quietness.ALL in quiet:
             return
         # Set here, not at the first record, which another thread handles: jobs inherit the variable.
-        os.environ[PROGRESS_VARIABLE] = str(progress_folder())
+        os.environ[STATUS_FOLDER] = str(progress_folder())
         terminal = sys.stderr.isatty()
         console = Console(
             file=sys.stderr, force_terminal=terminal, no_color=settings.nocolor or None, highlight=False
@@ -67,7 +68,7 @@ class LogHandler(LogHandlerBase):
             if self.run is not None and not self.closed.is_set():
                 self.closed.set()
                 self.run.close()
-                os.environ.pop(PROGRESS_VARIABLE, None)
+                os.environ.pop(STATUS_FOLDER, None)
         super().close()
 
     writes_to_stream = True

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePath
 
-PROGRESS_VARIABLE = "PUZZLECELL_PROGRESS"
+from puzzlecell.runtime.progress import status_path
 
 # Results for the user to look at, in the order in which the summary lists them.
 TO_LOOK_AT = (
@@ -65,7 +65,7 @@ class Job:
 
     def read_report(self, folder: Path, last: bool = False) -> None:
         """Read the newest report and delete its file if it is the last; ignore a missing or unreadable one."""
-        file = folder / ((self.log or "").replace("/", "%2F") + ".json")
+        file = status_path(folder, self.log or "")
         try:
             content = json.loads(file.read_text())
             self.report = Report(

@@ -15,8 +15,8 @@ from rich.text import Text
 from snakemake.logging import ColorizingTextHandler
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from puzzlecell.runtime.progress import STATUS_FOLDER
 from snakemake_logger_plugin_puzzlecell.jobs import (
-    PROGRESS_VARIABLE,
     Job,
     changed_settings,
     progress_folder,
@@ -131,7 +131,7 @@ class Run:
         self.folder = progress_folder()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        os.environ[PROGRESS_VARIABLE] = str(self.folder)
+        os.environ[STATUS_FOLDER] = str(self.folder)
         if self.bars:
             self.live.start()
 

@@ -14,12 +14,9 @@ from typing import Any, TextIO
 
 from pydantic import BaseModel
 
-from puzzlecell.runtime.progress import STATUS_FILE, Reporter
+from puzzlecell.runtime.progress import STATUS_FILE, STATUS_FOLDER, Reporter, status_path
 
 log = logging.getLogger(__name__)
-
-STATUS_FOLDER = "PUZZLECELL_PROGRESS"
-"""Environment variable with the folder in which the display expects the status files of all jobs."""
 
 
 @contextmanager
@@ -92,7 +89,7 @@ def redirect_output(log_path: Path | None) -> TextIO | None:
 def status_file(log_path: Path | None) -> Path | None:
     """Path at which the display of this run expects the status of the job with this log; None without a display."""
     folder = os.environ.get(STATUS_FOLDER)
-    return Path(folder, f"{log_path.as_posix().replace('/', '%2F')}.json") if folder and log_path else None
+    return status_path(folder, log_path) if folder and log_path else None
 
 
 def as_json(settings: object) -> str:

@@ -12,8 +12,15 @@ from puzzlecell.runtime.atomic import written_whole
 
 log = logging.getLogger(__name__)
 
+STATUS_FOLDER = "PUZZLECELL_PROGRESS"
+"""Environment variable with the folder in which a display expects the status files of all jobs."""
 STATUS_FILE = "PUZZLECELL_STATUS_FILE"
 """Environment variable with the path of this job's status file, which the display reads."""
+
+
+def status_path(folder: str | os.PathLike, log_path: str | os.PathLike) -> Path:
+    """Path of the status file of the job with this log."""
+    return Path(folder, f"{Path(log_path).as_posix().replace('/', '%2F')}.json")
 
 
 class Progress(Protocol):

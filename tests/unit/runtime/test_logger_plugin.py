@@ -13,8 +13,9 @@ from snakemake.settings.enums import Quietness
 from snakemake.settings.types import OutputSettings
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from puzzlecell.runtime.progress import STATUS_FOLDER
 from snakemake_logger_plugin_puzzlecell import LogHandler, usual_handler
-from snakemake_logger_plugin_puzzlecell.jobs import PROGRESS_VARIABLE, Job, Report, to_look_at
+from snakemake_logger_plugin_puzzlecell.jobs import Job, Report, to_look_at
 from snakemake_logger_plugin_puzzlecell.run import Run, duration
 
 LOG = "results/logs/train/lite0/stage1/fold{}.log"
@@ -113,7 +114,7 @@ class Shown:
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(PROGRESS_VARIABLE, "")
+    monkeypatch.setenv(STATUS_FOLDER, "")
     return tmp_path
 
 
@@ -353,7 +354,7 @@ def test_a_dry_run_is_shown_by_snakemake_itself(settings, capsys):
         each.close()
         shown.append(re.sub(r"\[.*\]", "", "".join(capsys.readouterr())))
     assert shown[0] == shown[1] and ("Reason" in shown[0]) == settings.dryrun
-    assert os.environ[PROGRESS_VARIABLE] == ""
+    assert os.environ[STATUS_FOLDER] == ""
 
 
 def test_the_report_folder_is_created_and_emptied(folder, capsys):
@@ -361,12 +362,12 @@ def test_the_report_folder_is_created_and_emptied(folder, capsys):
     progress.mkdir(parents=True)
     (progress / "old.json").touch()
     handler = LogHandler(OutputSettings(), None)
-    assert os.environ[PROGRESS_VARIABLE] == str(progress)
+    assert os.environ[STATUS_FOLDER] == str(progress)
     handler.handle(record(LogEvent.RESOURCES_INFO, "Provided cores: 2"))
     assert list(progress.iterdir()) == []
     handler.close()
     handler.close()
-    assert PROGRESS_VARIABLE not in os.environ
+    assert STATUS_FOLDER not in os.environ
     assert capsys.readouterr().err == "Provided cores: 2\n"
 
 
