@@ -51,17 +51,19 @@ class Job:
     started: float
     report: Report = field(default_factory=Report)
     # Time and content of the last progress line printed.
-    told_at: float = 0.0
-    told: str = ""
+    shown_at: float = 0.0
+    shown: str = ""
 
     @classmethod
     def announced(cls, record: logging.LogRecord, now: float) -> "Job":
         """Return the job of a JOB_INFO or JOB_ERROR event."""
-        told = vars(record)
-        wildcards = told.get("wildcards") or {}
-        name = " ".join([told["rule_name"], *(f"{key}={value}" for key, value in wildcards.items())])
-        message = " ".join((told["rule_msg"] or "").split())
-        return cls(message or name, next(iter(told["log"]), None), list(told["output"]), now, told_at=now)
+        details = vars(record)
+        wildcards = details.get("wildcards") or {}
+        name = " ".join([details["rule_name"], *(f"{key}={value}" for key, value in wildcards.items())])
+        message = " ".join((details["rule_msg"] or "").split())
+        return cls(
+            message or name, next(iter(details["log"]), None), list(details["output"]), now, shown_at=now
+        )
 
     def read_report(self, folder: Path, last: bool = False) -> None:
         """Read the newest report and delete its file if it is the last; ignore a missing or unreadable one."""

@@ -81,8 +81,8 @@ class Run:
         )
 
     def handle(self, record: logging.LogRecord) -> None:
-        told = vars(record)
-        event = told.get("event")
+        details = vars(record)
+        event = details.get("event")
         self.stopping |= record.getMessage().startswith(STOPPING)
         if event != LogEvent.JOB_ERROR and self._is_shown(record, event):
             self._say(self.usual.format(record), STYLES.get(record.levelno))
@@ -90,22 +90,22 @@ class Run:
             case LogEvent.RESOURCES_INFO:
                 self._begin()
             case LogEvent.RUN_INFO:
-                self.total = told["stats"].get("total", 0)
+                self.total = details["stats"].get("total", 0)
             case LogEvent.JOB_INFO:
-                self._start(told["jobid"], Job.announced(record, self.clock()))
-                self._say_what_changed(told.get("reason") or "")
+                self._start(details["jobid"], Job.announced(record, self.clock()))
+                self._say_what_changed(details.get("reason") or "")
             case LogEvent.JOB_FINISHED:
-                self._finish(told["job_id"])
+                self._finish(details["job_id"])
             case LogEvent.JOB_ERROR:
-                self._fail(told["jobid"], record)
+                self._fail(details["jobid"], record)
             case LogEvent.PROGRESS:
-                self.done, self.total = told["done"], told["total"]
+                self.done, self.total = details["done"], details["total"]
 
     def _is_shown(self, record: logging.LogRecord, event: LogEvent | None) -> bool:
         message = record.getMessage()
         if record.levelno >= logging.WARNING:
-            told = bool(self.failed) or self.stopping
-            echo = told and any(text in message for text in FAILURE_ECHOES)
+            reported = bool(self.failed) or self.stopping
+            echo = reported and any(text in message for text in FAILURE_ECHOES)
             # A job's failed command, which is about to be reported together with the end of the job's log.
             echo = echo or (bool(self.running) and "CalledProcessError" in message)
             return self.verbose or (not echo and self._is_new(message))
@@ -185,17 +185,17 @@ class Run:
         for job in self.running.values():
             self._take_in(job)
             if self.lines:
-                self._tell_progress(job)
+                self._print_progress(job)
         if self.live.is_started:
             self.live.refresh()
 
-    def _tell_progress(self, job: Job) -> None:
+    def _print_progress(self, job: Job) -> None:
         """Print the progress if it has changed: every 10 seconds at first, less often the longer the job runs."""
         now, report = self.clock(), job.report
         state = f"{report.done}/{report.total}" if report.total else ""
-        if state in ("", job.told) or now - job.told_at < min(max(10.0, (now - job.started) / 10), 300.0):
+        if state in ("", job.shown) or now - job.shown_at < min(max(10.0, (now - job.started) / 10), 300.0):
             return
-        job.told, job.told_at = state, now
+        job.shown, job.shown_at = state, now
         left = [] if report.seconds_left is None else [f"{duration(report.seconds_left)} left"]
         self._say(", ".join([f"{job.name}: {state}", *left, *filter(None, [report.text])]))
 
