@@ -13,7 +13,7 @@ from puzzlecell.config.datasets import IngestSettings
 from puzzlecell.data.fields import FieldError, read_field, resize_field
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.data.store import write_shard
-from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.data.tables import write_csv
 from puzzlecell.runtime.messages import first_lines
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads
@@ -94,5 +94,4 @@ def ingest_shard(
         },
         {"channels": ",".join(CHANNELS), "size": settings.size, "puzzlecell": __version__},
     )
-    with written_whole(rejected_path) as temporary:
-        pd.DataFrame(rejected, columns=["ID", "reason"]).to_csv(temporary, index=False)
+    write_csv(rejected_path, pd.DataFrame(rejected, columns=["ID", "reason"]))

@@ -1,11 +1,13 @@
 """Sharded HDF5 files of fields (`results/store`) and label images (`results/masks`), with one chunk per field.
 
 A shard contains `/id` (N) text and arrays whose first axis runs over the fields in that order. A field belongs to shard
-crc32(ID) mod number of shards, so that adding a field changes only one shard.
+crc32(ID) mod number of shards, so that adding a field changes only one shard. For each array of images there is an
+array `<name>_xxh3` (N) uint64 of their checksums; an attribute `checksum` covers all other arrays.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -14,10 +16,61 @@ import numpy as np
 import pandas as pd
 
 from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.checksums import array_checksum, columns_checksum
+from puzzlecell.runtime.errors import DamagedFileError
 from puzzlecell.runtime.messages import first_few
 
 # Images are read millions of times: Zstandard decompresses five times as fast as gzip at the same file size.
 COMPRESSION = {**hdf5plugin.Zstd(clevel=1), "shuffle": True}
+CHECKSUMS = "_xxh3"
+"""Ending of the names of the arrays with the checksums of images."""
+
+
+class ShardWriter:
+    """Writes the images of a shard field by field; see `shard_writer`."""
+
+    def __init__(self, file: h5py.File, fields: int, images: Mapping[str, tuple[tuple[int, ...], np.dtype]]):
+        self._arrays = {}
+        self.checksums = {name: np.zeros(fields, np.uint64) for name in images}
+        for name, (shape, dtype) in images.items():
+            chunks = {"chunks": (1, *shape), **COMPRESSION} if fields else {}
+            self._arrays[name] = file.create_dataset(name, shape=(fields, *shape), dtype=dtype, **chunks)
+
+    def write(self, row: int, name: str, image: np.ndarray) -> None:
+        """Write the image of a field into `/name`."""
+        self._arrays[name][row] = image
+        self.checksums[name][row] = array_checksum(image.astype(self._arrays[name].dtype, copy=False))
+
+
+@contextmanager
+def shard_writer(
+    path: str | os.PathLike,
+    ids: Sequence[str],
+    columns: Mapping[str, np.ndarray],
+    images: Mapping[str, tuple[tuple[int, ...], np.dtype]],
+    attributes: Mapping[str, object],
+) -> Iterator[ShardWriter]:
+    """Write a shard atomically; the images are written inside the block.
+
+    columns: name -> small array (N, ...) of numbers. images: name -> shape and type of one field's image; they are
+    stored compressed with one chunk per field. Raises ValueError if a column does not have one entry per ID.
+    """
+    for name, column in columns.items():
+        if len(column) != len(ids):
+            raise ValueError(f"{path}: /{name} has {len(column)} entries for {len(ids)} IDs")
+    with written_whole(path) as temporary, h5py.File(temporary, "w", libver="v110") as file:
+        file.attrs.update(attributes)
+        # Of fixed length, because texts of variable length are stored outside the parts that HDF5 itself checks.
+        texts = [field_id.encode() for field_id in ids]
+        text = h5py.string_dtype("utf-8", max(map(len, texts), default=1))
+        file.create_dataset("id", data=np.array(texts, dtype=text))
+        writer = ShardWriter(file, len(ids), images)
+        yield writer
+        for name, column in columns.items():
+            file.create_dataset(name, data=column)
+        for name, checksums in writer.checksums.items():
+            file.create_dataset(name + CHECKSUMS, data=checksums)
+        file.attrs["checksum"] = columns_checksum(_columns(file, images))
 
 
 def write_shard(
@@ -31,37 +84,37 @@ def write_shard(
     arrays: name -> (N, ...) array; arrays with three or more axes are images, stored compressed with one chunk per
     field. Raises ValueError if an array does not have one entry per ID.
     """
-    with written_whole(path) as temporary, h5py.File(temporary, "w", libver="v110") as file:
-        file.attrs.update(attributes)
-        file.create_dataset("id", data=np.array(ids, dtype=object), dtype=h5py.string_dtype())
-        for name, array in arrays.items():
-            if len(array) != len(ids):
-                raise ValueError(f"{path}: /{name} has {len(array)} entries for {len(ids)} IDs")
-            if array.ndim >= 3 and len(array):
-                file.create_dataset(name, data=array, chunks=(1, *array.shape[1:]), **COMPRESSION)
-            else:
-                file.create_dataset(name, data=array)
+    images = {name: array for name, array in arrays.items() if array.ndim >= 3}
+    columns = {name: array for name, array in arrays.items() if array.ndim < 3}
+    for name, array in images.items():
+        if len(array) != len(ids):
+            raise ValueError(f"{path}: /{name} has {len(array)} entries for {len(ids)} IDs")
+    shapes = {name: (array.shape[1:], array.dtype) for name, array in images.items()}
+    with shard_writer(path, ids, columns, shapes, attributes) as writer:
+        for name, array in images.items():
+            for row, image in enumerate(array):
+                writer.write(row, name, image)
 
 
 class ShardReader:
     """Reads arrays of one or more shards of a data set by field ID.
 
     Each array is opened on first access in each process and stays open: HDF5 handles do not survive a fork, and opening
-    one costs as much as reading an image.
+    one costs as much as reading an image. Opening and reading raise DamagedFileError if a shard has changed since it
+    was written.
     """
 
     def __init__(self, paths: Iterable[str | os.PathLike]):
         self.paths = [Path(path) for path in paths]
         tables = []
+        self._checksums: list[dict[str, np.ndarray]] = []
         for number, path in enumerate(self.paths):
-            with h5py.File(path, "r") as file:
-                columns = {n: d[:] for n, d in file.items() if d.ndim == 1 and n != "id"}
-                ids = file["id"].asstr()[:] if len(file["id"]) else np.empty(0, dtype=object)
-                tables.append(
-                    pd.DataFrame(
-                        {"ID": ids.astype(object), **columns, "file": number, "row": np.arange(len(ids))}
-                    )
-                )
+            columns = _read_columns(path)
+            checksums = {name for name in columns if name.endswith(CHECKSUMS)}
+            self._checksums.append({name.removesuffix(CHECKSUMS): columns.pop(name) for name in checksums})
+            ids = np.array([text.decode() for text in columns.pop("id").tolist()], dtype=object)
+            plain = {name: column for name, column in columns.items() if column.ndim == 1}
+            tables.append(pd.DataFrame({"ID": ids, **plain, "file": number, "row": np.arange(len(ids))}))
         self.table = pd.concat(tables, ignore_index=True).set_index("ID")
         if not self.table.index.is_unique:
             twice = sorted(set(self.table.index[self.table.index.duplicated()]))
@@ -83,6 +136,11 @@ class ShardReader:
         """IDs in the order of the shards and of their rows."""
         return list(self.table.index)
 
+    @property
+    def image_names(self) -> list[str]:
+        """Names of the arrays of images, such as `images`, or `cells` and `nuclei`."""
+        return sorted({name for checksums in self._checksums for name in checksums})
+
     def __len__(self) -> int:
         return len(self.table)
 
@@ -93,14 +151,27 @@ class ShardReader:
         return {**self.__dict__, "_arrays": {}, "_process": None}
 
     def read(self, field_id: str, name: str = "images") -> np.ndarray:
-        """Return the entry of array `/name` for a field. Raises KeyError naming the files if it is not stored."""
+        """Return the image `/name` of a field.
+
+        Raises KeyError naming the files if the field is not stored, and DamagedFileError if the image has changed.
+        """
         if field_id not in self._place:
             raise KeyError(f"no field {field_id} in {', '.join(map(str, self.paths))}")
         number, row = self._place[field_id]
-        return self._open(number, name)[row]
+        try:
+            image = self._open(number, name)[row]
+        except (OSError, RuntimeError) as error:
+            raise DamagedFileError(
+                self.paths[number], f"/{name} of field {field_id} cannot be read"
+            ) from error
+        if array_checksum(image) != self._checksums[number][name][row]:
+            raise DamagedFileError(
+                self.paths[number], f"/{name} of field {field_id} does not match its checksum"
+            )
+        return image
 
     def get(self, field_id: str, name: str = "cells") -> np.ndarray | None:
-        """Return the entry of array `/name` for a field, or None if the field is not stored."""
+        """Return the image `/name` of a field, or None if the field is not stored."""
         return self.read(field_id, name) if field_id in self else None
 
     def size(self, field_id: str) -> tuple[int, int]:
@@ -114,3 +185,27 @@ class ShardReader:
         if (number, name) not in self._arrays:
             self._arrays[number, name] = h5py.File(self.paths[number], "r")[name]
         return self._arrays[number, name]
+
+
+def _read_columns(path: Path) -> dict[str, np.ndarray]:
+    """Read all arrays but the images and compare them with the checksum; raises DamagedFileError."""
+    try:
+        with h5py.File(path, "r") as file:
+            saved = file.attrs.get("checksum")
+            images = {name.removesuffix(CHECKSUMS) for name in file if name.endswith(CHECKSUMS)}
+            columns = _columns(file, images)
+            shapes = {name: file[name].shape[0] for name in images}
+    except FileNotFoundError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError) as error:
+        raise DamagedFileError(path, f"it cannot be read as HDF5 ({error})") from error
+    if saved is None:
+        raise DamagedFileError(path, "it has no checksum")
+    if saved != columns_checksum(columns) or set(shapes.values()) - {len(columns["id"])}:
+        raise DamagedFileError(path, "its checksum does not match its content")
+    return columns
+
+
+def _columns(file: h5py.File, images: Iterable[str]) -> dict[str, np.ndarray]:
+    """All arrays of an open shard that are not images."""
+    return {name: dataset[()] for name, dataset in file.items() if name not in set(images)}

@@ -1,5 +1,7 @@
-"""Tables of class probabilities: one row per cell or field, columns p00, p01, ..."""
+"""Tables that jobs write and read: of class probabilities (columns p00, p01, ...), folds, cells. All have checksums."""
 
+import io
+import json
 import os
 from collections.abc import Mapping, Sequence
 
@@ -7,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.checksums import EMPTY_MARK, check_text, read_sealed, sealed, written_with_checksum
+from puzzlecell.runtime.errors import DamagedFileError
 
 
 def probability_columns(classes: int) -> list[str]:
@@ -32,15 +36,47 @@ def probability_table(keys: Mapping[str, Sequence | np.ndarray], values: np.ndar
 
 
 def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:
-    """Write a table as Parquet, atomically."""
+    """Write a table as Parquet, atomically, with checksums of its pages and of the whole file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    content = pa.Table.from_pandas(table, preserve_index=False)
+    # As pandas' own to_parquet, which cannot add metadata; without the attributes, reading would lose them.
+    own = {b"PANDAS_ATTRS": json.dumps(table.attrs).encode(), b"checksum": EMPTY_MARK.encode()}
+    file = io.BytesIO()
+    pq.write_table(
+        content.replace_schema_metadata({**(content.schema.metadata or {}), **own}),
+        file,
+        write_page_checksum=True,
+    )
     with written_whole(path) as temporary:
-        table.to_parquet(temporary, index=False)
+        temporary.write_bytes(sealed(file.getvalue()))
 
 
-def write_csv(path: str | os.PathLike, table: pd.DataFrame, digits: int = 6) -> None:
-    """Write a table as CSV with `digits` decimal places, atomically."""
-    with written_whole(path) as temporary:
-        table.to_csv(temporary, index=False, float_format=f"%.{digits}f", lineterminator="\n")
+def read_parquet(path: str | os.PathLike, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a table written by `write_parquet`, or some columns; raises DamagedFileError if it has changed since."""
+    content = read_sealed(path)
+    try:
+        return pd.read_parquet(io.BytesIO(content), columns=None if columns is None else list(columns))
+    except (OSError, ValueError, KeyError) as error:
+        raise DamagedFileError(path, f"it cannot be read as Parquet ({error})") from error
+
+
+def write_csv(path: str | os.PathLike, table: pd.DataFrame, digits: int | None = 6) -> None:
+    """Write a table as CSV, atomically, with its checksum; digits: decimal places, None for all that are needed."""
+    with written_with_checksum(path) as temporary:
+        form = None if digits is None else f"%.{digits}f"
+        table.to_csv(temporary, index=False, float_format=form, lineterminator="\n")
+
+
+def read_csv(path: str | os.PathLike) -> pd.DataFrame:
+    """Read a table written by `write_csv`; IDs stay text, whatever they look like.
+
+    Raises DamagedFileError if the table has changed since or has no checksum.
+    """
+    check_text(path)
+    # Without keep_default_na, the fields NA, null and nan would vanish.
+    return pd.read_csv(path, dtype={"ID": str, "dataset": str}, keep_default_na=False)
 
 
 def read_parts(paths: Sequence[str | os.PathLike], tables: int) -> list[pd.DataFrame]:
@@ -50,6 +86,6 @@ def read_parts(paths: Sequence[str | os.PathLike], tables: int) -> list[pd.DataF
     """
     parts = len(paths) // tables
     return [
-        pd.concat([pd.read_parquet(path) for path in paths[start : start + parts]], ignore_index=True)
+        pd.concat([read_parquet(path) for path in paths[start : start + parts]], ignore_index=True)
         for start in range(0, tables * parts, parts)
     ]

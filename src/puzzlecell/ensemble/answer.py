@@ -3,10 +3,8 @@
 import os
 from collections.abc import Sequence
 
-import pandas as pd
-
 from puzzlecell.config.ensemble import EnsembleSettings
-from puzzlecell.data.tables import class_columns, read_parts, write_csv, write_parquet
+from puzzlecell.data.tables import class_columns, read_csv, read_parts, write_csv, write_parquet
 from puzzlecell.ensemble.combine import ensemble_cells, mean_table
 
 
@@ -39,7 +37,7 @@ def write_answer(
 
 def write_mean(path: str | os.PathLike, tables: Sequence[str | os.PathLike]) -> None:
     """Write the mean of the holdout tables of several stages (CSV); rows and other columns are those of the first."""
-    read = [pd.read_csv(table, dtype={"ID": str}) for table in tables]
+    read = [read_csv(table) for table in tables]
     mean = mean_table([(table, 1.0) for table in read], key=("ID", "cell"))
     first = read[0].copy()
     first[class_columns(mean)] = mean[class_columns(mean)]

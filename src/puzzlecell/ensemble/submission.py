@@ -10,9 +10,9 @@ from puzzlecell.config.submission import SubmissionSettings
 from puzzlecell.data.rle import encode_cells, encode_runs
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.submission_file import SUBMISSION_COLUMNS
-from puzzlecell.data.tables import class_columns
+from puzzlecell.data.tables import class_columns, read_parquet
 from puzzlecell.ensemble.field_sizes import submission_fields
-from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.checksums import written_with_checksum
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.progress import Progress, no_progress
 
@@ -37,7 +37,7 @@ def write_dataset_submission(
     write_submission(
         path,
         pd.concat(fields, ignore_index=True),
-        pd.concat([pd.read_parquet(table) for table in cells], ignore_index=True),
+        pd.concat([read_parquet(table) for table in cells], ignore_index=True),
         ShardReader(masks).get,
         settings,
         progress=progress,
@@ -76,7 +76,7 @@ def write_submission(
     rows_of = cells.groupby("ID", sort=False).indices
     numbers, values = cells["cell"].to_numpy(), cells[columns].to_numpy(np.float64)
 
-    with written_whole(path) as temporary, temporary.open("w", newline="") as file:
+    with written_with_checksum(path) as temporary, temporary.open("w", newline="") as file:
         file.write(",".join(SUBMISSION_COLUMNS) + "\n")
         for done, row in enumerate(fields[list(SUBMISSION_COLUMNS[:3])].itertuples(index=False), start=1):
             field_id, width, height = row.ID, int(row.ImageWidth), int(row.ImageHeight)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from puzzlecell.config.steps import Step1Settings
 from puzzlecell.data.store import ShardReader
-from puzzlecell.data.tables import class_columns, write_csv
+from puzzlecell.data.tables import class_columns, read_csv, read_parquet, write_csv
 from puzzlecell.inference.predict import Paths, open_shards
 from puzzlecell.inference.step1 import step1_tables
 from puzzlecell.runtime.progress import Progress, no_progress
@@ -50,7 +50,7 @@ def write_oof(
         progress=progress,
     )
     columns = ["ID", "cell", "centroid_x", "centroid_y"]
-    centres = pd.concat([pd.read_parquet(path, columns=columns) for path in cell_tables], ignore_index=True)
+    centres = pd.concat([read_parquet(path, columns) for path in cell_tables], ignore_index=True)
     write_csv(cells_csv, oof_table(cells, centres, reader.table))
     if images_csv is not None:
         write_csv(images_csv, images)
@@ -60,7 +60,7 @@ def held_out_fields(
     folds_csv: str | os.PathLike, datasets: Sequence[str], fold: int, store: Sequence[str | os.PathLike]
 ) -> list[str]:
     """IDs of the stored fields of a fold that belong to these data sets, in the order of the fold table."""
-    table = pd.read_csv(folds_csv, dtype={"ID": str})
+    table = read_csv(folds_csv)
     wanted = table[(table["fold"] == fold) & table["dataset"].isin(datasets)]
     stored = ShardReader(store)
     return [field_id for field_id in wanted["ID"] if field_id in stored]

@@ -8,14 +8,11 @@ from torch import Tensor, nn
 
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.network._timm import timm
+from puzzlecell.network.network_file import NetworkError
 
 INPUT_CHANNELS = 4
 PROBE = 64
 SUITABLE = "Choose a convolutional network, such as seresnext50_32x4d, regnety_064 or resnet18"
-
-
-class NetworkError(ValueError):
-    """A network cannot be built or its weights cannot be loaded; the message says what to change."""
 
 
 def make_backbone(settings: NetworkSettings) -> nn.Module:

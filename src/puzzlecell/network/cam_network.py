@@ -8,26 +8,27 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_of
+from safetensors.torch import save as as_safetensors
 from torch import Tensor, nn
 
 from puzzlecell.config.network import InputSettings, NetworkSettings
 from puzzlecell.network.backbone import (
     INPUT_CHANNELS,
-    NetworkError,
     backbone_features,
     feature_layout,
     make_backbone,
 )
+from puzzlecell.network.network_file import METADATA, NetworkError, read_network_file
 from puzzlecell.network.pretrained import pretrained_state
 from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.checksums import EMPTY_MARK, sealed
+from puzzlecell.runtime.messages import first_line
 
 MEAN = (0.485, 0.456, 0.406, 0.485)
-METADATA = "puzzlecell"
 STD = (0.229, 0.224, 0.225, 0.229)
 
 
@@ -93,38 +94,31 @@ def save_network(
         "crop_size": network.crop_size,
         "versions": {name: version(name) for name in ("puzzlecell", "torch", "timm")},
         **(extra_metadata or {}),
+        "checksum": EMPTY_MARK,
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    # A single entry, because safetensors writes several entries in an order that changes from run to run.
+    content = sealed(as_safetensors(tensors, {METADATA: json.dumps(metadata)}))
     with written_whole(path) as temporary:
-        # A single entry, because safetensors writes several entries in an order that changes from run to run.
-        save_file(tensors, temporary, {METADATA: json.dumps(metadata)})
-
-
-def read_metadata(path: str | os.PathLike) -> dict:
-    """Read the metadata written by `save_network`. Raises NetworkError for any other file."""
-    if not Path(path).is_file():
-        raise NetworkError(f"there is no network file {path}")
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = json.loads((file.metadata() or {}).get(METADATA, "null"))
-    except SafetensorError as error:
-        raise NetworkError(f"{path}: not a safetensors file, or cut off: {error}") from error
-    if metadata is None:
-        raise NetworkError(
-            f"{path}: contains only tensors, not a network of puzzlecell; convert published checkpoints with "
-            "`puzzlecell convert`"
-        )
-    return metadata
+        temporary.write_bytes(content)
 
 
 def load_network(path: str | os.PathLike, device: str | torch.device = "cpu") -> CamNetwork:
-    """Load a network written by `save_network` onto `device`, in evaluation mode."""
-    metadata = read_metadata(path)
-    network = CamNetwork(
-        NetworkSettings(**metadata["network"]),
-        metadata["classes"],
-        metadata["field_size"],
-        metadata["crop_size"],
-    )
-    network.load_state_dict(load_file(path))
+    """Load a network written by `save_network` onto `device`, in evaluation mode.
+
+    Raises NetworkError for any other file, and DamagedFileError if the file has changed since it was written.
+    """
+    metadata, content = read_network_file(path)
+    try:
+        network = CamNetwork(
+            NetworkSettings(**metadata["network"]),
+            metadata["classes"],
+            metadata["field_size"],
+            metadata["crop_size"],
+        )
+        network.load_state_dict(tensors_of(content))
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise NetworkError(
+            f"{path}: not a network that this version of puzzlecell can build: {first_line(error)}"
+        ) from error
     return network.to(device).eval()

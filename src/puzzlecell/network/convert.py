@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from puzzlecell.config.network import InputSettings, NetworkSettings
-from puzzlecell.network.backbone import NetworkError
 from puzzlecell.network.cam_network import CamNetwork, build_network, save_network
+from puzzlecell.network.network_file import NetworkError
 from puzzlecell.runtime.messages import first_few
 
 log = logging.getLogger(__name__)

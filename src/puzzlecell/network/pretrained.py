@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.network._timm import timm
-from puzzlecell.network.backbone import INPUT_CHANNELS, NetworkError
+from puzzlecell.network.backbone import INPUT_CHANNELS
+from puzzlecell.network.network_file import NetworkError
 from puzzlecell.runtime.messages import first_few
 
 

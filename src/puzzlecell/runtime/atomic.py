@@ -1,9 +1,21 @@
 """Atomic file writes: files are written under a temporary name next to the target, then moved into place."""
 
+import errno
 import os
-from collections.abc import Iterator
+import re
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from puzzlecell.runtime.errors import UserError
+
+_PARTIAL = re.compile(r"\.(?P<stem>.+)\.\d+\.partial(\.[^.]*)?")
+_FULL = ("No space left on device", "Disk quota exceeded")
+
+
+class DiskFullError(UserError):
+    """A file could not be written because the disk is full or a quota is used up."""
 
 
 @contextmanager
@@ -12,15 +24,45 @@ def written_whole(path: str | os.PathLike, durable: bool = True) -> Iterator[Pat
 
     The temporary name keeps the suffix, because many writers choose the format by it. Parent folders are created.
     durable: flush the content to disk first, so that a power failure leaves no empty file; slow for many files.
+    Raises DiskFullError if the disk is full; an earlier file at `path` is then unchanged.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         if durable:
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
         temporary.replace(path)
+    except Exception as error:
+        if not isinstance(error, DiskFullError) and is_full_disk(error):
+            temporary.unlink(missing_ok=True)
+            free = shutil.disk_usage(path.parent).free / 1e6
+            kept = "the earlier file is unchanged" if path.exists() else "nothing was written"
+            raise DiskFullError(
+                f"{path}: cannot be written, because the disk or your quota on it is full ({free:.0f} MB free); "
+                f"{kept}. Free some space and start again"
+            ) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error, of the system or of a library that passes on the system's message, means a full disk."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return any(text in str(error) for text in _FULL)
+
+
+def remove_partials(folder: str | os.PathLike, stems: Iterable[str] | None = None) -> None:
+    """Remove files that a killed process left half written in a folder.
+
+    stems: only those of these target files (names without suffix); None removes all. No process may be writing them.
+    """
+    wanted = None if stems is None else set(stems)
+    for path in Path(folder).glob(".*.partial*"):
+        match = _PARTIAL.fullmatch(path.name)
+        if match and (wanted is None or match["stem"] in wanted):
+            path.unlink(missing_ok=True)

@@ -7,9 +7,9 @@ class UserError(ValueError):
     """Base class; the message says which file or setting is wrong, what was found and what was expected."""
 
 
-class DamagedFile(UserError):
+class DamagedFileError(UserError):
     """A file that a job of this workflow wrote, and that has changed since."""
 
     def __init__(self, path: str | os.PathLike, found: str):
         super().__init__(f"{path}: damaged: {found}; delete this file and start again")
-        self.path = path
+        self.path, self.found = path, found

@@ -4,19 +4,24 @@ import json
 import logging
 import os
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
 
 from pydantic import BaseModel
 
+from puzzlecell.runtime.atomic import remove_partials
+from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.progress import STATUS_FILE, STATUS_FOLDER, Reporter, status_path
 
 log = logging.getLogger(__name__)
+
+REPORT = "This should not happen; please report it, with the log of the job."
 
 
 @contextmanager
@@ -27,7 +32,9 @@ def job(snakemake: Any) -> Iterator[Reporter]:
     File descriptors 1 and 2 are redirected, so that messages of worker processes and of CUDA reach the log too; without
     a log, nothing is redirected.
     The log begins with versions and settings. The yielded reporter is called as `progress(done, total, text="")`. An
-    exception ends the process with exit code 1; its message is shown on the terminal, its traceback in the log.
+    exception ends the process with exit code 1. Its message is shown on the terminal; the traceback of an error that
+    the user cannot mend is in the log. The log of an earlier attempt that was stopped or failed is kept at its
+    beginning, and half-written outputs of that attempt are removed.
     """
     title = " ".join([snakemake.rule, "/".join(map(str, snakemake.wildcards))]).strip()
     log_path = Path(snakemake.log[0]) if snakemake.log else None
@@ -37,6 +44,8 @@ def job(snakemake: Any) -> Iterator[Reporter]:
         os.environ[STATUS_FILE] = str(status)
     report = Reporter(title, terminal=terminal, status=status)
     logging.getLogger().addHandler(_Warnings(report))
+    for path in snakemake.output:
+        remove_partials(Path(path).parent, {Path(path).stem})
     log.info(
         "%s; puzzlecell %s, Python %s, %s",
         title,
@@ -53,11 +62,17 @@ def job(snakemake: Any) -> Iterator[Reporter]:
     except SystemExit:
         report.fail("stopped; run the same command again to resume", log_path)
         raise
+    except UserError as error:
+        log.error("%s failed: %s", title, error)
+        report.fail(str(error), log_path)
+        sys.exit(1)
     except Exception as error:
         log.exception("%s failed", title)
-        report.fail(f"{type(error).__name__}: {error}", log_path)
+        report.fail(f"{type(error).__name__}: {error}\n{REPORT}", log_path)
         sys.exit(1)
     log.info("%s: done in %.1f s", title, time.monotonic() - started)
+    if log_path is not None:
+        kept_log(log_path).unlink(missing_ok=True)
 
 
 def redirect_output(log_path: Path | None) -> TextIO | None:
@@ -69,7 +84,7 @@ def redirect_output(log_path: Path | None) -> TextIO | None:
     if log_path is not None:
         log_path.parent.mkdir(parents=True, exist_ok=True)
         terminal = os.fdopen(os.dup(2), "w", buffering=1)
-        # Append, so that a resumed job keeps the log of its first part.
+        continue_log(log_path)
         with log_path.open("a", buffering=1) as log_file:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -84,6 +99,26 @@ def redirect_output(log_path: Path | None) -> TextIO | None:
     )
     logging.captureWarnings(True)
     return terminal
+
+
+def kept_log(log_path: Path) -> Path:
+    """Second name of the log of a job that has not succeeded yet."""
+    return log_path.with_name(f".{log_path.name}.kept")
+
+
+def continue_log(log_path: Path) -> None:
+    """Begin a log with what an earlier attempt of the job has written, if it was stopped or failed.
+
+    Snakemake deletes the log of a job before it runs it again; a second name keeps the content.
+    """
+    kept = kept_log(log_path)
+    if not log_path.exists() and kept.exists():
+        shutil.copyfile(kept, log_path)
+    kept.unlink(missing_ok=True)
+    log_path.touch()
+    # Some file systems know no second names; only logs of earlier attempts are lost there.
+    with suppress(OSError):
+        os.link(log_path, kept)
 
 
 def status_file(log_path: Path | None) -> Path | None:

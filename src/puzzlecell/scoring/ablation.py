@@ -11,7 +11,7 @@ from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings, TtaSettings
 from puzzlecell.data.submission_file import read_submission
-from puzzlecell.data.tables import write_csv
+from puzzlecell.data.tables import read_parquet, write_csv
 from puzzlecell.ensemble.combine import ensemble_cells, mean_table
 from puzzlecell.inference.predict import Paths, open_shards
 from puzzlecell.inference.step1 import step1_tables
@@ -161,7 +161,7 @@ def ablation_table(
         progress(done, total)
         return result
 
-    cells = pd.concat([pd.read_parquet(path) for path in data.cells], ignore_index=True)
+    cells = pd.concat([read_parquet(path) for path in data.cells], ignore_index=True)
     configured = predicted(*plain)
     tables: dict[tuple[str, str, bool], pd.DataFrame] = {}
     for predictions, tta in ((configured, False), (predicted(*turned), True)):

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from puzzlecell.data.labels import read_classes, read_labels
-from puzzlecell.data.tables import class_columns, write_csv
+from puzzlecell.data.tables import class_columns, read_csv, write_csv
 from puzzlecell.scoring.thresholds import search_thresholds
 
 
@@ -25,9 +25,7 @@ def write_image_metrics(
     predictions: tables `ID, p00 ...` of held-out fields, one per fold; labels: label tables with these fields.
     """
     names = read_classes(classes)
-    probabilities = pd.concat(
-        [pd.read_csv(path, dtype={"ID": str}) for path in predictions], ignore_index=True
-    )
+    probabilities = pd.concat([read_csv(path) for path in predictions], ignore_index=True)
     truth = pd.concat([read_labels(path, names) for path in labels])
     write_csv(metrics_csv, image_metrics(probabilities, truth), digits=4)
     write_csv(thresholds_csv, search_thresholds(*labelled(probabilities, truth), names), digits=4)

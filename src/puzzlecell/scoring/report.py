@@ -10,7 +10,7 @@ from puzzlecell.config.score import ScoreSettings
 from puzzlecell.data.labels import read_classes
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.submission_file import read_submission
-from puzzlecell.data.tables import read_parts, write_csv
+from puzzlecell.data.tables import read_parquet, read_parts, write_csv
 from puzzlecell.ensemble.combine import mean_table
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.scoring.average_precision import ScoreResult, score_tables
@@ -42,7 +42,7 @@ def write_score(
     """
     names = read_classes(classes)
     tables = compared_tables(
-        pd.read_parquet(answer),
+        read_parquet(answer),
         list(zip(members, read_parts(member_tables, len(members)), strict=True)),
         mean_table([(table, 1.0) for table in read_parts(image_tables, len(image_tables) // len(masks))]),
     )

@@ -15,9 +15,8 @@ from puzzlecell import __version__
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.data.fields import read_field
 from puzzlecell.data.label_images import resize_label_image, tidy
-from puzzlecell.data.store import COMPRESSION, ShardReader
+from puzzlecell.data.store import ShardReader, shard_writer
 from puzzlecell.data.tables import write_parquet
-from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads
 from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter
@@ -44,7 +43,7 @@ def segment_shard(
     """Segment every field of a shard; write its label images (HDF5) and its cell table (Parquet).
 
     A field without cells keeps its (empty) label images. It is logged with the reason, which is also stored in the
-    table's attributes: `pd.read_parquet(table_path).attrs["no_cells"]` is a dict from ID to reason.
+    table's attributes: `read_parquet(table_path).attrs["no_cells"]` is a dict from ID to reason.
 
     Args:
         pixel_size_um: pixel size of the original fields in micrometres.
@@ -65,18 +64,19 @@ def segment_shard(
     with (
         limited_threads(threads),
         closing(make_segmenter(settings, resources)) as segmenter,
-        written_whole(masks_path) as temporary,
-        h5py.File(temporary, "w", libver="v110") as file,
+        shard_writer(
+            masks_path,
+            reader.ids,
+            {name: reader.table[name].to_numpy() for name in ("height", "width")},
+            {name: ((side, side), np.dtype(np.uint16)) for name in ("cells", "nuclei")},
+            {"size": side, "segmenter": settings.method, "puzzlecell": __version__},
+        ) as masks,
     ):
-        file.attrs.update({"size": side, "segmenter": settings.method, "puzzlecell": __version__})
-        file.create_dataset("id", data=np.array(reader.ids, dtype=object), dtype=h5py.string_dtype())
-        for name in ("height", "width"):
-            file.create_dataset(name, data=reader.table[name].to_numpy())
-        masks = {name: _label_dataset(file, name, len(reader), side) for name in ("cells", "nuclei")}
         found_fields = _segmented(reader, segmenter, settings, pixel_size_um, read_from)
         for row, (field, found) in enumerate(found_fields):
             cells, nuclei = at_size(found, side)
-            masks["cells"][row], masks["nuclei"][row] = cells, nuclei
+            masks.write(row, "cells", cells)
+            masks.write(row, "nuclei", nuclei)
             height, width = reader.size(field.field_id)
             tables.append(
                 cell_table(
@@ -163,15 +163,3 @@ def _read(
 def _stored_side(store_path: str | os.PathLike) -> int:
     with h5py.File(store_path, "r") as file:
         return int(file["images"].shape[1])
-
-
-def _label_dataset(file: h5py.File, name: str, fields: int, side: int) -> h5py.Dataset:
-    if fields == 0:
-        return file.create_dataset(name, data=np.zeros((0, side, side), np.uint16))
-    return file.create_dataset(
-        name,
-        shape=(fields, side, side),
-        dtype=np.uint16,
-        chunks=(1, side, side),
-        **COMPRESSION,
-    )

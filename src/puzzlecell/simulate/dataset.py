@@ -14,6 +14,7 @@ import pandas as pd
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.data.raw_files import CHANNELS, channel_path
 from puzzlecell.data.rle import encode_mask
+from puzzlecell.data.tables import write_csv
 from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads, set_threads
@@ -66,10 +67,8 @@ def simulate_dataset(
         progress(done, settings.fields)
     table = pd.DataFrame(labels, columns=["ID", "Label"])
     truth = pd.DataFrame(truth, columns=["ID", "ImageWidth", "ImageHeight", "PredictionString"])
-    with written_whole(folder / "truth.csv") as path:
-        truth.to_csv(path, index=False, lineterminator="\n")
-    with written_whole(folder / "labels.csv") as path:
-        (table if labelled else table[["ID"]]).to_csv(path, index=False, lineterminator="\n")
+    write_csv(folder / "truth.csv", truth)
+    write_csv(folder / "labels.csv", table if labelled else table[["ID"]])
 
 
 def _fields(

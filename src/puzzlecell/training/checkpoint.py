@@ -4,7 +4,9 @@ The saved state holds everything needed to resume as if the training had never s
 to the bit.
 """
 
+import io
 import os
+import pickle
 import random
 import shutil
 from pathlib import Path
@@ -14,13 +16,17 @@ import numpy as np
 import torch
 
 from puzzlecell.network.cam_network import save_network
-from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.network.network_file import read_network_file
+from puzzlecell.runtime.atomic import remove_partials, written_whole
+from puzzlecell.runtime.checksums import EMPTY_MARK, read_sealed, sealed
+from puzzlecell.runtime.errors import DamagedFileError, UserError
+from puzzlecell.runtime.messages import first_line
 from puzzlecell.training.dataloaders import fields_of
 from puzzlecell.training.history import draw_curves, write_history, write_predictions
 from puzzlecell.training.run import TrainingError, TrainingRun
 from puzzlecell.training.setup import Best, Session
 
-VERSION = 2
+VERSION = 3
 
 
 def save(session: Session) -> None:
@@ -42,7 +48,12 @@ def save(session: Session) -> None:
 
 
 def resume(session: Session) -> str:
-    """Load the saved state if it belongs to this training; return a log message that says so or why not."""
+    """Load the saved state if it belongs to this training; return a log message that says so or why not.
+
+    Files that a killed process left half written are removed.
+    """
+    if session.fabric.is_global_zero:
+        remove_partials(session.run.states)
     state, explanation = load_state(session.run.states / "last.ckpt", session.run.fingerprint)
     if state is not None:
         restore(session, state)
@@ -70,6 +81,7 @@ def finish(session: Session) -> None:
     title = f"{run.settings.network.backbone}, fold {run.fold} held out"
     draw_curves(output / "curves.png", session.history, best["epoch"], title)
     write_predictions(output / "oof.csv", held_out.ids, held_out.labels, best["probabilities"].numpy())
+    read_network_file(run.states / best["file"])
     with written_whole(output / "model.safetensors") as temporary:
         shutil.copyfile(run.states / best["file"], temporary)
     (run.states / "last.ckpt").unlink(missing_ok=True)
@@ -135,20 +147,40 @@ def random_states(session: Session) -> list[dict[str, Any]]:
 
 def save_state(path: str | os.PathLike, fingerprint: str, state: dict[str, Any]) -> None:
     """Write a state (tensors, numbers, strings; lists and dicts of them) with the training's fingerprint."""
+    content = io.BytesIO()
+    content.write(f"{EMPTY_MARK}\n".encode())
+    payload = io.BytesIO()
+    torch.save({"version": VERSION, "fingerprint": fingerprint, "state": state}, payload)
+    content.write(payload.getbuffer())
     with written_whole(path) as temporary:
-        torch.save({"version": VERSION, "fingerprint": fingerprint, "state": state}, temporary)
+        temporary.write_bytes(sealed(content.getvalue()))
 
 
 def load_state(path: str | os.PathLike, fingerprint: str) -> tuple[dict[str, Any] | None, str]:
-    """Return the state at `path` (tensors on the CPU), or None if it cannot be resumed, and a log message."""
+    """Return the state at `path` (tensors on the CPU), or None if it cannot be resumed, and a log message.
+
+    A state that has changed since it was saved, or whose best weights are missing or have changed, is not resumed.
+    """
     path = Path(path)
     if not path.is_file():
         return None, "starting at the first epoch"
-    saved = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        content = read_sealed(path)
+        saved = torch.load(io.BytesIO(memoryview(content)[len(EMPTY_MARK) + 1 :]), "cpu", weights_only=True)
+    except DamagedFileError as error:
+        return None, f"starting again: {path} is damaged: {error.found}"
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        return None, f"starting again: {path} cannot be read: {first_line(error)}"
     if saved["version"] != VERSION:
         return None, f"starting again: {path} has format version {saved['version']}, expected {VERSION}"
     if saved["fingerprint"] != fingerprint:
         return None, f"starting again: configuration, inputs or code changed since {path} was saved"
+    best = saved["state"].get("best")
+    if best is not None:
+        try:
+            read_network_file(path.parent / best["file"])
+        except UserError as error:
+            return None, f"starting again: the best weights so far cannot be used: {error}"
     return saved["state"], f"resuming from {path}"
 
 

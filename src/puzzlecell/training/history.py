@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from puzzlecell.data.tables import probability_columns
+from puzzlecell.data.tables import probability_columns, write_csv
 from puzzlecell.runtime.atomic import written_whole
 
 
 def write_history(path: str | os.PathLike, history: Sequence[dict[str, float]]) -> None:
     """Write the history as CSV, one row per epoch."""
-    with written_whole(path) as temporary:
-        pd.DataFrame(list(history)).to_csv(temporary, index=False)
+    write_csv(path, pd.DataFrame(list(history)), digits=None)
 
 
 def draw_curves(
@@ -60,8 +59,7 @@ def write_predictions(
     table = pd.DataFrame(probabilities.astype(np.float32), columns=columns)
     table.insert(0, "Label", ["|".join(map(str, np.flatnonzero(row >= 0.5))) for row in labels])
     table.insert(0, "ID", list(ids))
-    with written_whole(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6f")
+    write_csv(path, table)
 
 
 class Events:

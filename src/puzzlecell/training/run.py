@@ -13,6 +13,7 @@ import torch
 from puzzlecell.config.training import TrainingSettings
 from puzzlecell.data.labels import read_labels
 from puzzlecell.data.store import ShardReader
+from puzzlecell.data.tables import read_csv
 from puzzlecell.runtime.messages import first_few
 
 
@@ -70,7 +71,7 @@ def training_table(
 ) -> pd.DataFrame:
     """Return the table of a TrainingRun: all stored fields of these label tables that belong to a fold."""
     labelled = pd.concat([read_labels(path, classes) for path in labels])
-    table = pd.read_csv(folds, dtype={"ID": str}).merge(labelled, left_on="ID", right_index=True)
+    table = read_csv(folds).merge(labelled, left_on="ID", right_index=True)
     return table[table["ID"].isin(ShardReader(stores).ids)]
 
 

@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader
 
 from puzzlecell.config.training import ComputeSettings
 from puzzlecell.network._timm import ModelEmaV3
-from puzzlecell.network.backbone import NetworkError
 from puzzlecell.network.cam_network import CamNetwork, build_network, load_network
 from puzzlecell.network.memory import channels_last
+from puzzlecell.network.network_file import NetworkError
 from puzzlecell.network.puzzle import PuzzleNetwork
 from puzzlecell.runtime.malloc import keep_freed_memory
 from puzzlecell.training.dataloaders import make_loaders

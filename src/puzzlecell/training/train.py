@@ -67,7 +67,8 @@ def fit_process(fabric: Fabric, run: TrainingRun) -> None:
 def fit(fabric: Fabric, run: TrainingRun, progress: Progress) -> None:
     """Train and validate epoch by epoch, from the saved state to the end."""
     session = make_session(run, fabric)
-    log.info("%s", resume(session))
+    explanation = resume(session)
+    log.log(logging.WARNING if explanation.startswith("starting again") else logging.INFO, "%s", explanation)
     events_folder = run.states / "events" if run.settings.tensorboard and fabric.is_global_zero else None
     events = Events(events_folder, session.epoch + 1)
     try:

@@ -4,7 +4,7 @@ import pytest
 from helpers.inference_data import write_data, write_network
 
 from puzzlecell.config.steps import Step1Settings
-from puzzlecell.data.tables import probability_columns
+from puzzlecell.data.tables import probability_columns, write_csv, write_parquet
 from puzzlecell.inference.out_of_fold import held_out_fields, write_oof
 from puzzlecell.inference.step1 import step1_tables
 
@@ -18,10 +18,11 @@ def data(tmp_path_factory):
     tables = []
     for number, (store, masks) in enumerate(shards):
         cells, _ = step1_tables(store, masks, [model], settings=Step1Settings(), negative=3)
-        cells.to_parquet(folder / f"{number}.parquet")
-        cells[["ID", "cell"]].assign(
+        write_parquet(folder / f"{number}.parquet", cells)
+        centres = cells[["ID", "cell"]].assign(
             centroid_x=np.arange(len(cells)) + 0.5, centroid_y=100.0 * number, area_px=1
-        ).to_parquet(folder / f"{number}.cells.parquet")
+        )
+        write_parquet(folder / f"{number}.cells.parquet", centres)
         tables.append(folder / f"{number}.cells.parquet")
     stores, masks = zip(*shards, strict=True)
     return folder, list(stores), list(masks), tables, model
@@ -63,6 +64,7 @@ def test_a_cell_missing_from_the_cell_table_is_an_error(data, tmp_path):
 
 def test_held_out_fields_are_the_stored_ones_of_the_fold(data, tmp_path):
     _, stores, *_ = data
-    rows = ["field1,train,1", "field11,train,2", "rejected,train,2", "field3,other,2", "field0,more,2"]
-    (tmp_path / "folds.csv").write_text("\n".join(["ID,dataset,fold", *rows]))
+    rows = [("field1", "train", 1), ("field11", "train", 2), ("rejected", "train", 2), ("field3", "other", 2)]
+    table = pd.DataFrame([*rows, ("field0", "more", 2)], columns=["ID", "dataset", "fold"])
+    write_csv(tmp_path / "folds.csv", table)
     assert held_out_fields(tmp_path / "folds.csv", ["train", "more"], 2, stores) == ["field11", "field0"]

@@ -7,14 +7,14 @@ from safetensors.torch import save_file
 
 from puzzlecell.config.network import InputSettings, NetworkSettings
 from puzzlecell.network._timm import timm
-from puzzlecell.network.backbone import NetworkError, make_backbone
+from puzzlecell.network.backbone import make_backbone
 from puzzlecell.network.cam_network import (
     CamNetwork,
     build_network,
     load_network,
-    read_metadata,
     save_network,
 )
+from puzzlecell.network.network_file import NetworkError, read_network_file
 from puzzlecell.network.pretrained import fitted_state, pretrained_state, widened
 
 NAMED = [
@@ -185,7 +185,7 @@ def test_saved_and_loaded_network_is_the_same(tmp_path, images):
     assert not loaded.training
     assert (loaded.classes, loaded.field_size, loaded.crop_size) == (CLASSES, 64, 32)
     assert loaded.settings == built.settings
-    assert read_metadata(tmp_path / "model.safetensors")["fold"] == 3
+    assert read_network_file(tmp_path / "model.safetensors")[0]["fold"] == 3
     for ours, theirs in zip(loaded(images), built(images), strict=True):
         assert torch.equal(ours, theirs)
 

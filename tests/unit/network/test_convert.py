@@ -5,9 +5,9 @@ from torch import nn
 
 from puzzlecell.config.network import InputSettings, NetworkSettings
 from puzzlecell.network._timm import timm
-from puzzlecell.network.backbone import NetworkError
 from puzzlecell.network.cam_network import load_network
 from puzzlecell.network.convert import convert_checkpoint
+from puzzlecell.network.network_file import NetworkError
 
 CLASSES = [f"class {number}" for number in range(19)]
 MEAN = np.array([0.485, 0.456, 0.406, 0.485])

@@ -9,6 +9,7 @@ from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.data.rle import encode_cells
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.submission_file import read_submission
+from puzzlecell.data.tables import write_parquet
 from puzzlecell.ensemble.combine import ensemble_cells, mean_table
 from puzzlecell.inference.step1 import step1_tables
 from puzzlecell.inference.step2 import step2_table
@@ -39,7 +40,7 @@ def data(tmp_path_factory):
     columns = ["ID", "ImageWidth", "ImageHeight", "PredictionString"]
     pd.DataFrame(rows, columns=columns).to_csv(folder / "truth.csv", index=False)
     table = pd.DataFrame(cells, columns=["ID", "cell", "border_quality", "outlier_quality"])
-    table.to_parquet(folder / "cells.parquet")
+    write_parquet(folder / "cells.parquet", table)
     models = {
         ("m", stage): [
             write_network(folder / f"{stage}{fold}.safetensors", seed) for fold, seed in enumerate(seeds)

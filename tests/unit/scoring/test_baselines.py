@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from puzzlecell.config.ensemble import EnsembleMember
-from puzzlecell.data.tables import read_parts
+from puzzlecell.data.tables import read_parts, write_parquet
 from puzzlecell.scoring.baselines import compared_tables
 
 CELLS = pd.DataFrame({"ID": ["a", "a", "b"], "cell": [1, 2, 1]})
@@ -36,5 +36,5 @@ def test_shards_are_concatenated_table_by_table(tmp_path):
     paths = []
     for number in range(4):
         paths.append(tmp_path / f"{number}.parquet")
-        pd.DataFrame({"ID": [f"f{number}"]}).to_parquet(paths[-1])
+        write_parquet(paths[-1], pd.DataFrame({"ID": [f"f{number}"]}))
     assert [table["ID"].tolist() for table in read_parts(paths, 2)] == [["f0", "f1"], ["f2", "f3"]]

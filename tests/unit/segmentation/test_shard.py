@@ -38,7 +38,7 @@ def test_a_shard_writes_its_files(tmp_path, caplog):
     masks, table = run(tmp_path, pixel_um=0.32, progress=lambda done, fields: seen.append((done, fields)))
     assert seen == [(1, 2), (2, 2)]
     with h5py.File(tmp_path / "out.h5") as file:
-        assert set(file) == {"cells", "nuclei", "id", "height", "width"}
+        assert set(file) == {"cells", "nuclei", "cells_xxh3", "nuclei_xxh3", "id", "height", "width"}
         assert {file[name].shape for name in ("cells", "nuclei")} == {(2, 128, 128)}
     assert masks.ids == ["a b", "empty"]
     assert [masks.size(field) for field in masks.ids] == [(256, 256), (128, 128)]

@@ -5,7 +5,8 @@ import torch
 from helpers.training_data import CLASSES, STATEFUL, assert_equal, make_run, silent, weights
 
 from puzzlecell.data.store import ShardReader
-from puzzlecell.network.cam_network import load_network, read_metadata
+from puzzlecell.network.cam_network import load_network
+from puzzlecell.network.network_file import read_network_file
 from puzzlecell.training import steps
 from puzzlecell.training.run import TrainingError
 from puzzlecell.training.train import train
@@ -39,7 +40,7 @@ def test_the_saved_network_gives_the_held_out_predictions_and_records_its_epoch(
     store, _ = training_fields
     path = uninterrupted / "model.safetensors"
     history = pd.read_csv(uninterrupted / "history.csv")
-    assert read_metadata(path)["epoch"] == history.loc[history["loss"].idxmin(), "epoch"]
+    assert read_network_file(path)[0]["epoch"] == history.loc[history["loss"].idxmin(), "epoch"]
     predictions = pd.read_csv(uninterrupted / "oof.csv", index_col="ID")
     network, reader = load_network(path), ShardReader([store])
     for field_id in predictions.index[:3]:

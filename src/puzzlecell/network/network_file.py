@@ -1,0 +1,116 @@
+"""Network files: safetensors with the network's settings as metadata. Reading them here needs no PyTorch."""
+
+import json
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from puzzlecell.runtime.checksums import matches_seal
+from puzzlecell.runtime.errors import DamagedFileError, UserError
+
+METADATA = "puzzlecell"
+KEYS = {"network": dict, "classes": list, "field_size": int, "crop_size": int}
+"""Keys of the metadata that a network cannot be built without, with their types."""
+
+
+class NetworkError(UserError):
+    """A network that cannot be built or loaded; the message says what to change."""
+
+
+def read_network_file(path: str | os.PathLike) -> tuple[dict[str, Any], bytes]:
+    """Return the metadata and the whole content of a file written by `save_network`.
+
+    Raises NetworkError for any other file, and DamagedFileError if the file has changed since it was written.
+    """
+    try:
+        regular = stat.S_ISREG(Path(path).stat().st_mode)
+    except OSError as error:
+        raise NetworkError(f"there is no network file {path}: {error.strerror}") from error
+    if not regular:
+        raise NetworkError(f"{path}: not a file; expected a network as .safetensors")
+    content = Path(path).read_bytes()
+    intact = matches_seal(content)
+    if intact is False:
+        raise DamagedFileError(path, "its checksum does not match its content")
+    header = _header(content)
+    if header is None:
+        raise NetworkError(f"{path}: not a safetensors file, or cut off")
+    metadata = _metadata(header)
+    if metadata is None:
+        raise NetworkError(
+            f"{path}: contains only tensors, not a network of puzzlecell; convert published checkpoints with "
+            "`puzzlecell convert`"
+        )
+    if intact is None:
+        raise DamagedFileError(path, "it has no checksum, or was written by an older version of puzzlecell")
+    wrong = [key for key, kind in KEYS.items() if not isinstance(metadata.get(key), kind)]
+    if wrong:
+        raise NetworkError(
+            f"{path}: its metadata lack {', '.join(wrong)}; was it written by another version?"
+        )
+    return metadata, content
+
+
+def _header(content: bytes) -> dict[str, Any] | None:
+    """The header of a safetensors file; None if it is no such file or its end is missing."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    try:
+        header = json.loads(content[8:start])
+        tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+        end = max((entry["data_offsets"][1] for entry in tensors), default=0)
+        return header if len(content) == start + end else None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _metadata(header: dict[str, Any]) -> dict[str, Any] | None:
+    """The metadata of `save_network` in a header; None if there are none."""
+    try:
+        metadata = json.loads(header["__metadata__"][METADATA])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return metadata if isinstance(metadata, dict) else None
+
+
+def ready_weights_problems(
+    paths: Sequence[str | os.PathLike], classes: Sequence[str], stored_size: int
+) -> list[str]:
+    """Return why the ready weights of a stage, one file per fold, do not fit this run; empty if they do.
+
+    classes: names in the order of the class table. stored_size: side of the stored fields in pixels.
+    """
+    problems, first = [], None
+    for path in paths:
+        try:
+            metadata, _ = read_network_file(path)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        problems += [f"{path}: {text}" for text in _misfits(metadata, classes, stored_size)]
+        first = first or (path, metadata)
+        for name in KEYS:
+            if metadata[name] != first[1][name] and name != "classes":
+                problems.append(
+                    f"{path}: {name} is {metadata[name]}, but {first[1][name]} in {first[0]}; the folds of a stage "
+                    "must have the same network"
+                )
+    return problems
+
+
+def _misfits(metadata: dict[str, Any], classes: Sequence[str], stored_size: int) -> list[str]:
+    found, expected, texts = metadata["classes"], list(classes), []
+    if len(found) != len(expected):
+        texts.append(f"has {len(found)} classes, but the class table {len(expected)}")
+    elif found != expected:
+        number = next(n for n, names in enumerate(zip(found, expected, strict=True)) if names[0] != names[1])
+        texts.append(
+            f"its class {number} is {found[number]!r}, but {expected[number]!r} in the class table; names and order "
+            "must be the same"
+        )
+    if metadata["field_size"] > stored_size:
+        texts.append(
+            f"its fields have {metadata['field_size']} pixels a side, more than the {stored_size} of ingest.size"
+        )
+    return texts
