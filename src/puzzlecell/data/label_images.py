@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 from skimage.measure import regionprops
 
+from puzzlecell.runtime.errors import UserError
+
 
 def resize_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resize a label image by nearest-neighbour interpolation, the sampling used for all masks of a submission."""
@@ -19,12 +21,12 @@ def nearest_index(stored: int, original: int) -> np.ndarray:
 def resize_label_image(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Resize a label image to (H, W) uint16, with smooth borders where it is enlarged.
 
-    labels: (h, w) integer labels up to 65535 (ValueError above). A pixel of an enlarged image belongs to the label, or
+    labels: (h, w) integer labels up to 65535 (UserError above). A pixel of an enlarged image belongs to the label, or
     background, with the largest bilinear weight, so that borders are straight where nearest-neighbour interpolation
     would leave steps. A smaller image is sampled at the pixel centres.
     """
     if labels.max(initial=0) > 65535:
-        raise ValueError(
+        raise UserError(
             f"a label of {labels.max()} does not fit into the 16 bits of a stored label image; expected at most 65535"
         )
     labels = labels.astype(np.uint16)

@@ -202,7 +202,7 @@ def _read_columns(path: Path) -> dict[str, np.ndarray]:
     if saved is None:
         raise DamagedFileError(path, "it has no checksum")
     if saved != columns_checksum(columns) or set(shapes.values()) - {len(columns["id"])}:
-        raise DamagedFileError(path, "its checksum does not match its content")
+        raise DamagedFileError(path, "its checksum does not match")
     return columns
 
 

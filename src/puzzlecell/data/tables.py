@@ -4,12 +4,13 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from puzzlecell.runtime.atomic import written_whole
-from puzzlecell.runtime.checksums import EMPTY_MARK, check_text, read_sealed, sealed, written_with_checksum
+from puzzlecell.runtime.checksums import EMPTY_MARK, check_seal, read_text, sealed, written_with_checksum
 from puzzlecell.runtime.errors import DamagedFileError
 
 
@@ -55,9 +56,16 @@ def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:
 
 def read_parquet(path: str | os.PathLike, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read a table written by `write_parquet`, or some columns; raises DamagedFileError if it has changed since."""
-    content = read_sealed(path)
+    import pyarrow as pa
+
+    if Path(path).stat().st_size == 0:
+        raise DamagedFileError(path, "it is empty")
+    # Mapped, because reading the file as a whole would take as long as reading the table.
+    with pa.memory_map(os.fspath(path)) as file:
+        content = file.read_buffer()
+    check_seal(path, content)
     try:
-        return pd.read_parquet(io.BytesIO(content), columns=None if columns is None else list(columns))
+        return pd.read_parquet(pa.BufferReader(content), columns=None if columns is None else list(columns))
     except (OSError, ValueError, KeyError) as error:
         raise DamagedFileError(path, f"it cannot be read as Parquet ({error})") from error
 
@@ -74,9 +82,9 @@ def read_csv(path: str | os.PathLike) -> pd.DataFrame:
 
     Raises DamagedFileError if the table has changed since or has no checksum.
     """
-    check_text(path)
+    content = read_text(path)
     # Without keep_default_na, the fields NA, null and nan would vanish.
-    return pd.read_csv(path, dtype={"ID": str, "dataset": str}, keep_default_na=False)
+    return pd.read_csv(io.BytesIO(content), dtype={"ID": str, "dataset": str}, keep_default_na=False)
 
 
 def read_parts(paths: Sequence[str | os.PathLike], tables: int) -> list[pd.DataFrame]:

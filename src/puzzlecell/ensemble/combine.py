@@ -8,6 +8,7 @@ import pandas as pd
 from puzzlecell.config.base import class_limit
 from puzzlecell.config.ensemble import EnsembleSettings, ImageFusion
 from puzzlecell.data.tables import class_columns
+from puzzlecell.runtime.errors import UserError
 
 FLOOR = 1e-7
 """Lower bound on the factors of a product, so that a class ruled out by one member is still ranked by the others."""
@@ -187,4 +188,4 @@ def _check_classes(settings: EnsembleSettings, classes: int, negative: int | Non
             f"ensemble.negative is {settings.negative}, but the configuration names no negative class"
         )
     if problems:
-        raise ValueError("; ".join(problems))
+        raise UserError("; ".join(problems))

@@ -11,6 +11,7 @@ from puzzlecell.data.store import ShardReader
 from puzzlecell.inference.tta import turn, turn_back, views
 from puzzlecell.network.cam_network import CamNetwork, load_network
 from puzzlecell.network.memory import channels_last
+from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.messages import first_few
 
 Paths = str | os.PathLike | Sequence[str | os.PathLike] | ShardReader
@@ -20,7 +21,7 @@ Paths = str | os.PathLike | Sequence[str | os.PathLike] | ShardReader
 def load_networks(model_paths: Sequence[str | os.PathLike], device: str) -> list[CamNetwork]:
     """Load the fold models of one stage in evaluation mode.
 
-    Raises ValueError if there are none, or if they differ in classes or input sizes.
+    Raises ValueError if there are none, and UserError if they differ in classes or input sizes.
     """
     if not model_paths:
         raise ValueError("no models given: at least one model.safetensors is required")
@@ -29,7 +30,7 @@ def load_networks(model_paths: Sequence[str | os.PathLike], device: str) -> list
         for name in ("classes", "field_size", "crop_size"):
             found, expected = getattr(network, name), getattr(networks[0], name)
             if found != expected:
-                raise ValueError(
+                raise UserError(
                     f"{path}: {name} is {found}, but {expected} in {model_paths[0]}: not models of one stage"
                 )
     return networks
@@ -95,11 +96,11 @@ def open_shards(paths: Paths) -> ShardReader:
 def check_finite_outputs(
     logits: np.ndarray, maps: np.ndarray, field_ids: Sequence[str], model: str | os.PathLike
 ) -> None:
-    """Raise ValueError naming the fields of a batch with non-finite logits or maps."""
+    """Raise UserError naming the fields of a batch with non-finite logits or maps."""
     good = np.isfinite(logits).all(axis=1) & np.isfinite(maps).all(axis=(1, 2, 3))
     if not good.all():
         bad = dict.fromkeys(field_id for field_id, fine in zip(field_ids, good, strict=True) if not fine)
-        raise ValueError(
+        raise UserError(
             f"field {', '.join(bad)}: the maps or logits of {model} are not finite; "
             "its training diverged: check its history.csv and retrain with a lower learning rate"
         )

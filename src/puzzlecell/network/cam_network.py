@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load as tensors_of
+from safetensors.torch import load_file
 from safetensors.torch import save as as_safetensors
 from torch import Tensor, nn
 
@@ -108,7 +108,7 @@ def load_network(path: str | os.PathLike, device: str | torch.device = "cpu") ->
 
     Raises NetworkError for any other file, and DamagedFileError if the file has changed since it was written.
     """
-    metadata, content = read_network_file(path)
+    metadata = read_network_file(path)
     try:
         network = CamNetwork(
             NetworkSettings(**metadata["network"]),
@@ -116,7 +116,7 @@ def load_network(path: str | os.PathLike, device: str | torch.device = "cpu") ->
             metadata["field_size"],
             metadata["crop_size"],
         )
-        network.load_state_dict(tensors_of(content))
+        network.load_state_dict(load_file(path))
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise NetworkError(
             f"{path}: not a network that this version of puzzlecell can build: {first_line(error)}"

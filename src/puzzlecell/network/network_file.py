@@ -1,13 +1,14 @@
 """Network files: safetensors with the network's settings as metadata. Reading them here needs no PyTorch."""
 
 import json
+import mmap
 import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from puzzlecell.runtime.checksums import matches_seal
+from puzzlecell.runtime.checksums import mapped, matches_seal
 from puzzlecell.runtime.errors import DamagedFileError, UserError
 
 METADATA = "puzzlecell"
@@ -19,8 +20,8 @@ class NetworkError(UserError):
     """A network that cannot be built or loaded; the message says what to change."""
 
 
-def read_network_file(path: str | os.PathLike) -> tuple[dict[str, Any], bytes]:
-    """Return the metadata and the whole content of a file written by `save_network`.
+def read_network_file(path: str | os.PathLike) -> dict[str, Any]:
+    """Return the metadata of a file written by `save_network`, all of whose bytes are compared with the checksum.
 
     Raises NetworkError for any other file, and DamagedFileError if the file has changed since it was written.
     """
@@ -30,11 +31,11 @@ def read_network_file(path: str | os.PathLike) -> tuple[dict[str, Any], bytes]:
         raise NetworkError(f"there is no network file {path}: {error.strerror}") from error
     if not regular:
         raise NetworkError(f"{path}: not a file; expected a network as .safetensors")
-    content = Path(path).read_bytes()
-    intact = matches_seal(content)
+    with mapped(path) as content:
+        intact = matches_seal(content)
+        header = _header(content)
     if intact is False:
-        raise DamagedFileError(path, "its checksum does not match its content")
-    header = _header(content)
+        raise DamagedFileError(path, "its checksum does not match")
     if header is None:
         raise NetworkError(f"{path}: not a safetensors file, or cut off")
     metadata = _metadata(header)
@@ -50,10 +51,10 @@ def read_network_file(path: str | os.PathLike) -> tuple[dict[str, Any], bytes]:
         raise NetworkError(
             f"{path}: its metadata lack {', '.join(wrong)}; was it written by another version?"
         )
-    return metadata, content
+    return metadata
 
 
-def _header(content: bytes) -> dict[str, Any] | None:
+def _header(content: bytes | mmap.mmap) -> dict[str, Any] | None:
     """The header of a safetensors file; None if it is no such file or its end is missing."""
     start = 8 + int.from_bytes(content[:8], "little")
     try:
@@ -84,7 +85,7 @@ def ready_weights_problems(
     problems, first = [], None
     for path in paths:
         try:
-            metadata, _ = read_network_file(path)
+            metadata = read_network_file(path)
         except UserError as error:
             problems.append(str(error))
             continue

@@ -6,6 +6,7 @@ finds accidental damage at the speed of memory; it is no protection against forg
 """
 
 import json
+import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import xxhash
+from typing_extensions import Buffer
 
 from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.runtime.errors import DamagedFileError
@@ -21,8 +23,8 @@ _MARK = b"puzzlecell-xxh3:"
 _DIGITS = 32
 EMPTY_MARK = (_MARK + b"0" * _DIGITS).decode()
 """Text to embed once in a file, for `sealed` to fill in the checksum."""
-_NEAR_THE_ENDS = 1 << 24
-_BLOCK = 1 << 24
+_ENDS = (slice(1 << 16), slice(-(1 << 16), None), slice(-(1 << 24), None))
+"""Where the mark may be: in the first 64 KB, or in the last 64 KB or 16 MB."""
 
 
 def sealed(content: bytes) -> bytes:
@@ -37,32 +39,53 @@ def sealed(content: bytes) -> bytes:
 def read_sealed(path: str | os.PathLike) -> bytes:
     """Read a file written from `sealed`; raises DamagedFileError if it has changed, OSError if it cannot be read."""
     content = Path(path).read_bytes()
-    intact = matches_seal(content)
-    if intact is None:
-        raise DamagedFileError(path, f"found {len(content)} bytes without a checksum")
-    if not intact:
-        raise DamagedFileError(path, "its checksum does not match its content")
+    check_seal(path, content)
     return content
 
 
-def matches_seal(content: bytes) -> bool | None:
+def check_seal(path: str | os.PathLike, content: Buffer) -> None:
+    """Compare the content of a file with the checksum in it; raises DamagedFileError if they differ."""
+    intact = matches_seal(content)
+    if intact is None:
+        raise DamagedFileError(path, f"found {memoryview(content).nbytes} bytes without a checksum")
+    if not intact:
+        raise DamagedFileError(path, "its checksum does not match")
+
+
+def matches_seal(content: Buffer) -> bool | None:
     """Whether the content of a file matches the checksum at its mark; None if it has no mark."""
     place = _place_of_mark(content)
     if place is None:
         return None
-    digest = xxhash.xxh3_128(content[:place])
-    digest.update(b"0" * _DIGITS)
-    digest.update(memoryview(content)[place + _DIGITS :])
-    return digest.hexdigest().encode() == content[place : place + _DIGITS]
+    with memoryview(content) as view, view[:place] as before, view[place + _DIGITS :] as after:
+        digest = xxhash.xxh3_128(before)
+        digest.update(b"0" * _DIGITS)
+        digest.update(after)
+        return digest.hexdigest().encode() == bytes(view[place : place + _DIGITS])
 
 
-def _place_of_mark(content: bytes) -> int | None:
-    """Position of the digits of the checksum. The mark is near the start or the end of a file."""
-    place = content.find(_MARK, 0, _NEAR_THE_ENDS)
-    if place < 0:
-        place = content.rfind(_MARK, max(0, len(content) - _NEAR_THE_ENDS))
-    found = place >= 0 and place + len(_MARK) + _DIGITS <= len(content)
-    return place + len(_MARK) if found else None
+def _place_of_mark(content: Buffer) -> int | None:
+    """Position of the digits of the checksum."""
+    with memoryview(content) as view:
+        for end in _ENDS:
+            place = bytes(view[end]).rfind(_MARK)
+            if place >= 0:
+                place += end.indices(len(view))[0] + len(_MARK)
+                return place if place + _DIGITS <= len(view) else None
+    return None
+
+
+@contextmanager
+def mapped(path: str | os.PathLike) -> Iterator[mmap.mmap | bytes]:
+    """The content of a file mapped into memory, which costs less than reading it; an empty file cannot be mapped."""
+    with Path(path).open("rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            yield b""
+            return
+        # MAP_POPULATE (Linux) maps all pages at once instead of one by one.
+        flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+        with mmap.mmap(file.fileno(), 0, flags, mmap.PROT_READ) as content:
+            yield content
 
 
 def checksum_path(path: str | os.PathLike) -> Path:
@@ -76,37 +99,31 @@ def written_with_checksum(path: str | os.PathLike) -> Iterator[Path]:
     with written_whole(path) as temporary:
         yield temporary
         with written_whole(checksum_path(path)) as checksum:
-            checksum.write_text(json.dumps(_text_state(temporary)) + "\n")
+            content = temporary.read_bytes()
+            state = {"lines": content.count(b"\n"), "xxh3_128": xxhash.xxh3_128_hexdigest(content)}
+            checksum.write_text(json.dumps(state) + "\n")
 
 
-def check_text(path: str | os.PathLike, *, required: bool = True) -> None:
-    """Compare a text file with its `.checksum`; raises DamagedFileError if they differ.
+def read_text(path: str | os.PathLike, *, required: bool = True) -> bytes:
+    """Read a text file and compare it with its `.checksum`; raises DamagedFileError if they differ.
 
     required: a missing checksum is an error too; otherwise, the file is then taken to be the user's own.
     """
+    content = Path(path).read_bytes()
     try:
         saved = json.loads(checksum_path(path).read_text())
         lines, digest = int(saved["lines"]), str(saved["xxh3_128"])
     except FileNotFoundError:
         if required:
             raise DamagedFileError(path, f"there is no {checksum_path(path).name} beside it") from None
-        return
+        return content
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedFileError(path, f"{checksum_path(path).name} beside it cannot be read") from error
-    found = _text_state(path)
-    if found["lines"] != lines:
-        raise DamagedFileError(path, f"{found['lines']} lines; {lines} were written")
-    if found["xxh3_128"] != digest:
-        raise DamagedFileError(path, "its checksum does not match its content")
-
-
-def _text_state(path: str | os.PathLike) -> dict[str, int | str]:
-    digest, lines = xxhash.xxh3_128(), 0
-    with Path(path).open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            lines += block.count(b"\n")
-    return {"lines": lines, "xxh3_128": digest.hexdigest()}
+    if xxhash.xxh3_128_hexdigest(content) != digest:
+        found = content.count(b"\n")
+        differs = f"{found} lines; {lines} were written" if found != lines else "its checksum does not match"
+        raise DamagedFileError(path, differs)
+    return content
 
 
 def array_checksum(array: np.ndarray) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.segmenters import CellposeSettings
 from puzzlecell.data.label_images import number_by_cell, resize_label_image, tidy
+from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.threads import limited_threads
 from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter, intensity
 
@@ -18,7 +19,7 @@ _OBJECT_PX = 30
 _LEAST_PX = 16
 
 
-class CellposeError(ValueError):
+class CellposeError(UserError):
     """A model unknown to Cellpose; the message lists the known ones."""
 
 
@@ -28,13 +29,13 @@ class CellposeSegmenter(Segmenter):
     def __init__(self, settings: CellposeSettings, threads: int = 1, device: str = "cpu"):
         """Load the model; a model that is neither a file nor known to Cellpose is an error.
 
-        Cellpose itself would silently use its default model. Raises ImportError if Cellpose is not installed and
-        CellposeError for an unknown model.
+        Cellpose itself would silently use its default model. Raises CellposeError if Cellpose is not installed, and
+        for an unknown model.
         """
         try:
             from cellpose import models
         except ImportError as error:
-            raise ImportError(
+            raise CellposeError(
                 "segmentation.method is cellpose, but it is not installed; run: pip install 'puzzlecell[cellpose]'"
             ) from error
         import torch
@@ -88,5 +89,5 @@ class CellposeSegmenter(Segmenter):
 
 
 def make_segmenter(settings: SegmentationSettings, resources: Resources) -> CellposeSegmenter:
-    """Return the segmenter; raises ImportError or CellposeError if the package or the model is missing."""
+    """Return the segmenter; raises CellposeError if the package or the model is missing."""
     return CellposeSegmenter(settings.cellpose, resources.threads, resources.device)

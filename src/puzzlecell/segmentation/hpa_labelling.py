@@ -12,6 +12,7 @@ from skimage.morphology import disk
 
 from puzzlecell.config.labelling import LabellingSettings
 from puzzlecell.data.label_images import fill_holes, reshape_each, tidy
+from puzzlecell.runtime.errors import UserError
 from puzzlecell.segmentation.watershed import CROSS, areas, components, drop_small, flood, grow, split_flat
 
 FULL_SIZE_PIXEL_UM = 0.08
@@ -68,7 +69,7 @@ def _renumbered(cells: np.ndarray, nuclei: np.ndarray) -> tuple[np.ndarray, np.n
     used = areas(cells) > 0
     used[0] = False
     if used.sum() > 65535:
-        raise ValueError(f"{used.sum()} cells in one field; a label image holds at most 65535")
+        raise UserError(f"{used.sum()} cells in one field; a label image holds at most 65535")
     numbers = (np.cumsum(used) * used).astype(np.uint16)
     return np.take(numbers, cells), np.take(numbers, nuclei)
 
@@ -178,5 +179,5 @@ def _between_two(holes: np.ndarray, pieces: np.ndarray) -> np.ndarray:
 
 def _as_uint16(labels: np.ndarray) -> np.ndarray:
     if labels.dtype != np.uint16:
-        raise ValueError(f"{labels.max()} components in one field; a label image holds at most 65535")
+        raise UserError(f"{labels.max()} components in one field; a label image holds at most 65535")
     return labels

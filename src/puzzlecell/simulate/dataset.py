@@ -16,6 +16,7 @@ from puzzlecell.data.raw_files import CHANNELS, channel_path
 from puzzlecell.data.rle import encode_mask
 from puzzlecell.data.tables import write_csv
 from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads, set_threads
 from puzzlecell.simulate.field import SimulatedField, simulate_field
@@ -55,7 +56,7 @@ def simulate_dataset(
     if threads < 1:
         raise ValueError(f"threads: found {threads}, expected at least 1")
     if classes is not None and len(classes) != PATTERNS + 1:
-        raise ValueError(
+        raise UserError(
             f"simulated fields show the {PATTERNS} patterns of the Human Protein Atlas and Negative, but there are "
             f"{len(classes)} classes; use your own data with other classes"
         )

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from puzzlecell.config.simulation import SimulationSettings
+from puzzlecell.runtime.errors import UserError
 from puzzlecell.simulate.cells import Cell, divide, grow_cells
 from puzzlecell.simulate.expression import express, well_patterns
 from puzzlecell.simulate.patterns import (
@@ -104,7 +105,7 @@ def _cells(rng: np.random.Generator, settings: SimulationSettings, stretch: floa
         if len(cells) >= fewest:
             return cells
         wanted = min(wanted + 1, most)
-    raise ValueError(
+    raise UserError(
         f"simulation: 50 attempts gave no field with at least {fewest} cells; "
         f"lower cells ({fewest} to {most}) or smallest_cell ({settings.smallest_cell}), "
         f"or raise size ({settings.size})"

@@ -10,6 +10,7 @@ import pandas as pd
 
 from puzzlecell.data.tables import probability_columns, write_csv
 from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.errors import UserError
 
 
 def write_history(path: str | os.PathLike, history: Sequence[dict[str, float]]) -> None:
@@ -71,7 +72,7 @@ class Events:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError as error:
-                raise ImportError(
+                raise UserError(
                     "tensorboard: true needs the package tensorboard; install it with "
                     'pip install "puzzlecell[tensorboard]", or set tensorboard: false'
                 ) from error

@@ -6,6 +6,7 @@ import numpy as np
 from torch.utils.data import Sampler
 
 from puzzlecell.config.training import SamplerSettings
+from puzzlecell.runtime.errors import UserError
 
 
 def class_counts(labels: np.ndarray) -> np.ndarray:
@@ -22,14 +23,14 @@ def field_weights(labels: np.ndarray, settings: SamplerSettings) -> np.ndarray |
       the largest among its classes.
 
     Classes without fields are ignored. A field without any class gets the smallest weight of the others. Raises
-    ValueError if no field has a class.
+    UserError if no field has a class.
     """
     if settings.kind == "none":
         return None
     counts = class_counts(labels)
     present = counts > 0
     if not present.any():
-        raise ValueError(
+        raise UserError(
             "no training field has a label, so fields cannot be sampled by class; "
             "check the labels or set sampler.kind: none"
         )
@@ -84,7 +85,7 @@ class EpochBatches(Sampler[list[tuple[int, int, int]]]):
         world: int = 1,
     ):
         if batch_size % (parts * world):
-            raise ValueError(
+            raise UserError(
                 f"batch_size {batch_size} cannot be divided among {world} processes in {parts} parts each"
             )
         self.fields, self.weights, self.seed = fields, weights, seed

@@ -185,7 +185,7 @@ def test_saved_and_loaded_network_is_the_same(tmp_path, images):
     assert not loaded.training
     assert (loaded.classes, loaded.field_size, loaded.crop_size) == (CLASSES, 64, 32)
     assert loaded.settings == built.settings
-    assert read_network_file(tmp_path / "model.safetensors")[0]["fold"] == 3
+    assert read_network_file(tmp_path / "model.safetensors")["fold"] == 3
     for ours, theirs in zip(loaded(images), built(images), strict=True):
         assert torch.equal(ours, theirs)
 

@@ -83,5 +83,5 @@ def test_a_model_that_cellpose_would_replace_by_its_default_is_refused(cellpose,
 def test_cellpose_is_imported_only_when_chosen(monkeypatch):
     monkeypatch.setitem(sys.modules, "cellpose", None)
     make_segmenter(SegmentationSettings(), Resources())
-    with pytest.raises(ImportError, match=r"puzzlecell\[cellpose\]"):
+    with pytest.raises(CellposeError, match=r"puzzlecell\[cellpose\]"):
         make_segmenter(SegmentationSettings(method="cellpose"), Resources())

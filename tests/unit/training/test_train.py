@@ -40,7 +40,7 @@ def test_the_saved_network_gives_the_held_out_predictions_and_records_its_epoch(
     store, _ = training_fields
     path = uninterrupted / "model.safetensors"
     history = pd.read_csv(uninterrupted / "history.csv")
-    assert read_network_file(path)[0]["epoch"] == history.loc[history["loss"].idxmin(), "epoch"]
+    assert read_network_file(path)["epoch"] == history.loc[history["loss"].idxmin(), "epoch"]
     predictions = pd.read_csv(uninterrupted / "oof.csv", index_col="ID")
     network, reader = load_network(path), ShardReader([store])
     for field_id in predictions.index[:3]:

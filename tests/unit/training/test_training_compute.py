@@ -12,6 +12,7 @@ from puzzlecell.config.network import InputSettings, NetworkSettings
 from puzzlecell.config.training import ComputeSettings
 from puzzlecell.network.cam_network import build_network
 from puzzlecell.network.puzzle import PuzzleNetwork
+from puzzlecell.runtime.errors import UserError
 from puzzlecell.training import setup
 from puzzlecell.training.run import TrainingError
 from puzzlecell.training.setup import laid_out
@@ -112,7 +113,7 @@ def test_tensorboard_events_are_written_on_request(training_fields, tmp_path):
 
 def test_tensorboard_without_the_package_says_what_to_install(training_fields, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(ImportError, match=r"pip install \"puzzlecell\[tensorboard\]\""):
+    with pytest.raises(UserError, match=r"pip install \"puzzlecell\[tensorboard\]\""):
         train(make_run(*training_fields, tmp_path, {"tensorboard": True}), silent)
 
 

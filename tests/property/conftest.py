@@ -1,0 +1,14 @@
+"""Hypothesis: `ci` repeats the same examples in about a minute; `make fuzz` draws new ones for as long as wanted."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+COMMON = {
+    "deadline": None,
+    "print_blob": True,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+}
+settings.register_profile("ci", derandomize=True, max_examples=150, database=None, **COMMON)
+settings.register_profile("fuzz", max_examples=20000, **COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
