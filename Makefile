@@ -1,10 +1,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 CORES ?= 10
+MINUTES ?= 60
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help env run test long check bench study clean
+.PHONY: help env run test long fuzz check bench study clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -26,6 +27,9 @@ test: env check  ## Run the checks and all tests but the long ones
 
 long: env  ## Run the tests that take minutes
 	. $(BIN)/activate && python -m pytest -m long
+
+fuzz: env  ## Try random damage and random input for MINUTES (60), and count the examples
+	. $(BIN)/activate && python tests/property/fuzz.py --minutes $(MINUTES)
 
 check: env  ## Check formatting, lint, types, imports and the workflow
 	. $(BIN)/activate && ruff check . && ruff format --check . && snakefmt --check Snakefile rules

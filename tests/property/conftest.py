@@ -10,5 +10,5 @@ COMMON = {
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 }
 settings.register_profile("ci", derandomize=True, max_examples=150, database=None, **COMMON)
-settings.register_profile("fuzz", max_examples=20000, **COMMON)
+settings.register_profile("fuzz", max_examples=1000, **COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
