@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).parent
-COUNTED = re.compile(r"^(tests/property/\S+::\S+):$|(\d+) passing examples", re.MULTILINE)
+COUNTED = re.compile(r"^(tests/property/\S+::\S+):$|^ +- (\d+) passing", re.MULTILINE)
 
 
 def run(seed: int) -> tuple[int, str, Counter]:
@@ -53,10 +53,8 @@ def main() -> int:
         code, output, examples = run(seed)
         total += examples
         minutes = (time.monotonic() - started) / 60
-        print(
-            f"seed {seed}: {sum(examples.values())} examples; {minutes:.0f} min, {sum(total.values())} in all",
-            flush=True,
-        )
+        so_far = f"{minutes:.0f} min, {sum(total.values())} examples"
+        print(f"seed {seed}: {sum(examples.values())} examples; {so_far} in all", flush=True)
         if code:
             print(output, f"failed with --seed {seed}", sep="\n")
             return 1
