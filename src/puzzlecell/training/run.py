@@ -70,9 +70,19 @@ def training_table(
     stores: Sequence[str | os.PathLike],
     classes: Sequence[str],
 ) -> pd.DataFrame:
-    """Return the table of a TrainingRun: all stored fields of these label tables that belong to a fold."""
+    """Return the table of a TrainingRun: all stored fields of these label tables.
+
+    Raises TrainingError if a labelled field is in no fold.
+    """
     labelled = pd.concat([read_labels(path, classes) for path in labels])
-    table = read_csv(folds).merge(labelled, left_on="ID", right_index=True)
+    folded = read_csv(folds)
+    absent = labelled.index.difference(folded["ID"])
+    if len(absent):
+        raise TrainingError(
+            f"{folds}: {len(absent)} labelled fields are in no fold, such as {first_few(absent, 3)}; delete this file "
+            "and start again"
+        )
+    table = folded.merge(labelled, left_on="ID", right_index=True)
     return table[table["ID"].isin(ShardReader(stores).ids)]
 
 
