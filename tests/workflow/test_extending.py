@@ -8,8 +8,8 @@ import pytest
 import yaml
 from helpers.paths import ROOT
 
+from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.workflow import load_configuration
-from puzzlecell.data.labels import read_classes
 from puzzlecell.data.store import ShardReader
 from puzzlecell.network.cam_network import build_network
 

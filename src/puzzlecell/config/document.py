@@ -100,7 +100,7 @@ def _values(field: FieldInfo) -> str:
         MultipleOf: ("multiple_of", "multiple of"),
     }
     limits = [
-        f"{sign} {getattr(mark, attribute):g}"
+        f"{sign} {getattr(mark, attribute):.10g}"
         for mark in field.metadata
         for kind, (attribute, sign) in signs.items()
         if isinstance(mark, kind)

@@ -63,5 +63,5 @@ def test_fields_of_one_well_stay_together():
 
 
 def test_too_few_fields():
-    with pytest.raises(ValueError, match="2 fields or groups cannot be split into 4 folds"):
+    with pytest.raises(ValueError, match="2 fields cannot be split into 4 folds"):
         split_fields(random_labels(2), 4, 0)
