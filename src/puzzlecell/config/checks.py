@@ -31,10 +31,17 @@ def _written_in(layers: Mapping[str, Mapping[str, Any]], location: list) -> str:
     for place, layer in reversed(list(layers.items())):
         value: Any = layer
         for part in location:
-            value = value.get(part) if isinstance(value, Mapping) else None
+            value = _entry(value, part)
         if location and value is not None:
             return place
     return list(layers)[-1]
+
+
+def _entry(value: Any, part: Any) -> Any:
+    """Entry of a mapping or list; None if there is none."""
+    if isinstance(value, Mapping):
+        return value.get(part)
+    return value[part] if isinstance(value, list) and isinstance(part, int) and part < len(value) else None
 
 
 def reference_problems(values: Mapping[str, Any]) -> list[str]:

@@ -60,7 +60,9 @@ def _problem(gpu: str, gpus: int, available: int) -> str | None:
         wanted = "gpu is cuda, but PyTorch finds no CUDA device; set gpu to auto or cpu"
         return wanted if gpu == "cuda" else None
     if gpus > available:
-        return f"compute.gpus is {gpus}, but this machine has {available} GPU(s); set it to at most {available}"
+        return (
+            f"compute.gpus is {gpus}, but this machine has {available} GPU(s); set it to at most {available}"
+        )
     return None
 
 
