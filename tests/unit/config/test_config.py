@@ -173,7 +173,7 @@ def test_all_mistakes_come_in_one_message(values):
     ],
 )
 def test_a_mistake_in_the_defaults_is_reported_once(values, key, value):
-    head, *lines = problems(place(values, key, value)).splitlines()
+    _, *lines = problems(place(values, key, value)).splitlines()
     assert len(lines) == 1
 
 

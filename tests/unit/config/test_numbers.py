@@ -2,14 +2,14 @@
 
 import copy
 import typing
-from types import NoneType, UnionType
+from itertools import pairwise
+from types import UnionType
 
 import pytest
 import yaml
 from helpers.paths import ROOT
 from pydantic import BaseModel
 
-from puzzlecell.config.models import training_layers
 from puzzlecell.config.submission import MergeSettings
 from puzzlecell.config.training import TrainingSettings
 from puzzlecell.config.workflow import ConfigError, Configuration, load_configuration
@@ -71,7 +71,7 @@ def changed(values, path, value):
     """Copy of `values` with the value at a path; tuples that are not there get ones in their other places."""
     result = copy.deepcopy(values)
     inside = result
-    for part, following in zip(path, path[1:], strict=False):
+    for part, following in pairwise(path):
         empty = [] if isinstance(following, int) and part != "class_thresholds" else {}
         if isinstance(inside, list):
             inside += [{} for _ in range(part + 1 - len(inside))]
