@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from puzzlecell.config.class_table import ClassTableError, read_classes
+from puzzlecell.config.files import file_problem
 from puzzlecell.config.messages import nearest, readable_problems
 from puzzlecell.config.models import checkpoint_path, checkpoint_problem, mapping, training_layers
 from puzzlecell.config.training import TrainingSettings, resolved
@@ -131,7 +132,7 @@ def file_problems(configuration: Any, root: Path) -> list[str]:
         if (
             isinstance(pretrained, str)
             and pretrained.endswith(".safetensors")
-            and not (root / pretrained).is_file()
+            and file_problem(root / pretrained)
         ):
             problems.append(f"models.{model_name}.network.pretrained: there is no file {pretrained}")
         for stage_name, stage in model.stages.items():
@@ -139,7 +140,7 @@ def file_problems(configuration: Any, root: Path) -> list[str]:
                 continue
             folds = range(1, configuration.folds.count + 1)
             paths = [checkpoint_path(stage.checkpoints, fold) for fold in folds]
-            missing = [path for path in paths if not (root / path).is_file()]
+            missing = [path for path in paths if file_problem(root / path)]
             if missing:
                 problems.append(
                     f"models.{model_name}.stages.{stage_name}.checkpoints: there is no file {', '.join(missing)}"

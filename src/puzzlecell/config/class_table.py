@@ -4,6 +4,8 @@ import csv
 import os
 from pathlib import Path
 
+from puzzlecell.config.files import file_problem
+
 COLUMNS = ["index", "name"]
 RESERVED = ("ID", "Label", "ImageWidth", "ImageHeight")
 """Columns of label tables, which can also have one column per class, named after it."""
@@ -53,10 +55,9 @@ def read_classes(path: str | os.PathLike) -> list[str]:
 
 def _rows(path: str | os.PathLike) -> list[tuple[int, list[str]]]:
     """Rows that are not blank, each with the number of its line; a byte order mark is skipped."""
-    if not Path(path).exists():
-        raise ClassTableError(f"{path}: there is no such file; expected a CSV with the header index,name")
-    if not Path(path).is_file():
-        raise ClassTableError(f"{path}: not a file; expected a CSV with the header index,name")
+    problem = file_problem(path)
+    if problem:
+        raise ClassTableError(f"{path}: {problem}; expected a CSV with the header index,name")
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)

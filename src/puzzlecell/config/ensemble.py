@@ -127,8 +127,9 @@ class EnsembleSettings(Section):
     @model_validator(mode="before")
     @classmethod
     def _fill_from_preset(cls, values: object) -> object:
-        if isinstance(values, dict) and values.get("preset", "mpware") in PRESETS:
-            return {**PRESETS[values.get("preset", "mpware")], **values}
+        preset = values.get("preset", "mpware") if isinstance(values, dict) else None
+        if isinstance(values, dict) and isinstance(preset, str) and preset in PRESETS:
+            return {**PRESETS[preset], **values}
         return values
 
     @field_validator("class_thresholds")

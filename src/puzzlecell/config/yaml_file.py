@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 from yaml.constructor import SafeConstructor
 
+from puzzlecell.config.files import file_problem
+
 MAPPING = "expected a mapping: lines such as `seed: 2020`"
 
 
@@ -24,19 +26,18 @@ def file_text_problems(paths: Iterable[Path]) -> list[str]:
 
 
 def _problems(path: Path) -> Iterator[str]:
-    if not path.exists():
-        yield "there is no such file"
-    elif not path.is_file():
-        yield "not a file"
+    problem = file_problem(path)
+    if problem:
+        yield problem
+        return
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        yield f"not in UTF-8: {error.reason} at byte {error.start}; save it as UTF-8"
+    except OSError as error:
+        yield f"cannot be opened: {error.strerror}"
     else:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            yield f"not in UTF-8: {error.reason} at byte {error.start}; save it as UTF-8"
-        except OSError as error:
-            yield f"cannot be opened: {error.strerror}"
-        else:
-            yield from _problems_of_text(text)
+        yield from _problems_of_text(text)
 
 
 def _problems_of_text(text: str) -> Iterator[str]:
