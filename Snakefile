@@ -1,17 +1,10 @@
 # Single-cell protein localisation from image-level labels: raw fields in, results/submission.csv out.
 from snakemake.utils import min_version
 
-from puzzlecell.runtime.snakemake_internals import has_own_configuration
-
 min_version("9.20")
 
 
-# A configuration given on the command line is complete: nothing of the default is merged into it.
-if not has_own_configuration(workflow):
-
-    configfile: "config/config.yaml"
-
-
+include: "rules/configuration.smk"
 include: "rules/common.smk"
 include: "rules/checks.smk"
 include: "rules/ingest.smk"
@@ -23,6 +16,7 @@ include: "rules/step2.smk"
 include: "rules/ensemble.smk"
 include: "rules/oof.smk"
 include: "rules/score.smk"
+include: "rules/intermediates.smk"
 
 
 onstart:

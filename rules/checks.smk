@@ -1,18 +1,30 @@
 # Checks before the first job: all problems are reported in one message, before hours of work.
+from puzzlecell.runtime.devices import device_problem
 from puzzlecell.runtime.messages import first_lines
-from puzzlecell.runtime.snakemake_internals import planned_wildcards
+from puzzlecell.runtime.snakemake_internals import after_dry_run, planned_gpus, planned_wildcards
 from puzzlecell.segmentation.requirements import missing_files
 
 
 def check_before_start():
     """Raise WorkflowError listing every problem that would stop this run later."""
-    problems = [*raw_data_problems(), *segmenter_problems(), *network_problems()]
+    problems = [*raw_data_problems(), *segmenter_problems(), *gpu_problems(), *network_problems()]
     if problems:
         raise WorkflowError("\n".join(problems))
 
 
-def raw_data_problems():
-    """Problems of the label tables and raw files that the user provides."""
+def dry_run_report():
+    """What a dry run shows after its plan: problems found by quick checks, which import no networks."""
+    problems = [*raw_data_problems(sample=100), *segmenter_problems()]
+    if not problems:
+        return ""
+    return "\n".join(["", "This run would stop before its first job:", *problems])
+
+
+def raw_data_problems(sample=None):
+    """Problems of the label tables and raw files that the user provides, and of the split into folds.
+
+    sample: number of fields per data set whose files are looked at; None: all.
+    """
     from puzzlecell.data.checks import RawDataset, dataset_problems
 
     given = {
@@ -20,9 +32,42 @@ def raw_data_problems():
         for ds, given in settings.datasets.items()
         if not given.simulate
     }
-    threads = min(16, available_cores())
-    problems = dataset_problems(given, CLASS_NAMES, settings.ingest.max_rejected, threads)
-    return ["the raw data cannot be used:", *first_lines(problems)] if problems else []
+    problems = dataset_problems(
+        given,
+        CLASS_NAMES,
+        settings.ingest.max_rejected,
+        min(16, available_cores()),
+        sample=sample,
+    )
+    found = ["the raw data cannot be used:", *first_lines(problems)] if problems else []
+    return [*found, *split_problems()]
+
+
+def split_problems():
+    """Why the training fields cannot be split into folds, as far as their tables can be read."""
+    from puzzlecell.data.folds import fold_problems
+
+    train, additional = (
+        {ds: field_ids(ds) for ds in settings.datasets_of(role)} for role in ("train", "additional")
+    )
+    if not all([*train.values(), *additional.values()]):
+        return []
+    return fold_problems(train, additional, settings.folds)
+
+
+def field_ids(dataset):
+    """IDs of the fields of a data set, of a simulated one before it exists; none if its table cannot be read."""
+    simulated = settings.datasets[dataset].simulate
+    if simulated:
+        from puzzlecell.simulate.field import field_id
+
+        return [field_id(dataset, index, simulated) for index in range(simulated.fields)]
+    from puzzlecell.data.labels import LabelError, read_ids
+
+    try:
+        return read_ids(raw(dataset, "labels"))["ID"].tolist()
+    except LabelError:
+        return []
 
 
 def segmenter_problems():
@@ -31,6 +76,13 @@ def segmenter_problems():
     if not segmented:
         return []
     return missing_files(settings.segmentation, [own_masks(ds) for ds in sorted(segmented)])
+
+
+def gpu_problems():
+    """GPUs that this run is to use and that this machine does not have, if jobs run on this machine."""
+    gpus = planned_gpus(workflow)
+    problem = device_problem(settings.gpu, gpus) if workflow.local_exec and gpus else None
+    return [problem] if problem else []
 
 
 def network_problems():
@@ -50,3 +102,6 @@ def network_problems():
         except NetworkError as error:
             problems.append(f"models.{model}.stages.{stage}: {error}")
     return problems
+
+
+after_dry_run(workflow, dry_run_report)

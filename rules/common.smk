@@ -4,8 +4,9 @@ import os
 from snakemake.exceptions import WorkflowError
 
 from puzzlecell.config import results
+from puzzlecell.config.class_table import read_classes
+from puzzlecell.config.models import checkpoint_path
 from puzzlecell.config.workflow import ConfigError, load_configuration
-from puzzlecell.data.labels import read_classes
 from puzzlecell.runtime.code_digest import code_digest
 from puzzlecell.runtime.snakemake_internals import limit_cores
 from puzzlecell.runtime.threads import available_cores
@@ -81,7 +82,9 @@ def model_file(model, stage, fold):
     """Weights of a fold: trained by this workflow, or the checkpoint named in the configuration."""
     ready = settings.models[model].stages[stage].checkpoints
     return (
-        ready.format(fold=fold) if ready else f"results/models/{model}/{stage}/fold{fold}/model.safetensors"
+        checkpoint_path(ready, fold)
+        if ready
+        else f"results/models/{model}/{stage}/fold{fold}/model.safetensors"
     )
 
 

@@ -29,8 +29,9 @@ class Project:
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def command(self, *arguments: str, configuration: str = "config/tiny.yaml") -> list[str]:
-        return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", configuration]
+    def command(self, *arguments: str, configuration: str | None = "config/tiny.yaml") -> list[str]:
+        given = ["--configfile", configuration] if configuration else []
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, *given]
 
     @property
     def environment(self) -> dict[str, str]:

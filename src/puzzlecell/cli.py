@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from puzzlecell.data.labels import read_classes
+from puzzlecell.config.class_table import read_classes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

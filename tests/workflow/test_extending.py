@@ -2,14 +2,18 @@
 
 import re
 
+import cv2
 import h5py
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from helpers.paths import ROOT
 
+from puzzlecell.config.class_table import read_classes
+from puzzlecell.config.training import merged
 from puzzlecell.config.workflow import load_configuration
-from puzzlecell.data.labels import read_classes
+from puzzlecell.data.raw_files import CHANNELS, channel_path
 from puzzlecell.data.store import ShardReader
 from puzzlecell.network.cam_network import build_network
 
@@ -78,12 +82,42 @@ def test_the_page_names_every_rule_script_and_folder():
     assert all(f"── {folder}/" in PAGE for folder in folders)
 
 
-def test_the_steps_to_your_own_data_give_a_valid_configuration():
-    """docs/usage.md: three keys of config/config.yaml are changed."""
+@pytest.fixture
+def own_configuration(fresh):
+    """The default configuration, changed as docs/usage.md says."""
     usage = (ROOT / "docs/usage.md").read_text()
-    datasets = yaml.safe_load(re.search(r"```yaml\n( +datasets:.*?)```", usage, re.DOTALL)[1])
-    settings = yaml.safe_load((ROOT / "config/config.yaml").read_text()) | datasets
-    settings["models"]["lite0"]["stages"]["stage3"]["datasets"] = ["train"]
-    settings["folds"]["group"] = None
-    loaded = load_configuration(settings, ROOT)
-    assert loaded.datasets_of("train", "test") == ["train", "test"]
+    changes = yaml.safe_load(re.search(r"```yaml\n( +datasets:.*?)```", usage, re.DOTALL)[1])
+    settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    assert all(
+        key in settings and "pixel_size_um" in given
+        for key in changes
+        for given in changes["datasets"].values()
+    )
+    settings = {**merged(settings, changes), "datasets": changes["datasets"]}
+    (fresh.folder / "config/mine.yaml").write_text(yaml.safe_dump(settings))
+    return "config/mine.yaml"
+
+
+def test_the_steps_to_your_own_data_work_as_they_stand(fresh, own_configuration):
+    for name, header, label in (("train", "ID,Label", ",0|16"), ("test", "ID", "")):
+        images = fresh.folder / f"data/{name}/images"
+        images.mkdir(parents=True)
+        rows = [f"{name}{number}{label}" for number in range(8)]
+        for row in rows:
+            for channel in CHANNELS:
+                path = channel_path(images, row.split(",")[0], channel)
+                cv2.imwrite(str(path), np.full((64, 64), 9, np.uint16))
+        (images.parent / "labels.csv").write_text("\n".join([header, *rows, ""]))
+    done = fresh.run("-n", "results/submission.csv", configuration=own_configuration)
+    assert done.returncode == 0, done.stdout
+    assert "Write results/submission.csv" in done.stdout
+    assert "would stop" not in done.stdout
+    (fresh.folder / "data/test/images/test3_blue.png").unlink()
+    done = fresh.run("-n", "results/submission.csv", configuration=own_configuration)
+    assert "would stop" in done.stdout
+    assert "data/test/images/test3_blue.png: file is missing" in done.stdout
+
+
+@pytest.mark.parametrize("page", ["data/README.md", "docs/file-formats.md", "docs/usage.md", "README.md"])
+def test_pages_about_your_own_data_name_the_pixel_size(page):
+    assert "pixel_size_um" in (ROOT / page).read_text()

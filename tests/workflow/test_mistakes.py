@@ -4,6 +4,7 @@ import subprocess
 
 import cv2
 import numpy as np
+import pytest
 
 from puzzlecell.data.raw_files import CHANNELS, channel_path
 
@@ -27,6 +28,110 @@ def test_mistakes_in_the_configuration_stop_planning(fresh):
     assert "Traceback" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            b"seed: 1\nfolds: {count: 2, count: 3}\nseed: 2\n",
+            ["folds.count: this key is in line 2", "seed: this key"],
+        ),
+        (b"negative: \xff\n", ["not in UTF-8: invalid start byte at byte 10"]),
+        (b"", ["the file is empty"]),
+        (b"- a\n", ["found a list"]),
+        (b"a: [\n", ["not YAML"]),
+        (None, ["there is no such file"]),
+    ],
+)
+def test_a_configuration_file_is_checked_as_text(fresh, content, expected):
+    """The default file, which the Snakefile reads; Snakemake itself reads those of `--configfile` before it."""
+    path = fresh.folder / "config/config.yaml"
+    path.unlink() if content is None else path.write_bytes(content)
+    done = fresh.run("-n", configuration=None)
+    assert done.returncode != 0
+    assert "the configuration cannot be used:" in done.stdout
+    for text in expected:
+        assert f"  config/config.yaml: {text}" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_keys_that_occur_twice_in_several_files_are_reported_together(fresh):
+    for name in ("one", "two"):
+        text = (fresh.folder / "config/tiny.yaml").read_text()
+        (fresh.folder / f"config/{name}.yaml").write_text(f"{text}seed: 3\n")
+    done = fresh.run("-n", "--configfile", "config/one.yaml", "config/two.yaml", configuration=None)
+    assert done.returncode != 0
+    for name in ("one", "two"):
+        assert f"  config/{name}.yaml: seed: this key is in line 3 and again in line" in done.stdout
+
+
+def test_a_damaged_class_table_stops_planning(fresh):
+    (fresh.folder / "config/classes.csv").write_text(",,,\n0,a\n")
+    done = fresh.run("-n")
+    assert done.returncode != 0
+    assert "  classes: config/classes.csv: the first line is ',,,'; expected index,name" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_folds_and_devices_that_cannot_work_are_reported_before_any_job(fresh, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+    def change(settings):
+        settings["gpu"] = "cuda"
+        settings["folds"] = {"count": 7, "group": "^(.+)_[0-9]+$"}
+        settings["datasets"]["additional"]["simulate"]["fields"] = 4
+
+    configuration = fresh.configure("folds.yaml", change)
+    done = fresh.run("results/submission.csv", configuration=configuration)
+    assert done.returncode != 0
+    for expected in (
+        "data set train: 6 groups cannot be split into 7 folds",
+        "data set additional: 2 groups cannot be split into 7 folds",
+        "gpu is cuda, but PyTorch finds no CUDA device; set gpu to auto or cpu",
+    ):
+        assert expected in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (fresh.folder / "results/simulated").exists()
+    # Nothing in this part of the run uses a device.
+    other = fresh.configure("group.yaml", lambda settings: settings.update(gpu="cuda"))
+    done = fresh.run("store", "--until", "simulate", configuration=other)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_dry_run_reports_problems_after_its_plan(fresh):
+    images = fresh.folder / "data/train/images"
+    for number in range(300):
+        for channel in CHANNELS:
+            path = channel_path(images, f"w{number}", channel)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"no picture")
+    rows = "".join(f"w{number},0\n" for number in range(300))
+    (fresh.folder / "data/train/labels.csv").write_text(f"ID,Label\n{rows}")
+
+    def change(settings):
+        settings["datasets"]["train"] = {"role": "train"}
+        settings["datasets"]["test"] = {"role": "test"}
+        settings["segmentation"] = {"method": "hpa_dpn"}
+        settings["folds"]["group"] = "^(plate[0-9]+)_"
+        del settings["datasets"]["additional"]
+        settings["models"]["tiny"]["stages"]["stage3"]["datasets"] = ["train"]
+
+    done = fresh.run("-n", "results/submission.csv", configuration=fresh.configure("none.yaml", change))
+    assert done.returncode == 0, done.stdout
+    plan, report = done.stdout.split("This run would stop before its first job:\n")
+    assert "Train tiny, stage1, fold 1" in plan
+    for expected in (
+        "data/test/labels.csv: there is no such table",
+        "w0_red.png: not a PNG",
+        "w3_red.png: not a PNG",
+        # A hundred of the 300 fields are looked at; with two other lines, 50 of them are shown.
+        "... and 52 more",
+        "folds.group: ^(plate[0-9]+)_ is found in none of the 300 IDs, such as w0",
+        "there are no weights weights/hpa_dpn_nuclei.safetensors",
+    ):
+        assert expected in report
+    assert "Traceback" not in done.stdout
+
+
 def test_networks_that_cannot_be_trained_are_reported_together_before_any_job(fresh, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
@@ -35,6 +140,7 @@ def test_networks_that_cannot_be_trained_are_reported_together_before_any_job(fr
         stages = settings["models"]["tiny"]["stages"]
         settings["models"]["other"] = {
             "network": {"backbone": "resnet1B"},
+            "input": settings["models"]["tiny"]["input"],
             "stages": {"stage1": stages["stage1"]},
         }
         settings["models"]["tiny"]["network"]["pretrained"] = True
@@ -108,6 +214,7 @@ def test_the_full_recipe_is_planned_without_the_default_and_without_torch(fresh)
     )
     assert done.returncode == 0, done.stdout + done.stderr
     plan = done.stdout + done.stderr
+    assert "data/hpa2018/labels.csv: there is no such table" in plan
     assert "Train seresnext50, stage3, fold 4" in plan
     assert "lite0" not in plan
     assert "simulate" not in plan

@@ -40,6 +40,54 @@ def test_a_configuration_on_the_command_line_is_detected(workflow, tmp_path):
     assert "own: False" in workflow("-n", "--config", "key=1")
 
 
+def test_the_files_of_the_configuration_are_known(workflow, tmp_path):
+    workflow.write(
+        "print('files:', *configuration_files(workflow, 'default.yaml'))\nrule all:\n    input: []\n"
+    )
+    (tmp_path / "a.yaml").write_text("a: 1")
+    (tmp_path / "b.yaml").write_text("b: 1")
+    assert "files: default.yaml\n" in workflow("-n", "--config", "key=1")
+    assert "files: a.yaml b.yaml\n" in workflow("-n", "--configfile", "a.yaml", str(tmp_path / "b.yaml"))
+
+
+REPORTED = """
+def report():
+    return f"report: {len(planned_wildcards(workflow, 'make'))} jobs"
+
+after_dry_run(workflow, report)
+rule all:
+    input: 'a.txt', 'b.txt'
+rule make:
+    output: touch('{name}.txt')
+"""
+
+
+def test_a_report_ends_a_dry_run_and_nothing_else(workflow):
+    workflow.write(REPORTED)
+    assert workflow("-n").splitlines()[-1] == "report: 2 jobs"
+    assert workflow("-n", "--quiet", "all").splitlines()[-1] == "report: 2 jobs"
+    for other in ("--lint", "--dag", "--summary", "--touch"):
+        assert "report:" not in workflow(other)
+    assert "report:" not in workflow()
+    assert "report:" not in workflow("-n"), "nothing is planned"
+    pathlib.Path("a.txt").unlink()
+    assert workflow("-n").splitlines()[-1] == "report: 1 jobs"
+    workflow.write(REPORTED.replace("return f", "return '' and f"))
+    assert "This was a dry-run" in workflow("-n").splitlines()[-1]
+
+
+def test_the_gpus_of_planned_jobs_are_known(workflow):
+    workflow.write(
+        "onstart:\n    print('gpus:', planned_gpus(workflow))\n"
+        "rule all:\n    input: 'a.txt', 'b.txt', 'c.txt'\n"
+        "rule make:\n    output: touch('{name}.txt')\n"
+        "    resources: gpu=lambda wildcards: {'a': 0, 'b': 3, 'c': 1}[wildcards.name]\n"
+    )
+    assert "gpus: 3" in workflow("--until", "make")
+    pathlib.Path("a.txt").unlink()
+    assert "gpus: 0" in workflow("a.txt")
+
+
 def test_cores_are_limited_to_those_of_the_machine(workflow):
     workflow.write("limit_cores(workflow)\nrule all:\n    output: touch('a')\n")
     assert f"Provided cores: {len(os.sched_getaffinity(0))}\n" in workflow("--cores", "1000")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from puzzlecell.data.labels import read_classes
+from puzzlecell.config.class_table import read_classes
 from puzzlecell.runtime.job import job
 from puzzlecell.simulate.dataset import simulate_dataset
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from puzzlecell.data.labels import read_classes
+from puzzlecell.config.class_table import read_classes
 from puzzlecell.runtime.devices import one_device
 from puzzlecell.runtime.fingerprint import fingerprint
 from puzzlecell.runtime.job import job
@@ -13,8 +13,8 @@ from puzzlecell.training.train import train
 if __name__ == "__main__":
     given, params = snakemake.input, snakemake.params
     start = list(given.start)
-    classes = read_classes(given.classes)
     with job(snakemake) as progress, one_device(params.device.value, params.settings.compute.gpus) as device:
+        classes = read_classes(given.classes)
         run = TrainingRun(
             settings=params.settings,
             classes=classes,

@@ -1,15 +1,16 @@
-"""Checks of a configuration beyond types and ranges: undefined names and missing files."""
+"""Checks of a configuration beyond types and ranges: undefined or repeated names and missing files."""
 
-import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from puzzlecell.config.class_table import ClassTableError, read_classes
+from puzzlecell.config.files import file_problem
 from puzzlecell.config.messages import nearest, readable_problems
-from puzzlecell.config.models import mapping, training_layers
+from puzzlecell.config.models import checkpoint_path, checkpoint_problem, mapping, training_layers
 from puzzlecell.config.training import TrainingSettings, resolved
 
 
@@ -31,17 +32,24 @@ def _written_in(layers: Mapping[str, Mapping[str, Any]], location: list) -> str:
     for place, layer in reversed(list(layers.items())):
         value: Any = layer
         for part in location:
-            value = value.get(part) if isinstance(value, Mapping) else None
+            value = _entry(value, part)
         if location and value is not None:
             return place
     return list(layers)[-1]
+
+
+def _entry(value: Any, part: Any) -> Any:
+    """Entry of a mapping or list; None if there is none."""
+    if isinstance(value, Mapping):
+        return value.get(part)
+    return value[part] if isinstance(value, list) and isinstance(part, int) and part < len(value) else None
 
 
 def reference_problems(values: Mapping[str, Any]) -> list[str]:
     """References to undefined names. Works on unvalidated values, so that they are reported with all other problems."""
     problems = []
     datasets, models = mapping(values, "datasets"), mapping(values, "models")
-    roles = {name: dataset.get("role") for name, dataset in datasets.items() if isinstance(dataset, Mapping)}
+    roles = {name: mapping(datasets, name).get("role") for name in datasets}
     for role in ("train", "test"):
         if datasets and role not in roles.values():
             problems.append(f"datasets: none has the role {role}; the pipeline needs at least one")
@@ -51,41 +59,58 @@ def reference_problems(values: Mapping[str, Any]) -> list[str]:
             place = f"models.{model_name}.stages.{stage_name}"
             if not isinstance(stage, Mapping):
                 continue
-            for name in stage.get("datasets") or []:
-                if name not in datasets:
-                    problems.append(f"{place}.datasets: no data set {name!r}{nearest(name, datasets)}")
-                elif roles.get(name) not in ("train", "additional"):
-                    problems.append(
-                        f"{place}.datasets: {name} has the role {roles.get(name)}; "
-                        "only data sets with the role train or additional are used for training"
-                    )
+            problems += _dataset_problems(f"{place}.datasets", stage.get("datasets"), roles)
             problems += _start_problems(place, stage_name, stages)
-            if stage.get("checkpoints") and "{fold}" not in str(stage["checkpoints"]):
-                problems.append(
-                    f"{place}.checkpoints: the path {stage['checkpoints']} has no {{fold}} in it, which stands for "
-                    "the number of the fold"
-                )
+            checkpoints = stage.get("checkpoints")
+            if isinstance(checkpoints, str) and (problem := checkpoint_problem(checkpoints)):
+                problems.append(f"{place}.checkpoints: {problem}")
+    return [*problems, *_member_problems(values)]
+
+
+def _dataset_problems(place: str, names: Any, roles: Mapping[str, Any]) -> Iterator[str]:
+    """Data sets of a stage that are undefined, not for training or named twice."""
+    names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    for name in dict.fromkeys(names):
+        if name not in roles:
+            yield f"{place}: no data set {name!r}{nearest(name, roles)}"
+        elif roles[name] not in ("train", "additional"):
+            yield (
+                f"{place}: {name} has the role {roles[name]}; only data sets with the role train or additional are "
+                "used for training"
+            )
+        if names.count(name) > 1:
+            yield f"{place}: {name} is named {names.count(name)} times; name each data set once"
+
+
+def _member_problems(values: Mapping[str, Any]) -> Iterator[str]:
+    """Ensemble members whose model or stage is undefined, and members that occur twice."""
+    models = mapping(values, "models")
     members = mapping(values, "ensemble").get("members")
+    seen: dict[tuple[str, ...], int] = {}
     for number, member in enumerate(members if isinstance(members, list) else []):
         if not isinstance(member, Mapping):
             continue
         place = f"ensemble.members.{number}"
         model, stage = member.get("model"), member.get("stage")
-        if model is None or model not in models:
-            problems.append(
-                f"{place}.model: no model {model!r}, so it is never trained{nearest(model, models)}"
-            )
-        elif stage not in mapping(models[model], "stages"):
-            problems.append(
+        if not isinstance(model, str) or model not in models:
+            yield f"{place}.model: no model {model!r}, so it is never trained{nearest(model, models)}"
+        elif not isinstance(stage, str) or stage not in mapping(models[model], "stages"):
+            yield (
                 f"{place}.stage: model {model} has no stage {stage!r}, so it is never trained"
                 f"{nearest(stage, mapping(models[model], 'stages'))}"
             )
-    return problems
+        same = tuple(str(member.get(key)) for key in ("model", "stage", "step"))
+        if same in seen:
+            yield (
+                f"{place}: the same model, stage and step as ensemble.members.{seen[same]}; give one member a larger "
+                "weight instead"
+            )
+        seen.setdefault(same, number)
 
 
 def _start_problems(place: str, stage_name: str, stages: Mapping[str, Any]) -> list[str]:
     seen, current = [stage_name], mapping(stages, stage_name).get("start")
-    while current is not None:
+    while isinstance(current, str):
         if current not in stages:
             if len(seen) == 1:
                 return [f"{place}.start: no stage {current!r} in this model{nearest(current, stages)}"]
@@ -100,29 +125,22 @@ def _start_problems(place: str, stage_name: str, stages: Mapping[str, Any]) -> l
 
 
 def file_problems(configuration: Any, root: Path) -> list[str]:
-    """Missing files of an otherwise valid configuration, and a negative class that is not in the class table."""
+    """Missing files of an otherwise valid configuration."""
     problems = []
-    if not (root / configuration.classes).is_file():
-        problems.append(f"classes: there is no file {configuration.classes}")
-    else:
-        names = class_names(root / configuration.classes)
-        if configuration.negative is not None and configuration.negative not in names:
-            problems.append(
-                f"negative: no class {configuration.negative!r}{nearest(configuration.negative, names)}"
-            )
     for model_name, model in configuration.models.items():
         pretrained = model.network.get("pretrained")
         if (
             isinstance(pretrained, str)
             and pretrained.endswith(".safetensors")
-            and not (root / pretrained).is_file()
+            and file_problem(root / pretrained)
         ):
             problems.append(f"models.{model_name}.network.pretrained: there is no file {pretrained}")
         for stage_name, stage in model.stages.items():
-            if stage.checkpoints is None or "{fold}" not in stage.checkpoints:
+            if stage.checkpoints is None or checkpoint_problem(stage.checkpoints):
                 continue
-            paths = [stage.checkpoints.format(fold=fold) for fold in range(1, configuration.folds.count + 1)]
-            missing = [path for path in paths if not (root / path).is_file()]
+            folds = range(1, configuration.folds.count + 1)
+            paths = [checkpoint_path(stage.checkpoints, fold) for fold in folds]
+            missing = [path for path in paths if file_problem(root / path)]
             if missing:
                 problems.append(
                     f"models.{model_name}.stages.{stage_name}.checkpoints: there is no file {', '.join(missing)}"
@@ -130,9 +148,35 @@ def file_problems(configuration: Any, root: Path) -> list[str]:
     return problems
 
 
-def class_names(path: Path) -> list[str]:
-    """Class names from a CSV `index,name`; an empty list if the file does not exist."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [row.get("name", "") for row in csv.DictReader(file)]
+def class_problems(configuration: Any, root: Path) -> list[str]:
+    """Problems of the class table, and classes named in the configuration that are not in it."""
+    try:
+        names = read_classes(root / configuration.classes)
+    except ClassTableError as error:
+        return [f"classes: {line}" for line in str(error).splitlines()]
+    problems = []
+    if configuration.negative is not None and configuration.negative not in names:
+        problems.append(
+            f"negative: no class {configuration.negative!r}{nearest(configuration.negative, names)}"
+        )
+    try:
+        configuration.ensemble.with_indices(names)
+    except ValueError as error:
+        problems += [f"ensemble.{line}" for line in str(error).splitlines()]
+    return problems
+
+
+def size_problems(configuration: Any) -> list[str]:
+    """Stages to be trained on larger fields than those of the store."""
+    problems = []
+    for model_name, model in configuration.models.items():
+        for stage_name, stage in model.stages.items():
+            if stage.checkpoints is not None:
+                continue
+            size = configuration.stage_training(model_name, stage_name).input.field_size
+            if size > configuration.ingest.size:
+                problems.append(
+                    f"models.{model_name}.stages.{stage_name}: input.field_size {size} is more than ingest.size "
+                    f"{configuration.ingest.size}, the side of a stored field; lower it or raise ingest.size"
+                )
+    return problems

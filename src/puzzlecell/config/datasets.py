@@ -1,10 +1,11 @@
 """Settings of data sets, the store and the folds."""
 
+import re
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from puzzlecell.config.base import Section
+from puzzlecell.config.base import MAX_SEED, Section
 from puzzlecell.config.simulation import SimulationSettings
 
 
@@ -58,9 +59,19 @@ class FoldSettings(Section):
     """The split of the training fields into cross-validation folds."""
 
     count: int = Field(4, ge=2, le=99, description="Number of cross-validation folds.")
-    seed: int = Field(2020, ge=0, description="Random seed of the split.")
+    seed: int = Field(2020, ge=0, le=MAX_SEED, description="Random seed of the split.")
     group: str | None = Field(
         None,
         description="Regular expression searched in the field IDs; fields with the same first capture group, for "
-        "example those of one well, stay in the same fold. null: every field is split on its own.",
+        "example those of one well, stay in the same fold. A field in whose ID it is not found is split on its own. "
+        "null: every field is split on its own.",
     )
+
+    @field_validator("group")
+    @classmethod
+    def _compiles(cls, group: str | None) -> str | None:
+        try:
+            re.compile(group or "")
+        except re.error as error:
+            raise ValueError(f"{group!r} is not a regular expression: {error}") from error
+        return group

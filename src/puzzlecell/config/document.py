@@ -20,8 +20,9 @@ from puzzlecell.config.workflow import Configuration
 
 HEAD = """# Configuration
 
-All keys of a configuration file. Keys that are left out keep their default; unknown keys are errors. All problems of a
-configuration are reported together, before anything runs. Changing a setting rebuilds the results that depend on it;
+All keys of a configuration file. Keys that are left out keep their default; unknown keys, keys that occur twice, and
+numbers that are infinite or not a number are errors. All problems of a configuration are reported together, before
+anything runs. Changing a setting rebuilds the results that depend on it;
 settings marked * affect no result, so changing them rebuilds nothing.
 
 A field is one field of view, stored as four greyscale images: red (microtubules), green (the protein of interest), blue
@@ -100,7 +101,7 @@ def _values(field: FieldInfo) -> str:
         MultipleOf: ("multiple_of", "multiple of"),
     }
     limits = [
-        f"{sign} {getattr(mark, attribute):g}"
+        f"{sign} {getattr(mark, attribute):.10g}"
         for mark in field.metadata
         for kind, (attribute, sign) in signs.items()
         if isinstance(mark, kind)

@@ -127,8 +127,9 @@ class EnsembleSettings(Section):
     @model_validator(mode="before")
     @classmethod
     def _fill_from_preset(cls, values: object) -> object:
-        if isinstance(values, dict) and values.get("preset", "mpware") in PRESETS:
-            return {**PRESETS[values.get("preset", "mpware")], **values}
+        preset = values.get("preset", "mpware") if isinstance(values, dict) else None
+        if isinstance(values, dict) and isinstance(preset, str) and preset in PRESETS:
+            return {**PRESETS[preset], **values}
         return values
 
     @field_validator("class_thresholds")
@@ -148,8 +149,8 @@ class EnsembleSettings(Section):
     def with_indices(self, classes: Sequence[str]) -> "EnsembleSettings":
         """Return the settings with class names replaced by indices.
 
-        Names that come from a preset and are not in `classes` are dropped. Raises ValueError for other unknown names
-        and for indices out of range.
+        Names that come from a preset and are not in `classes` are dropped. Raises ValueError with one line for each
+        other unknown name, each index out of range and each class that is given twice, such as by name and by index.
         """
         problems: list[str] = []
         fusion = self.image_fusion
@@ -157,17 +158,24 @@ class EnsembleSettings(Section):
             wanted = fusion.except_classes
             if fusion == ImageFusion.model_validate(PRESETS[self.preset]["image_fusion"] or {}):
                 wanted = tuple(name for name in wanted if name in classes)
-            indices = tuple(
-                class_index(name, classes, "image_fusion.except_classes", problems) for name in wanted
-            )
+            indices = _indices(wanted, classes, "image_fusion.except_classes", problems)
             fusion = fusion.model_copy(update={"except_classes": indices})
-        thresholds = {
-            class_index(name, classes, "class_thresholds", problems): value
-            for name, value in self.class_thresholds.items()
-        }
+        keys = _indices(tuple(self.class_thresholds), classes, "class_thresholds", problems)
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
+        thresholds = dict(zip(keys, self.class_thresholds.values(), strict=True))
         return self.model_copy(update={"image_fusion": fusion, "class_thresholds": thresholds})
+
+
+def _indices(
+    names: Sequence[int | str], classes: Sequence[str], key: str, problems: list[str]
+) -> tuple[int, ...]:
+    """Indices of classes given by name or index; unknown and repeated ones are added to `problems`."""
+    indices = tuple(class_index(name, classes, key, problems) for name in names)
+    for index in sorted({index for index in indices if index >= 0 and indices.count(index) > 1}):
+        given = " and ".join(str(name) for name, found in zip(names, indices, strict=True) if found == index)
+        problems.append(f"{key}: class {index} ({classes[index]}) is given more than once: {given}")
+    return indices
 
 
 def class_index(name: int | str, classes: Sequence[str], key: str, problems: list[str]) -> int:

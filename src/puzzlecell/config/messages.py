@@ -3,7 +3,7 @@
 import difflib
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -17,9 +17,10 @@ def readable_problems(
     prefix: maps a location (list of keys) to the place in the file of the section that contains it.
     """
     lines = []
-    for entry in error.errors():
-        # pydantic inserts marks such as "dict[str,any]" or "[key]" between the keys; they are not part of the file.
-        location = [part for part in entry["loc"] if part != "[key]" and not _is_mark(part)]
+    entries = [(entry, _keys(model, entry["loc"])) for entry in error.errors()]
+    for entry, location in entries:
+        if _of_other_alternative(entry, location, entries):
+            continue
         place = ".".join(filter(None, [prefix(location), *map(str, location)]))
         if entry["type"] == "extra_forbidden":
             known = _known_keys(model, location[:-1])
@@ -31,6 +32,33 @@ def readable_problems(
         else:
             lines.append(f"{place}: found {entry['input']!r}; {_lower(entry['msg'])}")
     return lines
+
+
+def _keys(model: type[BaseModel], location: Sequence[int | str]) -> list[int | str]:
+    """The keys in the file that lead to an error.
+
+    Between them, pydantic inserts marks such as "dict[str,any]" or "[key]", and the name of a section that is one of
+    several alternatives.
+    """
+    keys: list[int | str] = []
+    annotation: Any = model
+    for part in location:
+        section = _section_in(annotation)
+        if _is_mark(part) or (keys and section is not None and part == section.__name__):
+            continue
+        keys.append(part)
+        annotation = _inside(annotation, part)
+    return keys
+
+
+def _of_other_alternative(entry: Any, location: list, entries: Sequence[tuple[Any, list]]) -> bool:
+    """Whether an error is about an alternative that was not meant: a name where a section was given, or vice versa."""
+    given_section = isinstance(entry["input"], Mapping)
+    if entry["type"] == "literal_error" and given_section:
+        return any(other[: len(location)] == location and other != location for _, other in entries)
+    if entry["type"] == "model_type" and not given_section:
+        return any(other["type"] == "literal_error" and place == location for other, place in entries)
+    return False
 
 
 def _is_mark(part: object) -> bool:

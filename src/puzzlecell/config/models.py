@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from puzzlecell.config.base import Section
+from puzzlecell.config.base import MAX_SEED, Section
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
@@ -34,11 +34,27 @@ class ModelSettings(Section):
 
     network: dict[str, Any] = Field({}, description="Keys of `training.network` that this model overrides.")
     input: dict[str, Any] = Field({}, description="Keys of `training.input` that this model overrides.")
-    seed: int | None = Field(None, ge=0, description="Random seed of this model. null: `training.seed`.")
+    seed: int | None = Field(
+        None, ge=0, le=MAX_SEED, description="Random seed of this model. null: `training.seed`."
+    )
     training: dict[str, Any] = Field({}, description="Other keys of `training` that this model overrides.")
     stages: dict[Name, StageSettings] = Field(
         min_length=1, description="Training stages of the model, by name."
     )
+
+
+def checkpoint_problem(pattern: str) -> str | None:
+    """Say what is wrong with a path of ready weights, in which `{fold}` is the only placeholder."""
+    if any(brace in pattern.replace("{fold}", "") for brace in "{}"):
+        return f"the path {pattern} has braces other than those of {{fold}}, the only placeholder"
+    if "{fold}" not in pattern:
+        return f"the path {pattern} has no {{fold}} in it, which stands for the number of the fold"
+    return None
+
+
+def checkpoint_path(pattern: str, fold: int | str) -> str:
+    """Path of the ready weights of a fold."""
+    return pattern.replace("{fold}", str(fold))
 
 
 def training_layers(values: Mapping[str, Any], model: str, stage: str) -> dict[str, Mapping[str, Any]]:

@@ -5,12 +5,11 @@ Settings that affect no result are marked with `NO_EFFECT` where they are declar
 """
 
 import json
-from pathlib import Path
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from puzzlecell.config.checks import class_names
+from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.workflow import Configuration
 
 Deciding = dict[str, str]
@@ -78,7 +77,7 @@ def training(settings: Configuration, model: str, stage: str) -> Deciding:
 
 def negative_class(settings: Configuration) -> str:
     """Name and index of the negative class: with another class table, the same name may have another index."""
-    names = class_names(Path(settings.classes))
+    names = read_classes(settings.classes)
     return json.dumps(settings.negative and f"{settings.negative} is class {names.index(settings.negative)}")
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from puzzlecell.config.augmentation import Augmentation
-from puzzlecell.config.base import NO_EFFECT, Section
+from puzzlecell.config.base import MAX_SEED, NO_EFFECT, Section
 from puzzlecell.config.network import InputSettings, NetworkSettings
 from puzzlecell.config.optimiser import EmaSettings, OptimiserSettings, ScheduleSettings
 
@@ -159,7 +159,10 @@ class TrainingSettings(Section):
     )
     compute: ComputeSettings = ComputeSettings()
     seed: int = Field(
-        2020, ge=0, description="Random seed of weight initialisation, sampling and augmentation."
+        2020,
+        ge=0,
+        le=MAX_SEED,
+        description="Random seed of weight initialisation, sampling and augmentation.",
     )
     epochs: int = Field(
         48, ge=1, description="Number of epochs, each followed by a validation on the held-out fold."
@@ -246,7 +249,7 @@ def resolved(*layers: Mapping[str, Any]) -> TrainingSettings:
     Two mappings under the same key are merged; any other value replaces the earlier one, including the name of an
     augmentation preset.
     """
-    return TrainingSettings(**merged(*layers))
+    return TrainingSettings.model_validate(merged(*layers))
 
 
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:

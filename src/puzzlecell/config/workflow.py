@@ -10,7 +10,14 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from puzzlecell.config.base import NO_EFFECT, Section
-from puzzlecell.config.checks import class_names, file_problems, reference_problems, training_problems
+from puzzlecell.config.checks import (
+    class_problems,
+    file_problems,
+    reference_problems,
+    size_problems,
+    training_problems,
+)
+from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import DatasetSettings, FoldSettings, IngestSettings
 from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.config.messages import readable_problems
@@ -59,6 +66,16 @@ class Configuration(Section):
         """Training settings of a stage: the defaults, overridden by its model, then by the stage itself."""
         return resolved(*training_layers(self.model_dump(exclude_unset=True), model, stage).values())
 
+    def trained_stages(self) -> list[tuple[str, str]]:
+        """Names (model, stage) of the stages trained for the ensemble: its members' and those that they start from."""
+        found: dict[tuple[str, str], None] = {}
+        for member in self.ensemble.members:
+            name: str | None = member.stage
+            while name is not None and self.models[member.model].stages[name].checkpoints is None:
+                found[member.model, name] = None
+                name = self.models[member.model].stages[name].start
+        return list(found)
+
     def datasets_of(self, *roles: str) -> list[str]:
         """Names of the data sets that have one of these roles, in the order of the configuration."""
         return [name for name, dataset in self.datasets.items() if dataset.role in roles]
@@ -69,26 +86,25 @@ def load_configuration(values: Mapping[str, Any], root: str | Path = ".") -> Con
 
     root: folder that relative paths of the configuration refer to.
     Raises ConfigError listing every problem: unknown keys with the nearest known one, wrong types and ranges,
-    undefined data sets, stages and ensemble members, missing files.
+    undefined data sets, stages, ensemble members and classes, names that occur twice, an unusable class table, and
+    missing files.
     """
     problems = []
     configuration = None
     try:
-        configuration = Configuration(**values)
+        configuration = Configuration.model_validate(dict(values))
     except ValidationError as error:
         problems += readable_problems(error, Configuration)
-    problems += training_problems(values)
+    of_training = training_problems(values)
+    problems += of_training
     problems += reference_problems(values)
     if configuration is not None:
+        problems += class_problems(configuration, Path(root))
         problems += file_problems(configuration, Path(root))
-        classes = class_names(Path(root, configuration.classes))
-        try:
-            ensemble = configuration.ensemble.with_indices(classes)
-            configuration = configuration.model_copy(update={"ensemble": ensemble})
-        except ValueError as error:
-            problems += [f"ensemble.{problem}" for problem in str(error).split("; ")] if classes else []
+        problems += [] if of_training else size_problems(configuration)
     if configuration is None or problems:
         raise ConfigError(
             "\n".join(["the configuration cannot be used:", *(f"  {p}" for p in dict.fromkeys(problems))])
         )
-    return configuration
+    ensemble = configuration.ensemble.with_indices(read_classes(Path(root, configuration.classes)))
+    return configuration.model_copy(update={"ensemble": ensemble})

@@ -1,16 +1,24 @@
 """Cross-validation folds, stratified over multiple labels."""
 
+import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
+from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import FoldSettings
-from puzzlecell.data.labels import read_classes, read_labels
+from puzzlecell.data.labels import read_labels
 from puzzlecell.data.tables import write_csv
+from puzzlecell.runtime.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+class FoldError(UserError):
+    """The training fields cannot be split as configured; the message lists every reason."""
 
 
 def split_fields(labels: pd.DataFrame, count: int, seed: int, group: str | None = None) -> pd.Series:
@@ -19,17 +27,15 @@ def split_fields(labels: pd.DataFrame, count: int, seed: int, group: str | None 
     The method is that of Sechidis et al. (2011), shuffled with `seed`. labels: index ID, one 0/1 column per class, rows
     in file order. group: regular expression whose first capture group (or whole match) is the same for fields that must
     stay together, such as those of one well; groups are then split as units, each with the union of its fields' labels.
+    Raises FoldError for fewer fields or groups than folds.
     """
-    if group is None:
-        keys = pd.Series(labels.index, index=labels.index)
-    else:
-        keys = pd.Series([_group_key(group, field_id) for field_id in labels.index], index=labels.index)
+    # Imported here because the checks before a run need this module too, and this import takes a second.
+    from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+
+    keys = pd.Series(_group_keys(labels.index, group), index=labels.index)
     by_group = labels.groupby(keys, sort=False).max()
     if len(by_group) < count:
-        raise ValueError(
-            f"{len(by_group)} fields or groups cannot be split into {count} folds; lower folds.count or change "
-            "folds.group"
-        )
+        raise FoldError(_too_few(len(by_group), count, group))
     splitter = MultilabelStratifiedKFold(n_splits=count, shuffle=True, random_state=seed)
     fold_of_group = pd.Series(0, index=by_group.index)
     for fold, (_, held_out) in enumerate(
@@ -49,15 +55,68 @@ def write_folds(
 ) -> None:
     """Write the folds of all training fields (CSV, `ID, dataset, fold`).
 
-    train, additional: data set -> path of its label table; see `assign_folds`.
+    train, additional: data set -> path of its label table; see `assign_folds`. IDs in which `folds.group` is not found
+    are reported as a warning. Raises FoldError for every problem that `fold_problems` finds.
     """
     names = read_classes(classes)
-    folds = assign_folds(
-        {dataset: read_labels(table, names) for dataset, table in train.items()},
-        {dataset: read_labels(table, names) for dataset, table in additional.items()},
-        **settings.model_dump(),
-    )
-    write_csv(path, folds)
+    train_labels = {dataset: read_labels(table, names) for dataset, table in train.items()}
+    more_labels = {dataset: read_labels(table, names) for dataset, table in additional.items()}
+    train_ids, more_ids = _ids(train_labels), _ids(more_labels)
+    problems = fold_problems(train_ids, more_ids, settings)
+    if problems:
+        raise FoldError("\n".join(problems))
+    for warning in ungrouped({**train_ids, **more_ids}, settings.group):
+        log.warning("%s", warning)
+    write_csv(path, assign_folds(train_labels, more_labels, **settings.model_dump()))
+
+
+def fold_problems(
+    train: Mapping[str, Sequence[str]], additional: Mapping[str, Sequence[str]], settings: FoldSettings
+) -> list[str]:
+    """Return every reason why fields cannot be split as configured.
+
+    train, additional: data set -> IDs of its fields; all sets in `train` are split together, those in `additional` on
+    their own. Reasons are fewer fields or groups than folds, and a `folds.group` that is found in no ID or puts all
+    fields into one group.
+    """
+    parts = {" and ".join(train): [field_id for ids in train.values() for field_id in ids]} if train else {}
+    parts |= {name: list(ids) for name, ids in additional.items()}
+    group, every_id = settings.group, [field_id for ids in parts.values() for field_id in ids]
+    if group is not None and every_id and all(_found(group, field_id) is None for field_id in every_id):
+        return [
+            f"folds.group: {group} is found in none of the {len(every_id)} IDs, such as {every_id[0]}; correct it, or "
+            "set it to null to split field by field"
+        ]
+    problems = []
+    for name, ids in parts.items():
+        groups = set(_group_keys(ids, group))
+        if len(groups) == 1 and len(ids) > 1:
+            problems.append(
+                f"folds.group: {group} puts all {len(ids)} fields of {name} into one group, {groups.pop()!r}: an ID is "
+                f"{ids[0]}; its first capture group has to be the same only for fields that belong together"
+            )
+        elif len(groups) < settings.count:
+            problems.append(f"data set {name}: {_too_few(len(groups), settings.count, group)}")
+    return problems
+
+
+def ungrouped(datasets: Mapping[str, Iterable[str]], group: str | None) -> list[str]:
+    """Return one warning per data set (name -> IDs) with IDs in which the regular expression `group` is not found."""
+    warnings = []
+    for name, ids in datasets.items():
+        unmatched = [field_id for field_id in ids if group is not None and _found(group, field_id) is None]
+        if unmatched:
+            warnings.append(
+                f"data set {name}: folds.group is not found in {len(unmatched)} IDs, such as {unmatched[0]}; "
+                "each of these fields is split on its own"
+            )
+    return warnings
+
+
+def _too_few(found: int, count: int, group: str | None) -> str:
+    what, remedy = ("field", "add fields") if group is None else ("group", "change folds.group")
+    many = "s" if found != 1 else ""
+    return f"{found} {what}{many} cannot be split into {count} folds; lower folds.count or {remedy}"
 
 
 def assign_folds(
@@ -91,8 +150,18 @@ def assign_folds(
     return pd.concat(tables, ignore_index=True)
 
 
-def _group_key(pattern: str, field_id: str) -> str:
-    match = re.search(pattern, field_id)
+def _ids(tables: Mapping[str, pd.DataFrame]) -> dict[str, list[str]]:
+    return {name: table.index.tolist() for name, table in tables.items()}
+
+
+def _group_keys(ids: Iterable[str], group: str | None) -> list[str]:
+    """Group of each ID; an ID in which `group` is not found is a group of its own."""
+    return [field_id if (key := _found(group, field_id)) is None else key for field_id in ids]
+
+
+def _found(group: str | None, field_id: str) -> str | None:
+    """First capture group (or whole match) of a regular expression in an ID; None without a match or an expression."""
+    match = None if group is None else re.search(group, field_id)
     if match is None:
-        return field_id
+        return None
     return match.group(1) if match.groups() else match.group(0)

@@ -1,4 +1,4 @@
-"""Class and label tables: the classes, and which of them each field shows."""
+"""Label tables: which classes each field shows."""
 
 import ast
 import os
@@ -13,18 +13,6 @@ from puzzlecell.runtime.messages import first_few
 
 class LabelError(ValueError):
     """A label table cannot be used; the message lists every problem found in it."""
-
-
-def read_classes(path: str | os.PathLike) -> list[str]:
-    """Read class names in the order of their index, from a CSV `index,name` with indices 0, 1, 2, ..."""
-    table = pd.read_csv(path, dtype={"name": str})
-    if list(table.columns) != ["index", "name"]:
-        raise LabelError(f"{path}: columns are {', '.join(table.columns)}; expected index,name")
-    if table["index"].tolist() != list(range(len(table))):
-        raise LabelError(f"{path}: the column index must count 0, 1, 2, ... without gaps")
-    if table["name"].duplicated().any() or table["name"].isna().any():
-        raise LabelError(f"{path}: a name is missing or occurs twice; every class needs a name of its own")
-    return table["name"].tolist()
 
 
 def read_ids(path: str | os.PathLike) -> pd.DataFrame:

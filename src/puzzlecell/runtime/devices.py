@@ -9,7 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from puzzlecell.runtime.errors import UserError
+
 log = logging.getLogger(__name__)
+
+
+class DeviceError(UserError):
+    """The device that a job is to use does not exist on this machine."""
 
 
 @contextmanager
@@ -20,18 +26,15 @@ def one_device(gpu: str, gpus: int = 1, patience_s: float = 5.0) -> Iterator[str
     uses; with more than one, the first devices are locked and `cuda` is yielded. patience_s: seconds between attempts.
     Snakemake does not assign GPUs to local jobs, so jobs do this themselves with file locks; a job waits while all GPUs
     are locked.
-    Raises RuntimeError for `cuda` on a machine without a CUDA device, and if more GPUs are requested than available.
+    Raises DeviceError for `cuda` on a machine without a CUDA device, and if more GPUs are requested than available.
     """
     available = 0 if gpu == "cpu" else _cuda_devices()
+    problem = _problem(gpu, gpus, available)
+    if problem:
+        raise DeviceError(problem)
     if available == 0:
-        if gpu == "cuda":
-            raise RuntimeError("gpu is cuda, but PyTorch finds no CUDA device; set gpu to auto or cpu")
         log.info("device: cpu")
         yield "cpu"
-    elif gpus > available:
-        raise RuntimeError(
-            f"compute.gpus is {gpus}, but this machine has {available} GPU(s); set it to at most {available}"
-        )
     elif gpus > 1:
         with ExitStack() as held:
             # Locked in the order of their numbers, so that two multi-GPU jobs cannot deadlock.
@@ -43,6 +46,24 @@ def one_device(gpu: str, gpus: int = 1, patience_s: float = 5.0) -> Iterator[str
         with _first_free(range(available), patience_s) as number:
             log.info("device: cuda:%d", number)
             yield f"cuda:{number}"
+
+
+def device_problem(gpu: str, gpus: int = 1) -> str | None:
+    """Say why no job can get its device on this machine; None if it can. Arguments as for `one_device`."""
+    if gpu == "cpu" or (gpu == "auto" and gpus <= 1):
+        return None
+    return _problem(gpu, gpus, _cuda_devices())
+
+
+def _problem(gpu: str, gpus: int, available: int) -> str | None:
+    if available == 0:
+        wanted = "gpu is cuda, but PyTorch finds no CUDA device; set gpu to auto or cpu"
+        return wanted if gpu == "cuda" else None
+    if gpus > available:
+        return (
+            f"compute.gpus is {gpus}, but this machine has {available} GPU(s); set it to at most {available}"
+        )
+    return None
 
 
 def _cuda_devices() -> int:

@@ -22,7 +22,7 @@ def main() -> None:
     wildcards = {name: value for name, _, value in (part.partition("=") for part in options.wildcards)}
     try:
         script, snakemake = job_of(options.rule, wildcards, options.configfile)
-    except (ValueError, WorkflowError) as error:
+    except (ValueError, OSError, WorkflowError) as error:
         parser.error(str(error))
     # Without a log, the output stays on the terminal.
     snakemake.log.clear()

@@ -1,5 +1,6 @@
 """Wrappers around Snakemake's private interfaces, tested with the pinned version."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,13 @@ from puzzlecell.runtime.threads import available_cores
 def has_own_configuration(workflow: Any) -> bool:
     """Whether `--configfile` was given; that file then replaces the default configuration entirely."""
     return bool(workflow.overwrite_configfiles)
+
+
+def configuration_files(workflow: Any, default: str) -> list[Path]:
+    """Configuration files of this run: those of `--configfile`, which may be several, else the default one."""
+    here = Path.cwd()
+    paths = [Path(path) for path in workflow.overwrite_configfiles] or [Path(default)]
+    return [path.relative_to(here) if path.is_relative_to(here) else path for path in paths]
 
 
 def limit_cores(workflow: Any) -> None:
@@ -21,7 +29,37 @@ def limit_cores(workflow: Any) -> None:
 
 def planned_wildcards(workflow: Any, rule: str) -> list[Any]:
     """Wildcards of the jobs of a rule that this run will execute; call it after the DAG has been built."""
-    return [job.wildcards for job in workflow.dag.needrun_jobs() if job.rule.name == rule]
+    return [job.wildcards for job in _planned(workflow) if job.rule.name == rule]
+
+
+def planned_gpus(workflow: Any) -> int:
+    """Largest number of GPUs that one job of this run asks for; call it after the DAG has been built."""
+    return max((job.resources.get("gpu", 0) for job in _planned(workflow)), default=0)
+
+
+def after_dry_run(workflow: Any, report: Callable[[], str]) -> None:
+    """After the plan of a dry run that has something to do, show what `report` returns, unless that is empty.
+
+    Called while the Snakefile is read. Snakemake has no hook for dry runs and runs none of its own in them. `report` is
+    not called for real runs, in the processes of jobs, and for `--lint`, `--dag`, `--summary` and the like.
+    """
+    from snakemake.logging import logger
+
+    execute = workflow.execute
+
+    def execute_and_report(*arguments: Any, **options: Any) -> Any:
+        result = execute(*arguments, **options)
+        text = report() if workflow.dryrun and workflow.is_main_process and _planned(workflow) else ""
+        if text:
+            logger.error(text)
+        return result
+
+    workflow.execute = execute_and_report
+
+
+def _planned(workflow: Any) -> list[Any]:
+    """Jobs that this run executes or has executed, or that a dry run has shown."""
+    return list(workflow.dag.needrun_jobs(exclude_finished=False))
 
 
 def job_of(rule: str, wildcards: dict[str, str], configfile: str | None = None) -> tuple[Path, Any]:

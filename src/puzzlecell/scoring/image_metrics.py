@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from puzzlecell.data.labels import read_classes, read_labels
+from puzzlecell.config.class_table import read_classes
+from puzzlecell.data.labels import read_labels
 from puzzlecell.data.tables import class_columns, read_csv, write_csv
 from puzzlecell.scoring.thresholds import search_thresholds
 

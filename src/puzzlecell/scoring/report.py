@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.ensemble import EnsembleMember
 from puzzlecell.config.score import ScoreSettings
-from puzzlecell.data.labels import read_classes
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.submission_file import read_submission
 from puzzlecell.data.tables import read_parquet, read_parts, write_csv

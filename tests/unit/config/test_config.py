@@ -82,7 +82,69 @@ def test_the_shipped_configurations_are_valid(name):
             "lite1",
             "no model 'lite1', so it is never trained; did you mean lite0?",
         ),
-        ("classes", "config/none.csv", "classes: there is no file config/none.csv"),
+        ("classes", "config/none.csv", "config/none.csv: there is no such file"),
+        ("classes", "config", "config: not a file"),
+        (
+            "models.lite0.stages.stage1.checkpoints",
+            "{x}/{fold}.safetensors",
+            "stage1.checkpoints: the path {x}/{fold}.safetensors has braces other than those of {fold}",
+        ),
+        ("models.lite0.stages.stage1.checkpoints", 300 * "x" + "{fold}", "checkpoints: there is no file xxx"),
+        ("models.lite0.stages.stage1.checkpoints", "\0{fold}", "checkpoints: there is no file"),
+        ("ensemble.preset", ["mpware"], "ensemble.preset: found ['mpware']"),
+        ("models.lite0.stages.stage1.checkpoints", "a{fold:0>3d}", "braces other than those of {fold}"),
+        ("models.lite0.stages.stage1.checkpoints", "{", "braces other than those of {fold}"),
+        ("models.lite0.stages.stage1.checkpoints", "{}{fold}", "braces other than those of {fold}"),
+        ("models.lite0.stages.stage1.checkpoints", "{fold}}", "braces other than those of {fold}"),
+        ("models.lite0.stages.stage1.checkpoints", "{{fold}}", "braces other than those of {fold}"),
+        (
+            "models.lite0.stages.stage1.datasets",
+            ["train", "train"],
+            "models.lite0.stages.stage1.datasets: train is named 2 times",
+        ),
+        (
+            "models.lite0.stages.stage1.start",
+            ["stage2"],
+            "models.lite0.stages.stage1.start: found ['stage2']",
+        ),
+        (
+            "ensemble.members.2.stage",
+            "stage2",
+            "ensemble.members.2: the same model, stage and step as ensemble.members.0",
+        ),
+        (
+            "ensemble.class_thresholds",
+            {"Nucleus": 0.5},
+            "ensemble.class_thresholds: there is no class 'Nucleus'",
+        ),
+        ("ensemble.class_thresholds", {"0": 0.5}, "ensemble.class_thresholds: there is no class '0'"),
+        ("ensemble.class_thresholds", {19: 0.5}, "there is no class 19; indices are 0 to 18"),
+        ("ensemble.class_thresholds", {-1: 0.5}, "ensemble.class_thresholds: class_thresholds must map"),
+        (
+            "ensemble.class_thresholds",
+            {0: 0.5, "Nucleoplasm": 0.3},
+            "ensemble.class_thresholds: class 0 (Nucleoplasm) is given more than once: 0 and Nucleoplasm",
+        ),
+        ("ensemble.image_fusion.except_classes", [19], "except_classes: there is no class 19"),
+        (
+            "ensemble.image_fusion.except_classes",
+            ["Negative", 18],
+            "class 18 (Negative) is given more than once",
+        ),
+        ("folds.group", "(", "folds.group: '(' is not a regular expression: missing ), unterminated"),
+        ("folds.seed", 2**32, "folds.seed: found 4294967296"),
+        (
+            "models.lite0.input.field_size",
+            288,
+            "models.lite0.stages.stage1: input.field_size 288 is more than ingest.size 256",
+        ),
+        (
+            "training.augmentation",
+            {"blur": {"p": 2}},
+            "  training.augmentation.blur.p: found 2; input should",
+        ),
+        ("training.augmentation", "ligth", "  training.augmentation: found 'ligth'; input should be"),
+        ("training", {1: 2}, "training.1: found 1; keys should be strings"),
         ("negative", "Negativ", "negative: no class 'Negativ'; did you mean Negative?"),
     ],
 )
@@ -104,9 +166,47 @@ def test_all_mistakes_come_in_one_message(values):
         assert expected in text
 
 
-def test_a_mistake_in_the_defaults_is_reported_once(values):
-    text = problems(place(values, "training.loss.gama", 1))
-    assert text.count("gama") == 1
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("training.loss.gama", 1),
+        ("training.augmentation", {"blur": {"p": 2}}),
+        ("training.augmentation", "ligth"),
+        ("training", {1: 2}),
+    ],
+)
+def test_a_mistake_in_the_defaults_is_reported_once(values, key, value):
+    _, *lines = problems(place(values, key, value)).splitlines()
+    assert len(lines) == 1
+
+
+def test_ready_weights_may_be_smaller_than_the_store(values, tmp_path):
+    """Only stages to be trained have to fit the store; the weights of the others say what they need."""
+    (tmp_path / "1.safetensors").touch()
+    (tmp_path / "2.safetensors").touch()
+    values["models"]["ready"] = {
+        "input": {"field_size": 512},
+        "stages": {"only": {"datasets": ["train"], "checkpoints": f"{tmp_path}/{{fold}}.safetensors"}},
+    }
+    load_configuration(values, ROOT)
+
+
+def test_all_problems_of_the_class_table_are_shown(values, tmp_path):
+    (tmp_path / "classes.csv").write_text("index,name\n0,a\n2,a\n")
+    values = place(values, "classes", str(tmp_path / "classes.csv"))
+    text = problems(values)
+    assert f"  classes: {tmp_path}/classes.csv: line 3: index '2'; expected 1" in text
+    assert f"  classes: {tmp_path}/classes.csv: line 3: the name 'a' is also in line 2" in text
+
+
+def test_stages_to_be_trained_are_those_of_the_ensemble_and_what_they_start_from(values, tmp_path):
+    values["ensemble"]["members"] = [{"model": "lite0", "stage": "stage2", "step": 1}]
+    trained = load_configuration(values, ROOT).trained_stages()
+    assert trained == [("lite0", "stage2"), ("lite0", "stage1")]
+    for fold in (1, 2):
+        (tmp_path / f"{fold}.safetensors").touch()
+    ready = place(values, "models.lite0.stages.stage1.checkpoints", f"{tmp_path}/{{fold}}.safetensors")
+    assert load_configuration(ready, ROOT).trained_stages() == [("lite0", "stage2")]
 
 
 def test_numbers_that_yaml_reads_as_text_are_accepted(values):

@@ -1,8 +1,11 @@
+import logging
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from puzzlecell.data.folds import assign_folds, split_fields
+from puzzlecell.config.datasets import FoldSettings
+from puzzlecell.data.folds import FoldError, assign_folds, fold_problems, split_fields, ungrouped, write_folds
 
 
 def random_labels(count, prefix="f", classes=6, seed=0):
@@ -63,5 +66,86 @@ def test_fields_of_one_well_stay_together():
 
 
 def test_too_few_fields():
-    with pytest.raises(ValueError, match="2 fields or groups cannot be split into 4 folds"):
+    with pytest.raises(FoldError, match="2 fields cannot be split into 4 folds"):
         split_fields(random_labels(2), 4, 0)
+
+
+WELLS = [f"{well}_{number}" for well in ("A1", "A2", "B1", "B2") for number in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("train", "additional", "settings", "expected"),
+    [
+        ({"a": WELLS}, {}, {"count": 8}, []),
+        ({"a": WELLS}, {}, {"count": 4, "group": r"^(.+)_"}, []),
+        # The sets of `train` are split together, those of `additional` on their own.
+        ({"a": WELLS[:4], "b": WELLS[4:]}, {}, {"count": 8}, []),
+        ({"a": WELLS}, {"b": ["x"]}, {"count": 2}, ["data set b: 1 field cannot be split into 2 folds"]),
+        (
+            {"a": WELLS[:2], "b": WELLS[4:5]},
+            {},
+            {"count": 4},
+            ["data set a and b: 3 fields cannot be split into 4 folds; lower folds.count or add fields"],
+        ),
+        (
+            {"a": WELLS},
+            {"b": ["x1", "x2"]},
+            {"count": 5, "group": r"^(.+)_"},
+            [
+                "data set a: 4 groups cannot be split into 5 folds; lower folds.count or change folds.group",
+                "data set b: 2 groups cannot be split into 5 folds",
+            ],
+        ),
+        (
+            {"a": WELLS},
+            {"b": ["x"]},
+            {"count": 2, "group": r"^(\d+)$"},
+            [
+                r"folds.group: ^(\d+)$ is found in none of the 9 IDs, such as A1_1; correct it, or set it to null"
+            ],
+        ),
+        # An optional capture group that takes no part in the match.
+        (
+            {"a": WELLS},
+            {},
+            {"count": 2, "group": r"_(x)?"},
+            ["folds.group: _(x)? is found in none of the 8 IDs"],
+        ),
+        (
+            {"a": WELLS},
+            {},
+            {"count": 2, "group": r"(_)\d"},
+            [r"folds.group: (_)\d puts all 8 fields of a into one group, '_': an ID is A1_1;"],
+        ),
+        ({"a": WELLS}, {}, {"count": 2, "group": ""}, ["puts all 8 fields of a into one group, ''"]),
+    ],
+)
+def test_splits_that_cannot_work_are_known_before(train, additional, settings, expected):
+    problems = fold_problems(train, additional, FoldSettings(**settings))
+    assert len(problems) == len(expected)
+    assert all(text in problem for text, problem in zip(expected, problems, strict=True))
+
+
+def test_ids_without_a_group_are_counted():
+    datasets = {"a": WELLS, "b": ["A3_1", "odd", "other"]}
+    assert ungrouped(datasets, r"^(.+)_") == [
+        "data set b: folds.group is not found in 2 IDs, such as odd; each of these fields is split on its own"
+    ]
+    assert ungrouped(datasets, None) == []
+
+
+def test_writing_folds_warns_about_ids_without_a_group_and_refuses_a_useless_one(tmp_path, caplog):
+    (tmp_path / "classes.csv").write_text("index,name\n0,a\n1,b\n")
+    rows = [f"{field_id},{number % 2}" for number, field_id in enumerate([*WELLS, "odd"])]
+    (tmp_path / "labels.csv").write_text("\n".join(["ID,Label", *rows, ""]))
+    paths = {"train": {"a": tmp_path / "labels.csv"}, "additional": {}, "classes": tmp_path / "classes.csv"}
+    with caplog.at_level(logging.WARNING, "puzzlecell"):
+        write_folds(tmp_path / "folds.csv", **paths, settings=FoldSettings(count=2, group=r"^(.+)_"))
+    (record,) = caplog.records
+    assert record.name.startswith("puzzlecell")
+    assert "not found in 1 IDs, such as odd" in record.getMessage()
+    folds = pd.read_csv(tmp_path / "folds.csv").set_index("ID")["fold"]
+    assert folds.groupby(folds.index.str.split("_").str[0]).nunique().max() == 1
+    with pytest.raises(FoldError, match="is found in none of the 9 IDs, such as A1_1"):
+        write_folds(tmp_path / "none.csv", **paths, settings=FoldSettings(count=2, group="x"))
+    assert not (tmp_path / "none.csv").exists()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from puzzlecell.data.labels import LabelError, read_classes, read_ids, read_labels
+from puzzlecell.data.labels import LabelError, read_ids, read_labels
 from puzzlecell.data.tables import probability_columns
 
 NAMES = ["a", "b", "c"]
@@ -67,18 +67,6 @@ def test_all_problems_are_reported_together(tmp_path):
 def test_missing_table(tmp_path):
     with pytest.raises(LabelError, match="there is no such table"):
         read_ids(tmp_path / "none.csv")
-
-
-def test_classes(tmp_path):
-    path = tmp_path / "classes.csv"
-    path.write_text("index,name\n0,a\n1,b\n")
-    assert read_classes(path) == ["a", "b"]
-    path.write_text("index,name\n1,a\n2,b\n")
-    with pytest.raises(LabelError, match="must count 0, 1, 2"):
-        read_classes(path)
-    path.write_text("index,name\n0,a\n1,a\n")
-    with pytest.raises(LabelError, match="a name of its own"):
-        read_classes(path)
 
 
 def test_probability_columns():

@@ -239,7 +239,7 @@ def test_classes_may_be_given_by_name():
     assert crodoc.image_fusion.except_classes == (2,)
     wrong = EnsembleSettings(members=[MEMBER], image_fusion={"except_classes": ["Negativ", 3]})
     with pytest.raises(
-        ValueError, match="no class 'Negativ'; did you mean Negative.*no class 3; indices are 0 to 2"
+        ValueError, match=r"no class 'Negativ'; did you mean Negative\?\n.*no class 3; indices are 0 to 2"
     ):
         wrong.with_indices(names)
 

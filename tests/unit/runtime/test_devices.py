@@ -12,7 +12,7 @@ def test_no_silent_fall_back_to_the_cpu(monkeypatch):
     monkeypatch.setattr(devices, "_cuda_devices", lambda: 0)
     with devices.one_device("auto") as device:
         assert device == "cpu"
-    with pytest.raises(RuntimeError, match="finds no CUDA device"), devices.one_device("cuda"):
+    with pytest.raises(devices.DeviceError, match="finds no CUDA device"), devices.one_device("cuda"):
         pass
 
 
@@ -41,7 +41,7 @@ def test_a_job_on_several_gpus_takes_the_first_ones(monkeypatch, tmp_path):
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
     with devices.one_device("auto", gpus=2) as both, devices.one_device("auto") as other:
         assert (both, other) == ("cuda", "cuda:2")
-    too_many = pytest.raises(RuntimeError, match="compute.gpus is 4, but this machine has 3")
+    too_many = pytest.raises(devices.DeviceError, match="compute.gpus is 4, but this machine has 3")
     with too_many, devices.one_device("auto", gpus=4):
         pass
     with devices.one_device("cpu", gpus=4) as device:
@@ -53,3 +53,19 @@ def test_an_error_of_the_job_is_passed_on(monkeypatch, tmp_path):
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
     with pytest.raises(BlockingIOError), devices.one_device("auto"):
         raise BlockingIOError
+
+
+@pytest.mark.parametrize(
+    ("wanted", "available", "problem"),
+    [
+        (("cpu", 4), 0, None),
+        (("auto", 1), 0, None),
+        (("auto", 4), 0, None),
+        (("auto", 4), 2, "compute.gpus is 4, but this machine has 2 GPU(s); set it to at most 2"),
+        (("cuda", 1), 2, None),
+        (("cuda", 1), 0, "gpu is cuda, but PyTorch finds no CUDA device; set gpu to auto or cpu"),
+    ],
+)
+def test_a_missing_device_is_known_before_a_job_asks_for_it(monkeypatch, wanted, available, problem):
+    monkeypatch.setattr(devices, "_cuda_devices", lambda: available)
+    assert devices.device_problem(*wanted) == problem
