@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from puzzlecell.data.chance import warn_of_classes_at_chance
 from puzzlecell.data.labels import read_classes
 from puzzlecell.runtime.devices import one_device
 from puzzlecell.runtime.fingerprint import fingerprint
@@ -33,3 +34,4 @@ if __name__ == "__main__":
             metadata={"stage": snakemake.wildcards.stage},
         )
         train(run, progress)
+        warn_of_classes_at_chance(snakemake.output.oof, classes, params.plausibility)
