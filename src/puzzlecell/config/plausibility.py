@@ -14,7 +14,7 @@ class PlausibilitySettings(Section):
     """
 
     nucleus_um: tuple[float, float] = Field(
-        (4.0, 30.0),
+        (6.0, 30.0),
         description="Smallest and largest plausible median diameter of the nuclei of a data set, in micrometres; the "
         "diameter is that of a circle with the area of the nucleus.",
         json_schema_extra=NO_EFFECT,
@@ -43,7 +43,7 @@ class PlausibilitySettings(Section):
         json_schema_extra=NO_EFFECT,
     )
     max_implausible: float = Field(
-        0.9,
+        0.75,
         ge=0,
         le=1,
         description="Fraction of a data set's fields that may be implausible; more is an error. 1: never an error.",

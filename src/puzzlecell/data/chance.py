@@ -53,10 +53,10 @@ def warn_of_classes_at_chance(
     poor = np.flatnonzero(above_chance(labels, probabilities) < settings.at_chance).tolist()
     if len(poor):
         log.warning(
-            "%d of %d classes are at chance on the held-out fold: %s",
+            "at chance on the held-out fold: %s (%d of %d classes)",
+            first_few((classes[index] for index in poor), 4),
             len(poor),
             len(classes),
-            first_few((classes[index] for index in poor), 4),
         )
 
 

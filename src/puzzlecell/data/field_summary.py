@@ -53,21 +53,28 @@ def summarise(
     tables, each at least with `ID`, the box and `nucleus_area_px`, and with the reasons (ID -> text) for its segmented
     fields without cells.
     """
-    cells = pd.concat([pd.DataFrame(columns=READ), *(table for table, _ in segmented)], ignore_index=True)
-    cells = cells[cells["ID"].isin(stored.index)]
-    no_cells = {field_id: reason for _, reasons in segmented for field_id, reason in reasons.items()}
-    reasons = pd.Series(no_cells, dtype=object)
     fields = stored[["bit_depth", *CHANNELS]].copy()
-    fields["reason"] = reasons.reindex(fields.index, fill_value="")
-    fields["segmented"] = fields.index.isin(cells["ID"]) | fields.index.isin(reasons.index)
-    area = cells["nucleus_area_px"].to_numpy(np.float64)
-    diameters = pd.Series(2 * np.sqrt(area / np.pi), index=cells["ID"])[area > 0]
-    fields["nucleus_px"] = diameters.groupby(level=0).median().reindex(fields.index)
-    ends = stored.loc[cells["ID"], ["height", "width"]].to_numpy()
-    box = cells[BOX].to_numpy(np.int64)
-    whole = (box[:, :2] <= 0).all(axis=1) & (box[:, 2:] >= ends).all(axis=1)
-    fields["spanning"] = fields.index.isin(cells["ID"][whole])
-    return Summary(dataset, pixel_size_um, fields, diameters.to_numpy())
+    rows, areas, spanning = [np.empty(0, np.intp)], [np.empty(0)], [np.empty(0, np.intp)]
+    reasons: dict[str, str] = {}
+    for cells, no_cells in segmented:
+        row = stored.index.get_indexer(cells["ID"])
+        known = row >= 0
+        row, box = row[known], cells.loc[known, BOX].to_numpy()
+        ends = stored[["height", "width"]].to_numpy()[row]
+        whole = (box[:, :2] == 0).all(axis=1) & (box[:, 2:] == ends).all(axis=1)
+        rows.append(row)
+        areas.append(cells.loc[known, "nucleus_area_px"].to_numpy(np.float64))
+        spanning.append(row[whole])
+        reasons |= no_cells
+    row, area = np.concatenate(rows), np.concatenate(areas)
+    diameters = 2 * np.sqrt(area / np.pi)
+    medians = pd.Series(diameters[area > 0]).groupby(row[area > 0]).median()
+    numbers = np.arange(len(fields))
+    fields["reason"] = pd.Series(reasons, dtype=object).reindex(fields.index).fillna("")
+    fields["segmented"] = np.isin(numbers, row) | (fields["reason"] != "")
+    fields["nucleus_px"] = medians.reindex(numbers).to_numpy()
+    fields["spanning"] = np.isin(numbers, np.concatenate(spanning))
+    return Summary(dataset, pixel_size_um, fields, diameters[area > 0])
 
 
 def read_summary(

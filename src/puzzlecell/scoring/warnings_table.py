@@ -105,7 +105,10 @@ def _of_dataset(files: DatasetFiles, settings: PlausibilitySettings) -> list[Fin
     segmented = reading.each(read_cells, files.cells)
     found: list[Finding] = []
     if stored:
-        summary = summarise(files.dataset, files.pixel_size_um, pd.concat(stored), segmented)
+        fields = pd.concat(stored)
+        # After a change of `shards`, old and new shards may hold the same fields until all are stored again.
+        fields = fields[~fields.index.duplicated()]
+        summary = summarise(files.dataset, files.pixel_size_um, fields, segmented)
         found += dataset_findings(summary, settings) + field_findings(summary, settings)
     for rejected in reading.each(_read_rejected, files.rejected):
         found += [Finding(files.dataset, field_id, f"rejected: {reason}") for field_id, reason in rejected]
