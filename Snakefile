@@ -17,10 +17,19 @@ include: "rules/ensemble.smk"
 include: "rules/oof.smk"
 include: "rules/score.smk"
 include: "rules/intermediates.smk"
+include: "rules/warnings.smk"
 
 
 onstart:
     check_before_start()
+
+
+onsuccess:
+    report_warnings()
+
+
+onerror:
+    report_warnings()
 
 
 rule all:

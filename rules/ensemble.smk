@@ -1,5 +1,6 @@
 rule ensemble:
     input:
+        store=lambda wildcards: per_shard("results/store/{ds}/{sh}.h5", [wildcards.ds]),
         cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", [wildcards.ds]),
         members=lambda wildcards: member_tables(wildcards.ds),
         images=lambda wildcards: image_tables(wildcards.ds),
@@ -18,6 +19,8 @@ rule ensemble:
     params:
         **tracked(results.ensemble(settings)),
         settings=settings.ensemble,
+        pixel_size_um=lambda wildcards: Untracked(settings.datasets[wildcards.ds].pixel_size_um),
+        plausibility=settings.plausibility,
         negative=Untracked(NEGATIVE),
         code=code("ensemble"),
     message:

@@ -70,6 +70,8 @@ rule ingest:
         labels=lambda wildcards: raw(wildcards.ds, "labels"),
         shards=lambda wildcards: Untracked(settings.datasets[wildcards.ds].shards),
         settings=settings.ingest,
+        pixel_size_um=lambda wildcards: Untracked(settings.datasets[wildcards.ds].pixel_size_um),
+        plausibility=settings.plausibility,
         raw_state=raw_state,
         code=code("ingest"),
     message:

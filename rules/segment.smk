@@ -41,6 +41,7 @@ rule segment:
         ),
         settings=settings.segmentation,
         pixel_size_um=lambda wildcards: Untracked(settings.datasets[wildcards.ds].pixel_size_um),
+        plausibility=settings.plausibility,
         images=lambda wildcards: raw(wildcards.ds, "images"),
         user_masks=masks_state,
         # Not an input, so that a dry run works before the weights exist.

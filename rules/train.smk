@@ -44,6 +44,7 @@ rule train:
             lambda wildcards: (wildcards.model, wildcards.stage),
         ),
         settings=training_settings,
+        plausibility=settings.plausibility,
         device=DEVICE,
         code=code("train"),
     message:

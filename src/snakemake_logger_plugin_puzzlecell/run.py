@@ -50,7 +50,10 @@ STYLES = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "re
 
 
 class Run:
-    """Display Snakemake's log records; call `handle` per record, `tick` a few times per second, `close` at the end."""
+    """Display Snakemake's log records; call `handle` per record, `tick` a few times per second, `close` at the end.
+
+    A record with the attribute `at_end` is shown below the summary.
+    """
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class Run:
         self.done = self.total = 0
         self.output: list[str] = []
         self.warned: set[str] = set()
+        self.at_end: list[str] = []
         self.live = Live(
             console=console,
             get_renderable=self._bars,
@@ -83,6 +87,9 @@ class Run:
     def handle(self, record: logging.LogRecord) -> None:
         details = vars(record)
         event = details.get("event")
+        if details.get("at_end"):
+            self.at_end.append(self.usual.format(record))
+            return
         self.stopping |= record.getMessage().startswith(STOPPING)
         if event != LogEvent.JOB_ERROR and self._is_shown(record, event):
             self._say(self.usual.format(record), STYLES.get(record.levelno))
@@ -233,6 +240,8 @@ class Run:
         if not self.quiet and (self.done or self.failed or self.stopping):
             complete = self.done >= self.total and not self.failed
             self._say("\n".join(self._summary(complete)), "green" if complete else "red")
+        for text in self.at_end:
+            self._say(text, "yellow")
 
     def _summary(self, complete: bool) -> Iterator[str]:
         elapsed = duration(self.clock() - (self.started or 0.0))

@@ -46,6 +46,7 @@ def test_all_documented_files_are_written(finished):
 
 
 COLUMNS = {
+    "warnings.csv": "dataset, ID, what",
     "store/train/000.rejected.csv": "ID, reason",
     "folds/folds.csv": "ID, dataset, fold",
     "oof/tiny/stage2/metrics.csv": "class, fields, positives, ap, auc",

@@ -1,15 +1,23 @@
 """Combine the predictions of all ensemble members and add them to the cell table."""
 
+from puzzlecell.data.field_summary import read_summary
+from puzzlecell.data.plausibility import check
 from puzzlecell.ensemble.answer import write_answer
 from puzzlecell.runtime.job import job
 
 if __name__ == "__main__":
+    given, params = snakemake.input, snakemake.params
     with job(snakemake):
+        # Small shards were not judged on their own.
+        check(
+            read_summary(snakemake.wildcards.ds, params.pixel_size_um.value, given.store, given.cells),
+            params.plausibility,
+        )
         write_answer(
             snakemake.output[0],
-            cell_tables=snakemake.input.cells,
-            member_tables=snakemake.input.members,
-            image_tables=snakemake.input.images,
-            settings=snakemake.params.settings,
-            negative=snakemake.params.negative.value,
+            cell_tables=given.cells,
+            member_tables=given.members,
+            image_tables=given.images,
+            settings=params.settings,
+            negative=params.negative.value,
         )

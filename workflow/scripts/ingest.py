@@ -1,6 +1,8 @@
 """Read the raw fields of a shard, resize them and store them."""
 
+from puzzlecell.data.field_summary import read_summary
 from puzzlecell.data.ingest import ingest_shard
+from puzzlecell.data.plausibility import check, warn
 from puzzlecell.data.raw_files import shard_ids
 from puzzlecell.runtime.job import job
 
@@ -16,3 +18,10 @@ if __name__ == "__main__":
             threads=snakemake.threads,
             progress=progress,
         )
+        summary = read_summary(
+            snakemake.wildcards.ds,
+            params.pixel_size_um.value,
+            [snakemake.output.store],
+        )
+        check(summary, params.plausibility, params.plausibility.min_fields)
+        warn(summary, params.plausibility)

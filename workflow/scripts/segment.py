@@ -1,5 +1,7 @@
 """Segment the cells and nuclei of a shard and describe each cell."""
 
+from puzzlecell.data.field_summary import read_summary
+from puzzlecell.data.plausibility import check, warn
 from puzzlecell.runtime.devices import one_device
 from puzzlecell.runtime.job import job
 from puzzlecell.segmentation.shard import segment_shard
@@ -19,3 +21,11 @@ if __name__ == "__main__":
             threads=snakemake.threads,
             progress=progress,
         )
+        summary = read_summary(
+            snakemake.wildcards.ds,
+            params.pixel_size_um.value,
+            [snakemake.input.store],
+            [output.cells],
+        )
+        check(summary, params.plausibility, params.plausibility.min_fields)
+        warn(summary, params.plausibility)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from puzzlecell.config.class_table import read_classes
+from puzzlecell.data.chance import warn_of_classes_at_chance
 from puzzlecell.runtime.devices import one_device
 from puzzlecell.runtime.fingerprint import fingerprint
 from puzzlecell.runtime.job import job
@@ -33,3 +34,4 @@ if __name__ == "__main__":
             metadata={"stage": snakemake.wildcards.stage},
         )
         train(run, progress)
+        warn_of_classes_at_chance(snakemake.output.oof, classes, params.plausibility)

@@ -22,6 +22,7 @@ from puzzlecell.config.datasets import DatasetSettings, FoldSettings, IngestSett
 from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.config.messages import readable_problems
 from puzzlecell.config.models import ModelSettings, Name, training_layers
+from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
@@ -61,6 +62,7 @@ class Configuration(Section):
     ensemble: EnsembleSettings
     submission: SubmissionSettings = SubmissionSettings()
     score: ScoreSettings = ScoreSettings()
+    plausibility: PlausibilitySettings = PlausibilitySettings()
 
     def stage_training(self, model: str, stage: str) -> TrainingSettings:
         """Training settings of a stage: the defaults, overridden by its model, then by the stage itself."""

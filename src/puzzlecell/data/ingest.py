@@ -1,5 +1,6 @@
 """Conversion of raw PNGs to shards of the store."""
 
+import logging
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,13 +11,16 @@ import pandas as pd
 
 from puzzlecell import __version__
 from puzzlecell.config.datasets import IngestSettings
+from puzzlecell.data.field_summary import contrast
 from puzzlecell.data.fields import FieldError, read_field, resize_field
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.data.store import write_shard
 from puzzlecell.data.tables import write_csv
-from puzzlecell.runtime.messages import first_lines
+from puzzlecell.runtime.messages import first_few, first_lines
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads
+
+log = logging.getLogger(__name__)
 
 
 class DataError(ValueError):
@@ -45,6 +49,8 @@ def ingest_shard(
     progress: Progress = no_progress,
 ) -> None:
     """Read and resize the fields of a shard; write `/images` (N, size, size, 4) uint8 and the list of rejected fields.
+
+    `/contrast` (N, 4) uint8 is the brightest minus the darkest pixel of each channel. Rejected fields are logged.
 
     images: folder of the raw files. rejected_path: CSV `ID, reason`. Raises DataError if more than the fraction
     `max_rejected` of the fields (rounded up) cannot be read.
@@ -91,7 +97,14 @@ def ingest_shard(
             "height": np.asarray([field.height for field in stored], dtype=np.uint32),
             "width": np.asarray([field.width for field in stored], dtype=np.uint32),
             "bit_depth": np.asarray([field.bit_depth for field in stored], dtype=np.uint8),
+            # For the warnings of `data/plausibility.py`, so that they need not read the images.
+            "contrast": np.asarray([contrast(field.image) for field in stored], np.uint8).reshape(-1, 4),
         },
         {"channels": ",".join(CHANNELS), "size": settings.size, "puzzlecell": __version__},
     )
+    if rejected:
+        names = first_few(field_id for field_id, _ in rejected)
+        log.warning(
+            "%d of %d fields cannot be read and are left out: %s", len(rejected), len(field_ids), names
+        )
     write_csv(rejected_path, pd.DataFrame(rejected, columns=["ID", "reason"]))

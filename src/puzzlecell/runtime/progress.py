@@ -72,9 +72,10 @@ class Reporter:
             self._line(progress_line(self.title, done, total, text, now - self.started))
 
     def warn(self, text: str) -> None:
-        """Forward a warning to the display; the log already contains it."""
+        """Show a warning on the display, or else on the terminal; the log already contains it."""
         self.state["warnings"] = [*self.state["warnings"], text]
         self._write_status()
+        self._show(f"{self.title}: {text}")
 
     def fail(self, text: str, log_path: str | os.PathLike | None) -> None:
         """Report the error that ends the job."""

@@ -93,7 +93,7 @@ def segment_shard(
                 reasons[field.field_id] = (
                     found.reason or f"no cell is left after resizing to {side} x {side} pixels"
                 )
-                log.warning("%s: no cells: %s", field.field_id, reasons[field.field_id])
+                log.info("%s: no cells: %s", field.field_id, reasons[field.field_id])
             progress(row + 1, len(reader))
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(CELL_COLUMNS))
     table = table.astype(CELL_COLUMNS)

@@ -53,6 +53,12 @@ def test_every_key_has_a_description(section):
         ("ScoreSettings", {"iou_threshold": 0}),
         ("SubmissionSettings", {"digits": 0}),
         ("MergeSettings", {"method": "mean"}),
+        ("PlausibilitySettings", {"nucleus_um": [30, 4]}),
+        ("PlausibilitySettings", {"nucleus_um": [-1, 4]}),
+        ("PlausibilitySettings", {"nucleus_um": [4, float("inf")]}),
+        ("PlausibilitySettings", {"nucleus_um": [float("nan"), 30]}),
+        ("PlausibilitySettings", {"max_implausible": 1.1}),
+        ("PlausibilitySettings", {"max_implausible": float("nan")}),
     ],
 )
 def test_wrong_values_are_refused(section, wrong):

@@ -86,12 +86,14 @@ def test_a_shard_holds_the_resized_fields(raw, tmp_path, threads):
         np.testing.assert_array_equal(
             reader.read(field_id), resize_field(read_field(raw.images, field_id), 32)
         )
+        pixels = reader.read(field_id).reshape(-1, 4)
+        assert reader.read(field_id, "contrast").tolist() == (pixels.max(0) - pixels.min(0)).tolist()
     assert reader.size("f2") == (40, 60)
     assert reader.table["bit_depth"].tolist() == [8, 16] * 3
     assert len(pd.read_csv(tmp_path / "r.csv")) == 0
 
 
-def test_rejected_fields_are_listed_with_their_reason(raw, tmp_path):
+def test_rejected_fields_are_listed_with_their_reason(raw, tmp_path, caplog):
     damage(raw, "f1")
     ids = ["f0", "f1", "f2"]
     with pytest.raises(DataError, match=r"f1_blue.png: file is missing"):
@@ -100,6 +102,7 @@ def test_rejected_fields_are_listed_with_their_reason(raw, tmp_path):
     ingest_shard(
         tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ids, IngestSettings(size=32, max_rejected=0.4)
     )
+    assert "1 of 3 fields cannot be read and are left out: f1" in caplog.messages
     rejected = pd.read_csv(tmp_path / "r.csv")
     assert rejected["ID"].tolist() == ["f1"]
     assert "f1_blue.png: file is missing" in rejected["reason"][0]

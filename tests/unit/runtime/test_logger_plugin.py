@@ -308,6 +308,20 @@ def test_changed_settings_are_shown_once_with_both_values(terminal):
         assert shown.text.count(change) == 1
 
 
+@pytest.mark.parametrize("options", [{}, {"terminal": True}, {"quiet": True}])
+def test_what_looks_wrong_is_shown_below_the_summary(options):
+    shown = Shown(**options)
+    for fold in (1, 2, 3, 4):
+        shown.handle(job_info(fold))
+    shown.handle(record(None, "2 things look wrong\n    train: dark", logging.WARNING, at_end=True))
+    assert "look wrong" not in shown.text
+    for fold in (1, 2, 3, 4):
+        shown.finish(fold, fold)
+    shown.run.close()
+    assert shown.text.endswith("2 things look wrong\n    train: dark\n")
+    assert ("jobs done in" in shown.text) != options.get("quiet", False)
+
+
 def test_verbose_adds_the_reason():
     shown = Shown(settings=OutputSettings(verbose=True), verbose=True)
     shown.handle(job_info(1))

@@ -63,6 +63,12 @@ def test_with_a_display_the_status_file_is_written_instead_of_lines(clock, tmp_p
     assert terminal.getvalue() == ""
 
 
+def test_without_a_display_warnings_go_to_the_terminal(clock):
+    terminal = io.StringIO()
+    Reporter("fold 1", terminal=terminal, clock=clock).warn("darker than usual")
+    assert terminal.getvalue() == "fold 1: darker than usual\n"
+
+
 def test_a_child_process_reports_to_the_status_file_of_its_job(tmp_path, monkeypatch):
     monkeypatch.setenv("PUZZLECELL_STATUS_FILE", str(tmp_path / "status.json"))
     default_progress("fold 1")(4, 4)

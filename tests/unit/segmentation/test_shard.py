@@ -32,6 +32,7 @@ def run(folder, settings=None, pixel_um=0.64, name="out", **arguments):
 
 
 def test_a_shard_writes_its_files(tmp_path, caplog):
+    caplog.set_level("INFO")
     images = [drawn((128, 128), grid(80, 80), 0.64), np.full((128, 128, 4), 7, np.uint8)]
     write_store(tmp_path / "store.h5", images, [(256, 256), (128, 128)], ["a b", "empty"])
     seen = []

@@ -1,0 +1,106 @@
+"""What the warnings about a data set are based on: one row per field, from its store and its cell tables."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from puzzlecell.data.raw_files import CHANNELS
+from puzzlecell.data.store import ShardReader
+
+BOX = ["y0", "x0", "y1", "x1"]
+READ = ["ID", *BOX, "nucleus_area_px"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A data set, or a part of it.
+
+    pixel_size_um: pixel size of the raw fields according to the configuration. nuclei_px: (n,) float64, diameters of
+    all nuclei in pixels of the raw field; the diameter is that of a circle with the same area. fields: one row per
+    stored field, index ID, with the columns
+
+    - `segmented` (bool), and `reason`: why there is no cell, "" if there are cells;
+    - `nucleus_px`: median diameter of its nuclei, NaN without nuclei;
+    - `spanning` (bool): a cell touches all four borders;
+    - `bit_depth`: 8 or 16;
+    - `red, green, blue, yellow`: contrasts of the stored channels in grey levels, 0 to 255; NaN if unknown.
+    """
+
+    dataset: str
+    pixel_size_um: float
+    fields: pd.DataFrame
+    nuclei_px: np.ndarray
+
+
+def contrast(image: np.ndarray) -> np.ndarray:
+    """Contrast of each channel: the brightest minus the darkest pixel. image: (H, W, C) uint8 -> (C,) uint8."""
+    return image.max(axis=(0, 1)) - image.min(axis=(0, 1))
+
+
+def summarise(
+    dataset: str,
+    pixel_size_um: float,
+    stored: pd.DataFrame,
+    segmented: Sequence[tuple[pd.DataFrame, Mapping[str, str]]] = (),
+) -> Summary:
+    """Summarise a data set.
+
+    stored: index ID, with `height, width` in pixels, `bit_depth` and the contrast of the channels. segmented: cell
+    tables, each at least with `ID`, the box and `nucleus_area_px`, and with the reasons (ID -> text) for its segmented
+    fields without cells.
+    """
+    fields = stored[["bit_depth", *CHANNELS]].copy()
+    rows, areas, spanning = [np.empty(0, np.intp)], [np.empty(0)], [np.empty(0, np.intp)]
+    reasons: dict[str, str] = {}
+    for cells, no_cells in segmented:
+        row = stored.index.get_indexer(cells["ID"])
+        known = row >= 0
+        row, box = row[known], cells.loc[known, BOX].to_numpy()
+        ends = stored[["height", "width"]].to_numpy()[row]
+        whole = (box[:, :2] == 0).all(axis=1) & (box[:, 2:] == ends).all(axis=1)
+        rows.append(row)
+        areas.append(cells.loc[known, "nucleus_area_px"].to_numpy(np.float64))
+        spanning.append(row[whole])
+        reasons |= no_cells
+    row, area = np.concatenate(rows), np.concatenate(areas)
+    diameters = 2 * np.sqrt(area / np.pi)
+    medians = pd.Series(diameters[area > 0]).groupby(row[area > 0]).median()
+    numbers = np.arange(len(fields))
+    fields["reason"] = pd.Series(reasons, dtype=object).reindex(fields.index).fillna("")
+    fields["segmented"] = np.isin(numbers, row) | (fields["reason"] != "")
+    fields["nucleus_px"] = medians.reindex(numbers).to_numpy()
+    fields["spanning"] = np.isin(numbers, np.concatenate(spanning))
+    return Summary(dataset, pixel_size_um, fields, diameters[area > 0])
+
+
+def read_summary(
+    dataset: str,
+    pixel_size_um: float,
+    stores: Sequence[str | os.PathLike],
+    cell_tables: Sequence[str | os.PathLike] = (),
+) -> Summary:
+    """Summarise shards of the store and the cell tables (Parquet) of segmented ones."""
+    stored = pd.concat([read_stored(path) for path in stores])
+    tables = [read_cells(path) for path in cell_tables]
+    return summarise(dataset, pixel_size_um, stored, tables)
+
+
+def read_stored(path: str | os.PathLike) -> pd.DataFrame:
+    """Read sizes, bit depths and contrasts of the fields in a shard of the store, without its images; index ID."""
+    table = ShardReader([path]).table
+    with h5py.File(path, "r") as file:
+        # A store of an earlier version has no contrasts.
+        levels = file["contrast"][:] if "contrast" in file else np.full((len(table), len(CHANNELS)), np.nan)
+    return table.assign(**{name: levels[:, place] for place, name in enumerate(CHANNELS)})
+
+
+def read_cells(path: str | os.PathLike) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Read the boxes and nuclei of a cell table, and the reasons (ID -> text) for the fields without cells."""
+    table = pd.read_parquet(path, columns=READ)
+    no_cells = table.attrs.get("no_cells", {})
+    table.attrs = {}  # pandas copies them with every selection
+    return table, no_cells
