@@ -8,13 +8,14 @@ from torch import Tensor, nn
 
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.network._timm import timm
+from puzzlecell.runtime.errors import UserError
 
 INPUT_CHANNELS = 4
 PROBE = 64
 SUITABLE = "Choose a convolutional network, such as seresnext50_32x4d, regnety_064 or resnet18"
 
 
-class NetworkError(ValueError):
+class NetworkError(UserError):
     """A network cannot be built or its weights cannot be loaded; the message says what to change."""
 
 

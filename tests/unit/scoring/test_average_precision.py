@@ -12,7 +12,8 @@ from puzzlecell.data.rle import encode_cells, encode_mask
 from puzzlecell.data.submission_file import triplets
 from puzzlecell.data.tables import probability_columns
 from puzzlecell.ensemble.submission import write_submission
-from puzzlecell.scoring.average_precision import score_submission, score_tables
+from puzzlecell.scoring.average_precision import score_tables
+from puzzlecell.scoring.submission_score import score_submission
 
 PLAIN = ScoreSettings(bootstrap=0)
 

@@ -14,8 +14,9 @@ from torch import nn
 from puzzlecell.config.labelling import LabellingSettings
 from puzzlecell.config.segmenters import HpaDpnSettings
 from puzzlecell.segmentation.hpa_dpn import HpaDpnSegmenter, load_hpa_network
+from puzzlecell.segmentation.hpa_pickle import WeightsError, read_published
 from puzzlecell.segmentation.hpa_unet import MEAN, STD, HpaUnet, published_names
-from puzzlecell.segmentation.hpa_weights import WeightsError, convert_segmenter, read_published
+from puzzlecell.segmentation.hpa_weights import convert_segmenter
 
 
 @pytest.fixture
