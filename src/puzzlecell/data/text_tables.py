@@ -122,7 +122,8 @@ def _check_header(path: str | os.PathLike, names: Sequence[str], required: Seque
     elif alike:
         hint = f"; names must be written exactly so, not {quoted(alike[0])}"
     raise TableError(
-        f"{path}: column{'s' if len(missing) > 1 else ''} {', '.join(missing)} missing; found {found}{hint}"
+        f"{path}: {'columns' if len(missing) > 1 else 'column'} {', '.join(missing)} "
+        f"{'are' if len(missing) > 1 else 'is'} missing; found {found}{hint}"
     )
 
 

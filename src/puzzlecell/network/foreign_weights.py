@@ -54,7 +54,7 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
         if isinstance(state, Mapping) and isinstance(state.get(name), Mapping):
             state = state[name]
     if not isinstance(state, Mapping) or not state:
-        found = f"a {type(state).__name__}" if not isinstance(state, Mapping) else "nothing"
+        found = type(state).__name__ if not isinstance(state, Mapping) else "nothing"
         raise NetworkError(f"{path}: not a state dict of tensors: it contains {found}")
     return _checked(path, state)
 
@@ -78,7 +78,7 @@ def tensor_problem(name: object, value: object) -> str | None:
     if not isinstance(name, str):
         return f"the key {name!r} is not the name of a tensor"
     if not isinstance(value, Tensor):
-        return f"{name} is not a tensor, but a {type(value).__name__}"
+        return f"{name} is not a tensor, but {type(value).__name__}"
     if value.layout != torch.strided or value.device.type != "cpu" or value.dtype not in _TYPES:
         return f"{name} is not a plain tensor of numbers ({value.dtype}, {value.layout}, {value.device})"
     if value.numel() * value.element_size() > value.untyped_storage().nbytes():
