@@ -1,28 +1,104 @@
 """Tools for single files, outside the workflow: score, merge, convert; and the schema of the configuration."""
 
 import argparse
+import errno
+import io
 import json
+import math
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from puzzlecell.config.class_table import read_classes
+from puzzlecell.runtime.errors import UserError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_OPTIONS = {"iou_threshold": "iou"}
+"""Settings whose option has another name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; user errors are printed to standard error without a traceback, with exit status 1."""
+    """Run one command and return its exit status.
+
+    Errors that the user can mend are printed to standard error without a traceback, with exit status 1. All others are
+    bugs: they are raised, with a note that asks for a report.
+    """
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # File names need not be UTF-8.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options.run(options)
-    except ValidationError as error:
-        for entry in error.errors():
-            print(f"puzzlecell: {'.'.join(map(str, entry['loc']))}: {entry['msg']}", file=sys.stderr)
-        return 1
-    except (ValueError, OSError) as error:
-        print(f"puzzlecell: {error}", file=sys.stderr)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader, such as `head`, has had enough. Python would complain again when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        messages = _messages(error)
+        if not messages:
+            error.add_note("This is a bug in puzzlecell. Please report it with the lines above.")
+            raise
+        for message in messages:
+            print(f"puzzlecell: {message}", file=sys.stderr)
         return 1
     return 0
+
+
+def _messages(error: Exception) -> list[str]:
+    """Messages of an error that the user can mend; empty for a bug."""
+    from puzzlecell.config.workflow import ConfigError
+
+    if isinstance(error, UserError | ConfigError):
+        return str(error).splitlines()
+    if isinstance(error, ValidationError):
+        return [_setting_problem(entry) for entry in error.errors()]
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return [f"{error.filename or 'output'}: the disk is full"]
+    if isinstance(error, OSError) and error.filename is not None:
+        return [f"{error.filename}: {error.strerror}"]
+    return []
+
+
+def _setting_problem(entry: ErrorDetails) -> str:
+    message = entry["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if not entry["loc"]:
+        return message
+    name = str(entry["loc"][0])
+    return f"--{_OPTIONS.get(name, name).replace('_', '-')}: found {entry['input']}; {message}"
+
+
+def _number(text: str) -> float:
+    """Type of options with a number: finite, because `nan` and `inf` compare in surprising ways."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"expected a finite number, found {text}")
+    return number
+
+
+def _output(path: str, *inputs: str) -> Path:
+    """Path of an output; raises UserError, before anything is computed, if it cannot be written or is an input."""
+    output = Path(path)
+    if output.is_dir():
+        raise UserError(f"{path}: is a folder; expected the name of the file to write")
+    for given in inputs:
+        if output.exists() and Path(given).exists() and output.samefile(given):
+            raise UserError(f"{path}: is both an input and the output; give the output another name")
+    folder = output.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise UserError(f"{path}: cannot be written: {folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"{path}: cannot be written: no permission to write to the folder {folder}")
+    return output
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         help="CSV `index,name` of the classes (default: %(default)s)",
     )
     score.add_argument(
-        "--iou", type=float, default=0.6, help="minimum IoU of a true positive (default: %(default)s)"
+        "--iou", type=_number, default=0.6, help="minimum IoU of a true positive (default: %(default)s)"
     )
     score.add_argument("--overlap", choices=("mask", "box"), default="mask")
     score.add_argument("--detections", choices=("all", "present"), default="all")
@@ -53,16 +129,18 @@ def _parser() -> argparse.ArgumentParser:
     merge.add_argument("output")
     merge.add_argument("submissions", nargs="+")
     merge.add_argument("--method", choices=("nms", "fusion", "vote"), default="fusion")
-    merge.add_argument("--weights", type=float, nargs="+", help="one weight per submission (default: equal)")
+    merge.add_argument(
+        "--weights", type=_number, nargs="+", help="one weight per submission (default: equal)"
+    )
     merge.add_argument(
         "--iou",
-        type=float,
+        type=_number,
         default=0.5,
         help="IoU from which two masks count as the same cell (default: %(default)s)",
     )
     merge.add_argument(
         "--yes",
-        type=float,
+        type=_number,
         default=0.5,
         help="minimum confidence at which a submission votes for a class (default: %(default)s)",
     )
@@ -101,8 +179,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _score(options: argparse.Namespace) -> None:
     from puzzlecell.config.score import ScoreSettings
-    from puzzlecell.scoring.average_precision import score_submission
+    from puzzlecell.data.labels import read_classes
+    from puzzlecell.runtime.atomic import written_whole
+    from puzzlecell.scoring.submission_score import score_submission
 
+    given = (options.submission, options.truth, options.classes)
+    output = _output(options.output, *given) if options.output is not None else None
     names = read_classes(options.classes)
     settings = ScoreSettings(
         iou_threshold=options.iou,
@@ -116,8 +198,9 @@ def _score(options: argparse.Namespace) -> None:
     print(f"mean average precision {result.mean:.4f} ({result.low:.4f} to {result.high:.4f})")
     print("true cells of each class, found or missed for one of these reasons:")
     print(result.misses.to_string(index=False))
-    if options.output:
-        table.to_csv(options.output, index=False)
+    if output is not None:
+        with written_whole(output) as temporary:
+            table.to_csv(temporary, index=False)
 
 
 def _merge(options: argparse.Namespace) -> None:
@@ -125,16 +208,18 @@ def _merge(options: argparse.Namespace) -> None:
     from puzzlecell.ensemble.merge import merge_submissions
 
     settings = MergeSettings(method=options.method, weights=options.weights, iou=options.iou, yes=options.yes)
-    merge_submissions(options.submissions, options.output, settings)
+    output = _output(options.output, *options.submissions)
+    merge_submissions(options.submissions, output, settings)
 
 
 def _convert(options: argparse.Namespace) -> None:
     from puzzlecell.config.network import InputSettings, NetworkSettings
+    from puzzlecell.data.labels import read_classes
     from puzzlecell.network.convert import convert_checkpoint
 
     convert_checkpoint(
         options.checkpoint,
-        options.output,
+        _output(options.output, options.checkpoint, options.classes),
         NetworkSettings(backbone=options.backbone, pretrained=False),
         InputSettings(field_size=options.field_size, crop_size=options.crop_size),
         read_classes(options.classes),
@@ -145,7 +230,7 @@ def _convert(options: argparse.Namespace) -> None:
 def _convert_segmenter(options: argparse.Namespace) -> None:
     from puzzlecell.segmentation.hpa_weights import convert_segmenter
 
-    checksum = convert_segmenter(options.weights, options.output)
+    checksum = convert_segmenter(options.weights, _output(options.output, options.weights))
     print(f"wrote {options.output}, SHA-256 {checksum}")
 
 

@@ -54,4 +54,6 @@ def test_mistakes_are_reported_in_one_line(tables, capsys):
 def test_settings_out_of_range(tables, capsys):
     arguments = ["score", str(tables / "found.csv"), str(tables / "truth.csv"), "--iou", "3"]
     assert main([*arguments, "--classes", str(tables / "classes.csv")]) == 1
-    assert "iou_threshold" in capsys.readouterr().err
+    assert (
+        capsys.readouterr().err == "puzzlecell: --iou: found 3.0; input should be less than or equal to 1\n"
+    )

@@ -5,11 +5,10 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from sklearn.metrics import average_precision_score
 
 from puzzlecell.config.plausibility import PlausibilitySettings
-from puzzlecell.data.tables import class_columns
+from puzzlecell.data.tables import class_columns, read_csv
 from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.messages import first_few
 
@@ -35,7 +34,7 @@ def read_held_out(path: str | os.PathLike, classes: int) -> tuple[np.ndarray, np
 
     Raises UserError for another number of classes.
     """
-    table = pd.read_csv(path, dtype={"ID": str, "Label": str}, keep_default_na=False)
+    table = read_csv(path)
     columns = class_columns(table)
     if len(columns) != classes:
         raise UserError(f"{path}: {len(columns)} classes, expected {classes}")

@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import h5py
 import numpy as np
 import pandas as pd
 
@@ -91,16 +90,14 @@ def read_summary(
 
 def read_stored(path: str | os.PathLike) -> pd.DataFrame:
     """Read sizes, bit depths and contrasts of the fields in a shard of the store, without its images; index ID."""
-    table = ShardReader([path]).table
-    with h5py.File(path, "r") as file:
-        # A store of an earlier version has no contrasts.
-        levels = file["contrast"][:] if "contrast" in file else np.full((len(table), len(CHANNELS)), np.nan)
-    return table.assign(**{name: levels[:, place] for place, name in enumerate(CHANNELS)})
+    reader = ShardReader([path])
+    levels = reader.column("contrast")
+    return reader.table.assign(**{name: levels[:, place] for place, name in enumerate(CHANNELS)})
 
 
 def read_cells(path: str | os.PathLike) -> tuple[pd.DataFrame, dict[str, str]]:
     """Read the boxes and nuclei of a cell table, and the reasons (ID -> text) for the fields without cells."""
-    table = pd.read_parquet(path, columns=READ)
+    table = read_parquet(path, READ)
     no_cells = table.attrs.get("no_cells", {})
     table.attrs = {}  # pandas copies them with every selection
     return table, no_cells

@@ -1,20 +1,50 @@
 """Intersection over union of masks and of their bounding boxes, computed from run lengths without decoding masks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from puzzlecell.data.rle import decode_runs
+from puzzlecell.data.rle import MaskError, decode_runs
 
 Runs = tuple[np.ndarray, np.ndarray]
 """Starts and ends (n,) int64 of a mask's runs in the flattened field, column-major; ends are exclusive."""
 
 
+MOST_RUNS = 2**26
+"""Runs of all masks of one field that are read, whatever its size; each takes 16 bytes."""
+_BLOCK = 2**22
+
+
 def mask_runs(text: str, height: int, width: int) -> Runs:
-    """Runs of an encoded mask of a submission. Raises ValueError as `decode_runs`."""
+    """Runs of an encoded mask of a submission. Raises MaskError as `decode_runs`."""
     bounds = np.cumsum(decode_runs(text, height, width))
     starts, ends = bounds[:-1:2], bounds[1::2]
     return starts[: len(ends)], ends
+
+
+def runs_of_masks(texts: Iterable[str], height: int, width: int) -> dict[str, Runs]:
+    """Runs of the distinct encoded masks of one field, by text.
+
+    Raises MaskError for a mask that `decode_runs` refuses, and for more runs in all than `most_runs`.
+    """
+    most, total = most_runs(height * width), 0
+    runs: dict[str, Runs] = {}
+    for text in dict.fromkeys(texts):
+        runs[text] = mask_runs(text, height, width)
+        total += len(runs[text][0])
+        if total > most:
+            raise MaskError(
+                f"the masks have more than {most} runs in all, too many for a field of {height} x {width}"
+            )
+    return runs
+
+
+def most_runs(pixels: int) -> int:
+    """Return how many runs all masks of one field may have: 8 x pixels, but at least 2**20 and at most 2**26.
+
+    Cells that do not overlap have at most one run per pixel. Several overlapping layers of them are allowed.
+    """
+    return min(max(8 * pixels, 2**20), MOST_RUNS)
 
 
 def mask_iou(detected: Sequence[Runs], true: Sequence[Runs]) -> np.ndarray:
@@ -28,14 +58,22 @@ def mask_iou(detected: Sequence[Runs], true: Sequence[Runs]) -> np.ndarray:
     if not len(places):
         return np.zeros((len(detected), len(true)))
     # Between two neighbouring run boundaries, each mask covers either all pixels or none.
-    steps = np.zeros((len(places), len(masks)), np.float32)
-    np.add.at(steps, (at[: len(starts)], owner), 1)
-    np.add.at(steps, (at[len(starts) :], owner), -1)
-    inside = np.cumsum(steps, axis=0)[:-1].astype(np.float64)
     length = np.diff(places).astype(np.float64)
-    area = length @ inside
-    n = len(detected)
-    both = (inside[:, :n] * length[:, None]).T @ inside[:, n:]
+    order = np.argsort(at, kind="stable")
+    at, owner, step = at[order], np.tile(owner, 2)[order], np.repeat([1.0, -1.0], len(starts))[order]
+    n, rows = len(detected), max(_BLOCK // len(masks), 1)
+    covered, area, both = np.zeros(len(masks)), np.zeros(len(masks)), np.zeros((n, len(true)))
+    # All sums are of whole numbers and exact, so the size of the blocks, which bound the memory, has no effect.
+    for begin in range(0, len(length), rows):
+        end = min(begin + rows, len(length))
+        events = slice(*np.searchsorted(at, [begin, end]))
+        inside = np.zeros((end - begin, len(masks)))
+        np.add.at(inside, (at[events] - begin, owner[events]), step[events])
+        inside[0] += covered
+        np.cumsum(inside, axis=0, out=inside)
+        covered = inside[-1].copy()
+        area += length[begin:end] @ inside
+        both += (inside[:, :n] * length[begin:end, None]).T @ inside[:, n:]
     union = area[:n, None] + area[None, n:] - both
     return np.divide(both, union, out=np.zeros_like(both), where=union > 0)
 

@@ -1,112 +1,153 @@
 """Label tables: which classes each field shows."""
 
-import ast
 import os
+import re
+import time
+from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from puzzlecell.data.ids import id_problem
+from puzzlecell.data.text_tables import TableError, listed, quoted, read_text_table
 from puzzlecell.runtime.messages import first_few
 
+LabelError = TableError
+"""A label table cannot be used; the message lists every problem found in it."""
 
-class LabelError(ValueError):
-    """A label table cannot be used; the message lists every problem found in it."""
+_NUMBER = "[0-9]{1,9}"
+_LISTED = re.compile(rf"{_NUMBER}(?: *\| *{_NUMBER})*").fullmatch
+_IN_BRACKETS = re.compile(rf"\[ *{_NUMBER}(?: *, *{_NUMBER})* *\]").fullmatch
+_NUMBERS = re.compile(_NUMBER).findall
+_SETTLED = 2 * 10**9
+"""Nanoseconds after which the time stamps of a changed file surely differ from before."""
 
 
 def read_ids(path: str | os.PathLike) -> pd.DataFrame:
-    """Read a table with all values as text. Raises LabelError for missing, empty or duplicate IDs."""
+    """Read a table with all values as text; its index `line` holds the numbers of the lines (from 1).
+
+    Raises LabelError for a table that `read_text_table` refuses, for a table without rows, and for missing, invalid
+    (see `puzzlecell.data.ids`) and duplicate IDs.
+    """
     path = Path(path)
-    if not path.is_file():
-        raise LabelError(f"{path}: there is no such table; expected a CSV with a column ID")
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise LabelError(f"{path}: cannot be read as CSV: {error}") from error
-    if "ID" not in table:
-        raise LabelError(f"{path}: columns are {', '.join(table.columns)}; a column ID is missing")
-    problems = []
+        found = path.stat()
+    except (OSError, ValueError):
+        return _read_ids(path)
+    changed = max(found.st_mtime_ns, found.st_ctime_ns)
+    if time.time_ns() - changed < _SETTLED:
+        return _read_ids(path)
+    # Planning reads the table of a data set once for each of its shards.
+    return _kept_ids(path.absolute(), found.st_ino, found.st_size, changed).copy()
+
+
+@lru_cache(maxsize=8)
+def _kept_ids(path: Path, *_state: int) -> pd.DataFrame:
+    return _read_ids(path)
+
+
+def _read_ids(path: Path) -> pd.DataFrame:
+    table = read_text_table(path, ["ID"])
     if len(table) == 0:
-        problems.append(f"{path}: the table has no rows")
-    if (table["ID"] == "").any():
-        rows = (np.flatnonzero(table["ID"] == "") + 2).tolist()
-        problems.append(f"{path}: no ID in line {first_few(rows)}")
-    twice = table.loc[table["ID"].duplicated(), "ID"].unique().tolist()
-    if twice:
-        problems.append(f"{path}: ID more than once: {first_few(twice)}")
+        raise LabelError(f"{path}: the table has no rows")
+    problems = id_problems(path, table["ID"])
     if problems:
         raise LabelError("\n".join(problems))
     return table
+
+
+def id_problems(path: str | os.PathLike, ids: pd.Series) -> list[str]:
+    """Return one message for each invalid ID, and one for IDs that occur twice. ids: with line numbers as index."""
+    texts = ids.tolist()
+    wrong = [(ids.index[place], text) for place, text in enumerate(texts) if id_problem(text)]
+    empty = [line for line, text in wrong if not text]
+    problems = [f"{path}: no ID in line {first_few(empty)}"] if empty else []
+    invalid = [f"{path}: line {line}: ID {quoted(text)} {id_problem(text)}" for line, text in wrong if text]
+    problems += listed(invalid, path)
+    if len(set(texts)) < len(texts):
+        lines: dict[str, list[int]] = {text: [] for text, times in Counter(texts).items() if times > 1}
+        for line, text in zip(ids.index.tolist(), texts, strict=True):
+            if text in lines:
+                lines[text].append(line)
+        twice = [f"{text} (lines {first_few(at)})" for text, at in lines.items() if not id_problem(text)]
+        problems += [f"{path}: ID more than once: {first_few(twice)}"] if twice else []
+    return problems
 
 
 def read_labels(path: str | os.PathLike, classes: Sequence[str]) -> pd.DataFrame:
     """Read the labels of a data set: a table with index ID and one uint8 column of 0 and 1 per class, named after it.
 
     The CSV has either a column `Label` with class numbers written as `0|16` or `[0, 16]`, or one column of 0 and 1 per
-    class, named after it. Raises LabelError naming every field whose labels are missing or unknown.
+    class, named after it; if it has both, they must agree. Raises LabelError naming the line and ID of every field
+    whose labels are missing, unknown or contradictory.
     """
     table = read_ids(path)
+    missing = [name for name in classes if name not in table]
+    if "Label" not in table and missing:
+        raise LabelError(
+            f"{path}: neither a column Label nor one column per class; missing: {first_few(missing)}"
+        )
     if "Label" in table:
         hot, problems = _from_lists(path, table, len(classes))
+        if not problems and not missing:
+            problems = _contradictions(path, table, classes, hot)
     else:
         hot, problems = _from_columns(path, table, classes)
     if problems:
-        raise LabelError("\n".join(problems))
+        raise LabelError("\n".join(listed(problems, path)))
     return pd.DataFrame(hot, index=pd.Index(table["ID"], name="ID"), columns=list(classes))
 
 
 def _from_lists(path, table: pd.DataFrame, classes: int) -> tuple[np.ndarray, list[str]]:
     hot = np.zeros((len(table), classes), dtype=np.uint8)
     problems = []
-    for row, (field_id, text) in enumerate(zip(table["ID"], table["Label"], strict=True)):
+    for row, (line, field_id, text) in enumerate(zip(table.index, table["ID"], table["Label"], strict=True)):
         numbers = _parse_numbers(text)
+        unknown = [number for number in numbers if number >= classes]
         if not numbers:
             problems.append(
-                f"{path}: field {field_id} has label {text!r}; expected class numbers such as 0|16 or [0, 16]"
+                f"{path}: line {line}: field {field_id} has label {quoted(text)}; "
+                "expected class numbers such as 0|16 or [0, 16]"
             )
-            continue
-        unknown = [number for number in numbers if not 0 <= number < classes]
-        if unknown:
+        elif unknown:
             problems.append(
-                f"{path}: field {field_id} has unknown label {first_few(unknown)}; expected 0 to {classes - 1}"
+                f"{path}: line {line}: field {field_id} has unknown label {first_few(unknown)}; "
+                f"expected 0 to {classes - 1}"
             )
-            continue
-        hot[row, numbers] = 1
+        else:
+            hot[row, numbers] = 1
     return hot, problems
 
 
 def _parse_numbers(text: str) -> list[int]:
-    text = text.strip()
-    try:
-        if text.startswith("["):
-            values = ast.literal_eval(text)
-            return [int(value) for value in values]
-        return [int(part) for part in text.split("|")] if text else []
-    except (ValueError, SyntaxError, TypeError):
-        return []
+    """Class numbers of a label; empty unless it consists of plain decimal integers. A class may be named twice."""
+    text = text.strip(" ")
+    return [int(number) for number in _NUMBERS(text)] if _LISTED(text) or _IN_BRACKETS(text) else []
 
 
 def _from_columns(path, table: pd.DataFrame, classes: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    missing = [name for name in classes if name not in table]
-    if missing:
-        return np.empty((0, len(classes))), [
-            f"{path}: neither a column Label nor one column per class; missing: {first_few(missing)}"
-        ]
-    values = table[list(classes)]
-    wrong = ~values.isin(["0", "1"]).all(axis=1)
-    problems = [
-        f"{path}: field {field_id} has values other than 0 and 1 in its class columns"
-        for field_id in table.loc[wrong, "ID"]
-    ]
-    hot = (
-        np.zeros((len(table), len(classes)), dtype=np.uint8)
-        if problems
-        else values.to_numpy().astype(np.uint8)
-    )
-    problems += [
-        f"{path}: field {field_id} has no label; expected a 1 in at least one class column"
-        for field_id in table.loc[(hot.sum(axis=1) == 0) & ~wrong.to_numpy(), "ID"]
-        if not problems
-    ]
+    values = table[list(classes)].to_numpy(dtype=object)
+    hot = (values == "1").astype(np.uint8)
+    wrong = (values != "1") & (values != "0")
+    problems = []
+    for row in np.flatnonzero(wrong.any(axis=1) | ~hot.any(axis=1)).tolist():
+        found = "no label; expected a 1 in at least one class column"
+        if wrong[row].any():
+            first = int(wrong[row].argmax())
+            found = f"{quoted(values[row, first])} in the column {classes[first]}; expected 0 or 1"
+        problems.append(f"{path}: line {table.index[row]}: field {table['ID'].iloc[row]} has {found}")
     return hot, problems
+
+
+def _contradictions(path, table: pd.DataFrame, classes: Sequence[str], hot: np.ndarray) -> list[str]:
+    values = table[list(classes)].to_numpy(dtype=object)
+    differs = (values != np.where(hot, "1", "0").astype(object)).any(axis=1)
+    return [
+        f"{path}: line {table.index[row]}: field {table['ID'].iloc[row]} has the label "
+        f"{quoted(table['Label'].iloc[row])}, but its class columns say otherwise; "
+        "correct the table, or delete the column Label or the class columns"
+        for row in np.flatnonzero(differs).tolist()
+    ]

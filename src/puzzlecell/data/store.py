@@ -108,12 +108,14 @@ class ShardReader:
         self.paths = [Path(path) for path in paths]
         tables = []
         self._checksums: list[dict[str, np.ndarray]] = []
+        self._columns: list[dict[str, np.ndarray]] = []
         for number, path in enumerate(self.paths):
             columns = _read_columns(path)
             checksums = {name for name in columns if name.endswith(CHECKSUMS)}
             self._checksums.append({name.removesuffix(CHECKSUMS): columns.pop(name) for name in checksums})
             ids = np.array([text.decode() for text in columns.pop("id").tolist()], dtype=object)
             plain = {name: column for name, column in columns.items() if column.ndim == 1}
+            self._columns.append(columns)
             tables.append(pd.DataFrame({"ID": ids, **plain, "file": number, "row": np.arange(len(ids))}))
         self.table = pd.concat(tables, ignore_index=True).set_index("ID")
         if not self.table.index.is_unique:
@@ -178,6 +180,10 @@ class ShardReader:
         """Return (height, width) of the original field in pixels."""
         entry = self.table.loc[field_id]
         return int(entry["height"]), int(entry["width"])
+
+    def column(self, name: str) -> np.ndarray:
+        """Return `/name` of all fields (N, ...), an array other than images. Raises KeyError if there is none."""
+        return np.concatenate([columns[name] for columns in self._columns])
 
     def _open(self, number: int, name: str) -> h5py.Dataset:
         if self._process != os.getpid():

@@ -14,6 +14,10 @@ from puzzlecell.runtime.checksums import EMPTY_MARK, check_seal, read_text, seal
 from puzzlecell.runtime.errors import DamagedFileError
 
 
+_TEXTS = ("ID", "dataset", "Label", "reason", "what")
+"""Columns that stay text, whatever they look like."""
+
+
 def probability_columns(classes: int) -> list[str]:
     """Names of the probability columns of all tables: p00, p01, ..."""
     return [f"p{number:02d}" for number in range(classes)]
@@ -84,7 +88,7 @@ def read_csv(path: str | os.PathLike) -> pd.DataFrame:
     """
     content = read_text(path)
     # Without keep_default_na, the fields NA, null and nan would vanish.
-    return pd.read_csv(io.BytesIO(content), dtype={"ID": str, "dataset": str}, keep_default_na=False)
+    return pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False)
 
 
 def read_parts(paths: Sequence[str | os.PathLike], tables: int) -> list[pd.DataFrame]:

@@ -9,6 +9,7 @@ Methods:
   confidence of those votes.
 """
 
+import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,14 +18,21 @@ import numpy as np
 import pandas as pd
 
 from puzzlecell.config.submission import MergeSettings
-from puzzlecell.data.iou import Runs, mask_iou, mask_runs
-from puzzlecell.data.rle import encode_runs
+from puzzlecell.data.iou import Runs, mask_iou, runs_of_masks
+from puzzlecell.data.rle import encode_runs, masks_of
 from puzzlecell.data.submission_file import SUBMISSION_COLUMNS, read_submission, triplets
 from puzzlecell.ensemble.submission import no_cells
 from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.progress import Progress, no_progress
 
 Detection = tuple[int, float, str]
+Cells = dict[str, tuple[Runs, dict[int, float]]]
+"""Runs and class confidences of the cells of one field in one submission, by encoded mask."""
+
+
+class MergeError(UserError):
+    """Submissions that cannot be merged; the message says what differs."""
 
 
 @dataclass
@@ -43,40 +51,44 @@ def merge_submissions(
 ) -> None:
     """Merge submissions of the same fields into `out_csv`, with rows in the order of the first one.
 
-    progress: called with the number of fields done and the total. Raises ValueError for fewer than two submissions, for
-    a number of weights that differs from that of the submissions, for differing fields or sizes, and for an unreadable
-    mask; the message names the field.
+    progress: called with the number of fields done and the total. Raises MergeError for fewer than two submissions, for
+    a number of weights that differs from that of the submissions, and for differing fields or sizes; TableError for a
+    table that `read_submission` refuses; and MaskError for an unreadable mask, naming file and field.
     """
     if len(paths) < 2:
-        raise ValueError(f"merging needs at least two submissions, but {len(paths)} given")
+        raise MergeError(f"merging needs at least two submissions, but {len(paths)} given")
     weights = np.array(settings.weights or [1.0] * len(paths), float)
     if len(weights) != len(paths):
-        raise ValueError(
+        raise MergeError(
             f"{len(weights)} weights for {len(paths)} submissions: give one per submission, or none"
         )
-    weights /= weights.sum()
+    total = weights.sum()
+    if not (np.isfinite(total) and (weights > 0).all()):
+        raise MergeError(f"weights must be finite numbers above 0, found {weights.tolist()}")
+    weights /= total
     tables = [read_submission(path).set_index("ID") for path in paths]
     for path, table in zip(paths[1:], tables[1:], strict=True):
         _check_same_fields(paths[0], tables[0], path, table)
-    with written_whole(out_csv) as temporary, temporary.open("w", newline="") as file:
-        file.write(",".join(SUBMISSION_COLUMNS) + "\n")
+    with written_whole(out_csv) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(SUBMISSION_COLUMNS)
         for done, (field_id, row) in enumerate(tables[0].iterrows(), start=1):
             height, width = int(row["ImageHeight"]), int(row["ImageWidth"])
             texts = [table.at[field_id, "PredictionString"] for table in tables]
-            try:
-                merged = merge_field(texts, weights, height, width, settings)
-            except ValueError as error:
-                raise ValueError(f"{field_id}: {error}") from error
+            cells = []
+            for path, text in zip(paths, texts, strict=True):
+                with masks_of(f"{path}: field {field_id}"):
+                    cells.append(cells_of(text, height, width))
+            merged = merge_field(cells, weights, height, width, settings)
             string = " ".join(f"{index} {confidence:.6f} {mask}" for index, confidence, mask in merged)
-            file.write(f"{field_id},{width},{height},{string or no_cells(height, width)}\n")
+            rows.writerow([field_id, width, height, string or no_cells(height, width)])
             progress(done, len(tables[0]))
 
 
 def merge_field(
-    texts: Sequence[str], weights: np.ndarray, height: int, width: int, settings: MergeSettings
+    cells: Sequence[Cells], weights: np.ndarray, height: int, width: int, settings: MergeSettings
 ) -> list[Detection]:
-    """Merge the prediction strings of one field from several submissions; weights sum to 1."""
-    cells = [cells_of(text, height, width) for text in texts]
+    """Merge the cells of one field in several submissions; weights sum to 1."""
     if settings.method == "nms":
         return suppress(cells, weights, settings.iou)
     merged = []
@@ -89,19 +101,20 @@ def merge_field(
     return merged
 
 
-def cells_of(text: str, height: int, width: int) -> dict[str, tuple[Runs, dict[int, float]]]:
-    """Map each encoded mask to its runs and the highest confidence of each class; empty masks are left out."""
+def cells_of(text: str, height: int, width: int) -> Cells:
+    """Map each encoded mask to its runs and the highest confidence of each class; empty masks are left out.
+
+    Raises MaskError for a mask that cannot be read.
+    """
     classes: dict[str, dict[int, float]] = {}
     for index, confidence, mask in triplets(text):
         known = classes.setdefault(mask, {})
         known[index] = max(confidence, known.get(index, 0.0))
-    runs = {mask: mask_runs(mask, height, width) for mask in classes}
+    runs = runs_of_masks(classes, height, width)
     return {mask: (runs[mask], classes[mask]) for mask in classes if len(runs[mask][0])}
 
 
-def suppress(
-    cells: Sequence[dict[str, tuple[Runs, dict[int, float]]]], weights: np.ndarray, iou: float
-) -> list[Detection]:
+def suppress(cells: Sequence[Cells], weights: np.ndarray, iou: float) -> list[Detection]:
     """Non-maximum suppression within each class; confidences are scaled by weight / largest weight."""
     masks = {mask: runs for submission in cells for mask, (runs, _) in submission.items()}
     place = {mask: row for row, mask in enumerate(masks)}
@@ -120,9 +133,7 @@ def suppress(
     return [detection for index in sorted(kept) for detection in kept[index]]
 
 
-def cluster_cells(
-    cells: Sequence[dict[str, tuple[Runs, dict[int, float]]]], weights: np.ndarray, iou: float
-) -> list[Cluster]:
+def cluster_cells(cells: Sequence[Cells], weights: np.ndarray, iou: float) -> list[Cluster]:
     """Group cells that overlap the first cell of a cluster by `iou` or more, at most one per submission.
 
     Submissions are processed by decreasing weight; within a submission, pairs with the highest overlap come first.
@@ -191,12 +202,12 @@ def _check_same_fields(
 ) -> None:
     odd = one.index.symmetric_difference(other.index)
     if len(odd):
-        raise ValueError(
+        raise MergeError(
             f"{first} and {second} must have the same fields; {len(odd)} are in only one of them, such as {odd[0]}"
         )
     sizes = ["ImageWidth", "ImageHeight"]
     wrong = (one[sizes] != other.loc[one.index, sizes]).any(axis=1)
     if wrong.any():
-        raise ValueError(
+        raise MergeError(
             f"{first} and {second} give different sizes for {wrong.sum()} fields, such as {wrong.idxmax()}"
         )

@@ -1,5 +1,6 @@
 """Write a submission in the format of the HPA 2021 challenge: one row per field, with encoded masks."""
 
+import csv
 import os
 from collections.abc import Callable, Sequence
 
@@ -76,8 +77,9 @@ def write_submission(
     rows_of = cells.groupby("ID", sort=False).indices
     numbers, values = cells["cell"].to_numpy(), cells[columns].to_numpy(np.float64)
 
-    with written_with_checksum(path) as temporary, temporary.open("w", newline="") as file:
-        file.write(",".join(SUBMISSION_COLUMNS) + "\n")
+    with written_with_checksum(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(SUBMISSION_COLUMNS)
         for done, row in enumerate(fields[list(SUBMISSION_COLUMNS[:3])].itertuples(index=False), start=1):
             field_id, width, height = row.ID, int(row.ImageWidth), int(row.ImageHeight)
             text = no_cells(height, width)
@@ -90,7 +92,7 @@ def write_submission(
                     )
                 masks = encode_cells(labels, height, width)
                 text = prediction_string(numbers[chosen], values[chosen], masks, settings) or text
-            file.write(f"{field_id},{width},{height},{text}\n")
+            rows.writerow([field_id, width, height, text])
             progress(done, len(fields))
 
 

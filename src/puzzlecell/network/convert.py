@@ -6,21 +6,19 @@ for the backbone, and `cnn1.mclassifier.weight`.
 
 import logging
 import os
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from puzzlecell.config.network import InputSettings, NetworkSettings
 from puzzlecell.network.cam_network import CamNetwork, build_network, save_network
 from puzzlecell.network.network_file import NetworkError
+from puzzlecell.network.foreign_weights import read_state_dict
 from puzzlecell.runtime.messages import first_few
 
 log = logging.getLogger(__name__)
 
-WRAPPERS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "cnn1.")
 BACKBONE, CLASSIFIER = "mfeatures.", "mclassifier.weight"
 
@@ -39,7 +37,12 @@ def convert_checkpoint(
     """
     published = read_checkpoint(source)
     network = build_network(settings, inputs, classes, pretrained=False)
-    found, expected = published.pop(CLASSIFIER).float(), network.classifier.weight
+    found, expected = published.pop(CLASSIFIER), network.classifier.weight
+    if found.ndim != 4 or found.shape[2:] != (1, 1) or not found.is_floating_point():
+        raise NetworkError(
+            f"{source}: {CLASSIFIER} has the shape {tuple(found.shape)} and type {found.dtype}; expected a classifier "
+            f"of the shape {tuple(expected.shape)}, of floating-point numbers"
+        )
     if found.shape != expected.shape:
         raise NetworkError(
             f"{source}: found a classifier of {found.shape[0]} classes from {found.shape[1]} features; expected "
@@ -47,7 +50,7 @@ def convert_checkpoint(
         )
     backbone = renamed(published, network.backbone.state_dict(), f"{source} ({settings.backbone})")
     network.backbone.load_state_dict(backbone)
-    network.classifier.load_state_dict({"weight": found})
+    network.classifier.load_state_dict({"weight": found.float()})
     save_network(target, network, {"converted_from": Path(source).name})
     return network.eval()
 
@@ -55,21 +58,9 @@ def convert_checkpoint(
 def read_checkpoint(path: str | os.PathLike) -> dict[str, Tensor]:
     """Read the tensors of a published checkpoint: the backbone's under timm's names, and `mclassifier.weight`.
 
-    Only tensors are read: a pickle with other objects is an error, and its code is not executed.
+    Raises NetworkError for a file that `read_state_dict` refuses, and for other names.
     """
-    if not Path(path).is_file():
-        raise NetworkError(f"there is no checkpoint {path}")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise NetworkError(
-            f"{path}: contains more than tensors; expected a state dict, not a pickled network: {error}"
-        ) from error
-    for name in WRAPPERS:
-        if isinstance(state, Mapping) and isinstance(state.get(name), Mapping):
-            state = state[name]
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise NetworkError(f"{path}: not a state dict of tensors")
+    state = read_state_dict(path)
     tensors = {}
     for name, tensor in state.items():
         for prefix in PREFIXES:
@@ -89,7 +80,7 @@ def renamed(
 ) -> dict[str, Tensor]:
     """Return the tensors of `source` under the names of `target`, matched by name, or all by position if names differ.
 
-    Raises NetworkError if the number or the shapes of the tensors do not match.
+    Raises NetworkError if the number, the shapes or the types of the tensors do not match.
     """
     if source.keys() != target.keys():
         shapes = [[tuple(tensor.shape) for tensor in state.values()] for state in (source, target)]
@@ -109,5 +100,10 @@ def renamed(
         raise NetworkError(
             f"{source_name}: {wrong[0]} has the shape {tuple(source[wrong[0]].shape)}, expected "
             f"{tuple(target[wrong[0]].shape)}; is it another backbone?"
+        )
+    mixed = [n for n in target if source[n].is_floating_point() != target[n].is_floating_point()]
+    if mixed:
+        raise NetworkError(
+            f"{source_name}: {mixed[0]} has the type {source[mixed[0]].dtype}, expected {target[mixed[0]].dtype}"
         )
     return {name: source[name].to(target[name].dtype) for name in target}

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.network._timm import timm
 from puzzlecell.network.backbone import INPUT_CHANNELS
 from puzzlecell.network.network_file import NetworkError
+from puzzlecell.network.foreign_weights import read_safetensors, read_state_dict
 from puzzlecell.runtime.messages import first_few
 
 
@@ -25,7 +26,7 @@ def pretrained_state(settings: NetworkSettings, backbone: nn.Module) -> dict[str
             source = timm.create_model(
                 settings.backbone, pretrained=True, num_classes=0, global_pool=""
             ).state_dict()
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, SafetensorError) as error:
             raise NetworkError(
                 f"network.pretrained: the weights of {settings.backbone} could not be loaded ({error}). "
                 "timm downloads them from huggingface.co and caches them: run once on a machine with a connection, or "
@@ -35,12 +36,15 @@ def pretrained_state(settings: NetworkSettings, backbone: nn.Module) -> dict[str
         source = packaged_state(settings)
     else:
         path = Path(str(settings.pretrained))
-        if not path.is_file():
+        if not path.exists():
             raise NetworkError(
                 f"network.pretrained: there is no file {path}; give `true`, `false`, `package` or the path "
                 "of a .safetensors file"
             )
-        source = load_file(path)
+        try:
+            source = read_safetensors(path)
+        except NetworkError as error:
+            raise NetworkError(f"network.pretrained: {error}") from error
         source = {
             name.removeprefix("backbone."): value
             for name, value in source.items()
@@ -71,7 +75,7 @@ def packaged_state(settings: NetworkSettings) -> dict[str, Tensor]:
         raise NetworkError(
             f"network.pretrained: expected one .pth file in {package.origin}, found {len(files)}"
         )
-    tensors = list(torch.load(files[0], map_location="cpu", weights_only=True).values())
+    tensors = list(read_state_dict(files[0]).values())
     names = list(timm.create_model(settings.backbone, pretrained=False).state_dict().items())
     if [tuple(t.shape) for t in tensors] != [tuple(t.shape) for _, t in names]:
         raise NetworkError(
@@ -86,7 +90,7 @@ def fitted_state(
     """Return the tensors of `source` that `target` has, with kernels of three input channels extended to four.
 
     Tensors of a head, or of stages that the target does not have, are left out. Raises NetworkError if a tensor is
-    missing or has the wrong shape.
+    missing or has the wrong shape or type.
     """
     missing = [name for name in target if name not in source]
     if missing:
@@ -97,6 +101,8 @@ def fitted_state(
     fitted = {}
     for name, wanted in target.items():
         tensor = source[name]
+        if tensor.is_floating_point() != wanted.is_floating_point():
+            raise NetworkError(f"{source_name}: {name} has the type {tensor.dtype}, expected {wanted.dtype}")
         if tensor.ndim == 4 and tensor.shape[1] == 3 and wanted.shape[1] == INPUT_CHANNELS:
             tensor = widened(tensor)
         if tensor.shape != wanted.shape:

@@ -10,6 +10,7 @@ import pandas as pd
 from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings, TtaSettings
+from puzzlecell.data.rle import masks_of
 from puzzlecell.data.submission_file import read_submission
 from puzzlecell.data.tables import read_parquet, write_csv
 from puzzlecell.ensemble.combine import ensemble_cells, mean_table
@@ -236,12 +237,8 @@ def scored(
     results = {}
     for reading in ("all", "present"):
         chosen = settings.model_copy(update={"detections": reading})
-        results[reading] = score_tables(
-            tables,
-            masks.get,
-            truth,
-            chosen,
-        )
+        with masks_of(data.truth):
+            results[reading] = score_tables(tables, masks.get, truth, chosen)
     rows = [
         (*key, result.mean, result.low, result.high, results["present"][key].mean)
         for key, result in results["all"].items()

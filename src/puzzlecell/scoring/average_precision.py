@@ -5,7 +5,6 @@ cell that it overlaps most; it is a true positive if the overlap reaches the thr
 Detections of all fields are pooled; the average precision is the area under the precision envelope.
 """
 
-import os
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,13 +13,10 @@ import numpy as np
 import pandas as pd
 
 from puzzlecell.config.score import ScoreSettings
-from puzzlecell.data.iou import mask_runs
-from puzzlecell.data.submission_file import read_submission, triplets
 from puzzlecell.data.tables import class_columns
 from puzzlecell.runtime.messages import first_few
-from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.scoring.error_analysis import split_misses, working_points
-from puzzlecell.scoring.matching import FieldOverlaps, field_overlaps, overlaps_of_cells
+from puzzlecell.scoring.matching import FieldOverlaps, ScoreError, overlaps_of_cells
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -193,8 +189,8 @@ def score_tables(
     """Score several tables `ID, cell, p00 ...` of the same masks; overlaps are computed only once.
 
     labels_of: returns the label image (M, M) of a field, or None. truth: `ID, ImageWidth, ImageHeight,
-    PredictionString`. Raises ValueError for cells of fields without ground truth and for cells that are not in their
-    label image.
+    PredictionString`. Raises ScoreError for cells of fields without ground truth, MaskError for masks of the ground
+    truth that cannot be read, and ValueError for cells that are not in their label image.
     """
     classes = len(class_columns(next(iter(tables.values()))))
     overlaps = overlaps_of_cells(labels_of, truth, classes, settings.overlap)
@@ -209,12 +205,13 @@ def detections_of_cells(
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Turn every class of every cell into a detection, as in a submission, in the format of `match`.
 
-    Raises ValueError for fields without ground truth, cells that are not in the overlaps, and NaN probabilities.
+    Raises ScoreError for fields without ground truth, ValueError for cells that are not in the overlaps and for NaN
+    probabilities.
     """
     columns = class_columns(cells)
     unknown = sorted(set(cells["ID"]) - set(overlaps))
     if unknown:
-        raise ValueError(f"no ground truth for {len(unknown)} fields with cells, such as {unknown[0]}")
+        raise ScoreError(f"no ground truth for {len(unknown)} fields with cells, such as {unknown[0]}")
     values, numbers = cells[columns].to_numpy(np.float64), cells["cell"].to_numpy()
     if np.isnan(values).any():
         raise ValueError(f"{cells['ID'].iloc[np.isnan(values).any(axis=1).argmax()]}: a probability is NaN")
@@ -231,70 +228,3 @@ def detections_of_cells(
             values[rows].ravel(),
         )
     return detections
-
-
-def score_submission(
-    submission_csv: str | os.PathLike,
-    truth_csv: str | os.PathLike,
-    settings: ScoreSettings,
-    classes: int,
-    progress: Progress = no_progress,
-) -> ScoreResult:
-    """Score a submission from any source against a ground-truth table in the same format.
-
-    Raises ValueError if the fields or sizes differ, or if a mask cannot be read; the message names the field.
-    """
-    submission, truth = read_submission(submission_csv), read_submission(truth_csv)
-    both = submission.merge(truth, on="ID", how="outer", suffixes=("", "_true"), indicator=True, sort=False)
-    odd = both.loc[both["_merge"] != "both", "ID"].tolist()
-    if odd:
-        raise ValueError(
-            f"{submission_csv} and {truth_csv} must have the same fields; "
-            f"{len(odd)} are in only one of them, such as {odd[0]}"
-        )
-    both = both.set_index("ID").loc[submission["ID"]].reset_index()
-    overlaps, detections = {}, {}
-    for done, row in enumerate(both.itertuples(index=False), start=1):
-        size = (row.ImageHeight, row.ImageWidth)
-        if size != (row.ImageHeight_true, row.ImageWidth_true):
-            raise ValueError(
-                f"{row.ID}: {size} pixels (height, width) in {submission_csv}, but not in {truth_csv}"
-            )
-        overlaps[row.ID], detections[row.ID] = read_detections(
-            row.ID,
-            row.PredictionString,
-            row.PredictionString_true,
-            height=row.ImageHeight,
-            width=row.ImageWidth,
-            classes=classes,
-            overlap=settings.overlap,
-        )
-        progress(done, len(both))
-    return score_detections(overlaps, detections, settings, classes)
-
-
-def read_detections(
-    field_id: str, text: str, truth: str, *, height: int, width: int, classes: int, overlap: str
-) -> tuple[FieldOverlaps, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Overlaps and detections of a field from the prediction strings of a submission and of the ground truth."""
-    rows: dict[str, int] = {}
-    found: list[tuple[int, int, float]] = []
-    for index, confidence, mask in triplets(text):
-        if not 0 <= index < classes or not np.isfinite(confidence):
-            raise ValueError(
-                f"{field_id}: class {index} with confidence {confidence} in the submission; "
-                "expected a known class and a finite confidence"
-            )
-        found.append((rows.setdefault(mask, len(rows)), index, confidence))
-    try:
-        runs = {mask: mask_runs(mask, height, width) for mask in rows}
-    except ValueError as error:
-        raise ValueError(f"{field_id}: {error}") from error
-    overlaps = field_overlaps(
-        runs, truth, field_id, height=height, width=width, classes=classes, overlap=overlap
-    )
-    return overlaps, (
-        np.array([row for row, _, _ in found], int),
-        np.array([index for _, index, _ in found], int),
-        np.array([confidence for _, _, confidence in found], float),
-    )

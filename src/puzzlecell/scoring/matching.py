@@ -6,9 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from puzzlecell.data.iou import Runs, box_iou, mask_iou, mask_runs
-from puzzlecell.data.rle import cell_runs
-from puzzlecell.data.submission_file import SUBMISSION_COLUMNS, triplets
+from puzzlecell.data.iou import Runs, box_iou, mask_iou, runs_of_masks
+from puzzlecell.data.rle import cell_runs, masks_of
+from puzzlecell.data.submission_file import SUBMISSION_COLUMNS, SubmissionError, triplets
+from puzzlecell.runtime.errors import UserError
+
+
+class ScoreError(UserError):
+    """Predictions and ground truth that cannot be compared; the message names the field."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +32,14 @@ class FieldOverlaps:
 def true_cells(text: str, classes: int, field_id: str) -> tuple[list[str], np.ndarray]:
     """Distinct encoded masks of a field's ground-truth cells, and the classes (t, C) bool of each.
 
-    Raises ValueError for a class that does not exist.
+    Raises ScoreError for anything but triplets `class 1 mask` of known classes.
     """
     rows: dict[str, set[int]] = {}
-    for index, _, mask in triplets(text):
-        if not 0 <= index < classes:
-            raise ValueError(
-                f"ground truth of {field_id}: class {index}, but the classes are 0 to {classes - 1}"
-            )
-        rows.setdefault(mask, set()).add(index)
+    try:
+        for index, _, mask in triplets(text, classes):
+            rows.setdefault(mask, set()).add(index)
+    except SubmissionError as error:
+        raise ScoreError(f"ground truth of field {field_id}: {error}") from error
     shows = np.zeros((len(rows), classes), bool)
     for row, indices in enumerate(rows.values()):
         shows[row, list(indices)] = True
@@ -54,13 +58,11 @@ def field_overlaps(
 ) -> FieldOverlaps:
     """Overlap detected masks (runs by key) with the ground-truth cells of a prediction string, by `mask` or `box`.
 
-    Raises ValueError naming the field for an invalid mask or class.
+    Raises MaskError or ScoreError naming the field for an invalid mask or class.
     """
     texts, shows = true_cells(truth, classes, field_id)
-    try:
-        true = [mask_runs(text, height, width) for text in texts]
-    except ValueError as error:
-        raise ValueError(f"ground truth of {field_id}: {error}") from error
+    with masks_of(f"ground truth of field {field_id}"):
+        true = list(runs_of_masks(texts, height, width).values())
     masks = list(detected.values())
     iou = mask_iou(masks, true) if overlap == "mask" else box_iou(masks, true, height)
     return FieldOverlaps(list(detected), iou, shows)

@@ -8,6 +8,7 @@ import pandas as pd
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.ensemble import EnsembleMember
 from puzzlecell.config.score import ScoreSettings
+from puzzlecell.data.rle import masks_of
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.submission_file import read_submission
 from puzzlecell.data.tables import read_parquet, read_parts, write_csv
@@ -38,7 +39,8 @@ def write_score(
     """Write the mean average precision of each prediction, the average precision of each class, and a plot of both.
 
     masks: shards of label images. answer: the ensembled cell table. member_tables: one per shard, for each ensemble
-    member in turn. image_tables: probabilities of whole fields, one per shard, for each stage in turn.
+    member in turn. image_tables: probabilities of whole fields, one per shard, for each stage in turn. Raises the
+    errors of `read_submission` and of `score_tables`.
     """
     names = read_classes(classes)
     tables = compared_tables(
@@ -46,7 +48,9 @@ def write_score(
         list(zip(members, read_parts(member_tables, len(members)), strict=True)),
         mean_table([(table, 1.0) for table in read_parts(image_tables, len(image_tables) // len(masks))]),
     )
-    results = score_tables(tables, ShardReader(masks).get, read_submission(truth), settings)
+    known = read_submission(truth, len(names))
+    with masks_of(truth):
+        results = score_tables(tables, ShardReader(masks).get, known, settings)
     summary = [
         {"prediction": name, "mean_ap": result.mean, "low": result.low, "high": result.high}
         for name, result in results.items()

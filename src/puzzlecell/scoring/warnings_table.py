@@ -12,7 +12,7 @@ from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.data.chance import class_findings, read_held_out
 from puzzlecell.data.field_summary import read_cells, read_stored, summarise
 from puzzlecell.data.plausibility import Finding, dataset_findings, field_findings
-from puzzlecell.data.tables import write_csv
+from puzzlecell.data.tables import read_csv, write_csv
 
 AnyPath = str | os.PathLike
 Read = TypeVar("Read")
@@ -116,7 +116,7 @@ def _of_dataset(files: DatasetFiles, settings: PlausibilitySettings) -> list[Fin
 
 
 def _read_rejected(path: AnyPath) -> list[tuple[str, str]]:
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = read_csv(path)
     return list(zip(table["ID"], table["reason"], strict=True))
 
 

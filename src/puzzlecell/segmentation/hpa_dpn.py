@@ -11,12 +11,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from puzzlecell.config.labelling import LabellingSettings
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.segmenters import HpaDpnSettings
 from puzzlecell.data.label_images import resize_label_image, tidy
+from puzzlecell.network.backbone import NetworkError
+from puzzlecell.network.foreign_weights import read_safetensors
 from puzzlecell.network.memory import channels_last
 from puzzlecell.runtime.threads import limited_threads
 from puzzlecell.segmentation.base import (
@@ -28,8 +29,9 @@ from puzzlecell.segmentation.base import (
     reason_if_empty,
 )
 from puzzlecell.segmentation.hpa_labelling import label_cells
+from puzzlecell.segmentation.hpa_pickle import WeightsError
 from puzzlecell.segmentation.hpa_unet import SIDES_DIVIDE_BY, HpaUnet
-from puzzlecell.segmentation.hpa_weights import WeightsError, check_sum
+from puzzlecell.segmentation.hpa_weights import check_sum
 from puzzlecell.segmentation.requirements import missing_converted
 
 
@@ -162,9 +164,14 @@ def load_hpa_network(path: str | Path, kind: str) -> HpaUnet:
     with torch.device("meta"):
         network = HpaUnet()
     network.mean = HpaUnet.channel_means()
-    missing, unexpected = network.load_state_dict(load_file(path), strict=False, assign=True)
-    if missing or unexpected:
+    try:
+        tensors = read_safetensors(path)
+    except NetworkError as error:
+        raise WeightsError(str(error)) from error
+    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    if {name: tensor.shape for name, tensor in tensors.items()} != shapes:
         raise WeightsError(
             f"{path}: not written by `puzzlecell convert-segmenter` for this network; convert the weights again"
         )
+    network.load_state_dict(tensors, assign=True)
     return network

@@ -129,7 +129,7 @@ def test_submissions_that_cannot_be_merged_are_refused(tmp_path):
             merge_submissions(paths, tmp_path / "out.csv", MergeSettings(**settings))
     broken = tmp_path / "3.csv"
     broken.write_text("ID,ImageWidth,ImageHeight,PredictionString\na,40,40,0 1 AAAA\n")
-    with pytest.raises(ValueError, match=r"a: expected a mask"):
+    with pytest.raises(ValueError, match=r"3\.csv: field a: expected a mask"):
         merge_submissions([one, broken], tmp_path / "out.csv", MergeSettings())
     assert not (tmp_path / "out.csv").exists()
     with pytest.raises(ValueError, match="above 0"):

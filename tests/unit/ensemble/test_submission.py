@@ -1,4 +1,5 @@
 import base64
+import csv
 import zlib
 
 import numpy as np
@@ -182,24 +183,14 @@ def test_a_cell_that_vanishes_at_the_original_size_gets_no_triplet(tmp_path):
     assert decode_mask(text, 4, 4).all()
 
 
-def test_invalid_submissions_are_refused(tmp_path):
-    path = tmp_path / "s.csv"
-    for text, message in (
-        ("ID,ImageWidth\na,4\n", "ImageHeight, PredictionString are missing"),
-        ("ID,ImageWidth,ImageHeight,PredictionString\na,4,4,\na,4,4,\n", "ID a occurs twice"),
-        (
-            "ID,ImageWidth,ImageHeight,PredictionString\na,4,0,\n",
-            "ImageHeight must contain only positive integers",
-        ),
-        (
-            "ID,ImageWidth,ImageHeight,PredictionString\na,4.5,4,\n",
-            "ImageWidth must contain only positive integers",
-        ),
-        ("ID,ImageWidth,ImageHeight,PredictionString\na,4,4,0 1\n", "string of a does not consist"),
-    ):
-        path.write_text(text)
-        with pytest.raises(ValueError, match=message):
-            read_submission(path)
+def test_ids_with_quotes_or_commas_are_written_quoted(tmp_path):
+    """Such IDs are refused when a table is read; here they are given directly."""
+    names = ["a,b", 'say "x"', "two\nlines", "é 1"]
+    fields = pd.DataFrame({"ID": names, "ImageWidth": 4, "ImageHeight": 4})
+    cells = pd.DataFrame({"ID": pd.Series(dtype=object), "cell": [], "p00": []})
+    write_submission(tmp_path / "s.csv", fields, cells, {}.get, SubmissionSettings())
+    with (tmp_path / "s.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["ID"] for row in csv.DictReader(file, strict=True)] == names
 
 
 @pytest.mark.shared

@@ -123,6 +123,12 @@ def test_weights_of_another_network_are_an_error(tmp_path):
     save_file({**state, "bn1.weight": torch.zeros(3)}, tmp_path / "shape.safetensors")
     with pytest.raises(NetworkError, match=r"bn1.weight has the shape \(3,\)"):
         network(pretrained=str(tmp_path / "shape.safetensors"))
+    save_file({**state, "bn1.weight": state["bn1.weight"].int()}, tmp_path / "type.safetensors")
+    with pytest.raises(NetworkError, match=r"bn1.weight has the type torch.int32, expected torch.float32"):
+        network(pretrained=str(tmp_path / "type.safetensors"))
+    (tmp_path / "text.safetensors").write_text("no weights")
+    with pytest.raises(NetworkError, match=r"network.pretrained: .*text.safetensors: not a safetensors file"):
+        network(pretrained=str(tmp_path / "text.safetensors"))
 
 
 def test_pretrained_weights_offline_are_explained(monkeypatch):

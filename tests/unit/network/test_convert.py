@@ -96,6 +96,9 @@ def test_other_names_in_the_same_order_are_matched_by_position(tmp_path, caplog)
     assert "matched by position" in caplog.text
 
 
+CLASSIFIER = "cnn1.mclassifier.weight"
+
+
 class Anything:
     pass
 
@@ -112,6 +115,26 @@ class Anything:
         (lambda state: dict(list(state.items())[3:]), "test_resnet", "is it another backbone"),
         (lambda state: {"conv1.weight": torch.zeros(1)}, "test_resnet", "found conv1.weight"),
         (lambda state: [1, 2], "test_resnet", "not a state dict of tensors"),
+        (lambda state: {1: torch.zeros(1), **state}, "test_resnet", "the key 1 is not the name of a tensor"),
+        (
+            lambda state: {**state, CLASSIFIER: torch.tensor(1.0)},
+            "test_resnet",
+            r"has the shape \(\)",
+        ),
+        (lambda state: {**state, CLASSIFIER: torch.ones(19, 2)}, "test_resnet", r"the shape \(19, 2\)"),
+        (lambda state: {**state, CLASSIFIER: state[CLASSIFIER].int()}, "test_resnet", "type torch.int32"),
+        (
+            lambda state: (
+                {name: tensor.int() for name, tensor in state.items()} | {CLASSIFIER: state[CLASSIFIER]}
+            ),
+            "test_resnet",
+            "conv1.0.weight has the type torch.int32, expected torch.float32",
+        ),
+        (
+            lambda state: {**state, CLASSIFIER: state[CLASSIFIER] * float("nan")},
+            "test_resnet",
+            "mclassifier.weight has values that are not finite",
+        ),
         (lambda state: Anything(), "test_resnet", "contains more than tensors"),
     ],
 )
@@ -123,5 +146,5 @@ def test_invalid_checkpoints_are_explained(content, backbone, message, tmp_path)
 
 
 def test_a_missing_checkpoint_is_reported(tmp_path):
-    with pytest.raises(NetworkError, match="there is no checkpoint"):
+    with pytest.raises(NetworkError, match="absent: there is no such checkpoint"):
         convert_checkpoint(tmp_path / "absent", tmp_path / "ours", *settings("test_resnet"), CLASSES)

@@ -12,7 +12,8 @@ from puzzlecell.data.rle import encode_cells, encode_mask
 from puzzlecell.data.submission_file import triplets
 from puzzlecell.data.tables import probability_columns
 from puzzlecell.ensemble.submission import write_submission
-from puzzlecell.scoring.average_precision import score_submission, score_tables
+from puzzlecell.scoring.average_precision import score_tables
+from puzzlecell.scoring.submission_score import score_submission
 
 PLAIN = ScoreSettings(bootstrap=0)
 
@@ -236,8 +237,10 @@ def test_mismatched_inputs_are_reported(data, tmp_path):
     with pytest.raises(ValueError, match="same fields"):
         score_submission(one, other, PLAIN, 1)
     table_of(tmp_path / "t.csv", [("a", 4, 5, "")])
-    with pytest.raises(ValueError, match=r"a: .*pixels"):
+    with pytest.raises(ValueError, match=r"field a: .*4 x 4 in .*s.csv, but 4 x 5 in .*t.csv"):
         score_submission(one, tmp_path / "t.csv", PLAIN, 1)
     table_of(tmp_path / "t.csv", [("a", 4, 4, f"3 1 {encode_mask(np.ones((4, 4), bool))}")])
-    with pytest.raises(ValueError, match="class 3"):
+    with pytest.raises(
+        ValueError, match=r"t\.csv: line 2: field 'a': detection 1 has the class '3'; expected 0 to 1"
+    ):
         score_submission(one, tmp_path / "t.csv", PLAIN, 2)

@@ -8,14 +8,19 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from helpers import foreign_files as files
 from helpers.published_network import START, published_network, small_network
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from puzzlecell.config.labelling import LabellingSettings
 from puzzlecell.config.segmenters import HpaDpnSettings
 from puzzlecell.segmentation.hpa_dpn import HpaDpnSegmenter, load_hpa_network
+from puzzlecell.segmentation.hpa_pickle import WeightsError, read_published
 from puzzlecell.segmentation.hpa_unet import MEAN, STD, HpaUnet, published_names
-from puzzlecell.segmentation.hpa_weights import WeightsError, convert_segmenter, read_published
+from puzzlecell.segmentation.hpa_weights import convert_segmenter
+from puzzlecell.segmentation.requirements import checksum_file
 
 
 @pytest.fixture
@@ -132,8 +137,55 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "text.pth").write_text("no weights")
     with pytest.raises(WeightsError, match="torch.save"):
         read_published(tmp_path / "text.pth")
-    with pytest.raises(WeightsError, match="there is no file"):
+    with pytest.raises(WeightsError, match="there is no such file of weights"):
         read_published(tmp_path / "absent.pth")
+
+
+@pytest.mark.parametrize(
+    ("write", "expected"),
+    [
+        (files.folder, "is a folder, not a file of weights"),
+        (files.fifo, "is a named pipe"),
+        (files.empty, "not a file written by torch.save"),
+        (files.cut, "not a file written by torch.save.*download it again"),
+        (files.zip_of_text, "a zip file without data.pkl"),
+        (files.compressed, "not a file written by torch.save"),
+        (files.plain_pickle, "not a file written by torch.save"),
+        (files.safetensors, "this is a safetensors file"),
+        (files.saved([1, 2]), "holds list, expected a module or a state dict"),
+        (files.saved({1: torch.ones(1)}), "the key 1 is not the name of a tensor"),
+        (files.saved({1: torch.ones(1), "a": torch.ones(1)}), "the key 1 is not the name of a tensor"),
+        (files.saved({"a": {"b": torch.ones(1)}}), "not a state dict: 'a' is dict, not a tensor"),
+        (files.saved({"a": files.NOT_FINITE}), "a has values that are not finite"),
+        (files.saved({"a": files.HUGE}), "not a file written by torch.save"),
+        (
+            files.saved({"a": torch.ones(2, dtype=torch.complex64)}),
+            "refused, the file asks for torch.Complex",
+        ),
+    ],
+)
+def test_files_of_other_kinds_are_explained(tmp_path, write, expected):
+    write(tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=expected) as caught:
+        convert_segmenter(tmp_path / "w.pth", tmp_path / "out.safetensors", small_network())
+    assert str(caught.value).startswith(f"{tmp_path / 'w.pth'}: ")
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    place=st.integers(0, 10**6), value=st.integers(0, 255), length=st.integers(0, 2000), zipped=st.booleans()
+)
+def test_changed_and_truncated_files_are_read_or_refused(tmp_path_factory, place, value, length, zipped):
+    path = tmp_path_factory.getbasetemp() / "changed.pth"
+    torch.save({"a": torch.arange(20.0)}, path, _use_new_zipfile_serialization=zipped)
+    content = bytearray(path.read_bytes())
+    content[place % len(content)] = value
+    path.write_bytes(content[: len(content) - length % len(content)] if length % 3 == 0 else content)
+    try:
+        assert all(torch.isfinite(tensor).all() for tensor in read_published(path).values())
+    except WeightsError as error:
+        assert str(error).startswith(f"{path}: ")
 
 
 def test_mismatched_tensors_are_named(published, tmp_path):
@@ -174,3 +226,21 @@ def test_damaged_converted_weights_are_detected(tmp_path):
     (tmp_path / "w.safetensors.sha256").write_text(f"{'0' * 64}  w.safetensors\n")
     with pytest.raises(WeightsError, match="differs from its checksum"):
         load_hpa_network(tmp_path / "w.safetensors", "cell")
+    (tmp_path / "w.safetensors.sha256").write_bytes(b"")
+    with pytest.raises(WeightsError, match="differs from its checksum"):
+        load_hpa_network(tmp_path / "w.safetensors", "cell")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (lambda path: path.write_bytes(b"some weights"), "not a safetensors file"),
+        (files.safetensors, "not written by `puzzlecell convert-segmenter` for this network"),
+    ],
+)
+def test_other_weights_with_a_valid_checksum_are_refused(tmp_path, content, expected):
+    path = tmp_path / "w.safetensors"
+    content(path)
+    checksum_file(path).write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n")
+    with pytest.raises(WeightsError, match=expected):
+        load_hpa_network(path, "cell")
