@@ -7,14 +7,20 @@ from puzzlecell.segmentation.requirements import missing_files
 
 def check_before_start():
     """Raise WorkflowError listing every problem that would stop this run later."""
-    problems = [*raw_data_problems(), *segmenter_problems(), *gpu_problems(), *network_problems()]
+    problems = [
+        *raw_data_problems(),
+        *segmenter_problems(),
+        *ready_weights(),
+        *gpu_problems(),
+        *network_problems(),
+    ]
     if problems:
         raise WorkflowError("\n".join(problems))
 
 
 def dry_run_report():
     """What a dry run shows after its plan: problems found by quick checks, which import no networks."""
-    problems = [*raw_data_problems(sample=100), *segmenter_problems()]
+    problems = [*raw_data_problems(sample=100), *segmenter_problems(), *ready_weights()]
     if not problems:
         return ""
     return "\n".join(["", "This run would stop before its first job:", *problems])
@@ -83,6 +89,20 @@ def gpu_problems():
     gpus = planned_gpus(workflow)
     problem = device_problem(settings.gpu, gpus) if workflow.local_exec and gpus else None
     return [problem] if problem else []
+
+
+def ready_weights():
+    """Ready weights that do not fit the classes and the store of this run, or are damaged."""
+    from puzzlecell.network.network_file import ready_weights_problems
+
+    problems = []
+    for model, given in settings.models.items():
+        for stage, ready in given.stages.items():
+            if ready.checkpoints is not None:
+                paths = [model_file(model, stage, fold) for fold in FOLDS]
+                found = ready_weights_problems(paths, CLASS_NAMES, settings.ingest.size)
+                problems += [f"models.{model}.stages.{stage}.checkpoints: {problem}" for problem in found]
+    return problems
 
 
 def network_problems():

@@ -1,4 +1,4 @@
-"""Tools for single files, outside the workflow: score, merge, convert; and the schema of the configuration."""
+"""Tools outside the workflow: score, merge and convert files, verify results, print the configuration's schema."""
 
 import argparse
 import errno
@@ -6,7 +6,9 @@ import io
 import json
 import math
 import os
+import shlex
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from pydantic_core import ErrorDetails
 
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.runtime.errors import UserError
+from puzzlecell.runtime.messages import first_few
+from puzzlecell.runtime.threads import available_cores
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _OPTIONS = {"iou_threshold": "iou"}
@@ -172,6 +176,11 @@ def _parser() -> argparse.ArgumentParser:
     segmenter.add_argument("output", help="for example weights/hpa_dpn_nuclei.safetensors")
     segmenter.set_defaults(run=_convert_segmenter)
 
+    verify = commands.add_parser("verify", help="check the files of a run against their checksums")
+    verify.add_argument("folder", nargs="?", default="results", help="default: %(default)s")
+    verify.add_argument("--cores", type=int, default=available_cores(), help="default: all (%(default)s)")
+    verify.set_defaults(run=_verify)
+
     schema = commands.add_parser("schema", help="print the JSON schema of configuration files, for editors")
     schema.set_defaults(run=_print_schema)
     return parser
@@ -179,7 +188,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _score(options: argparse.Namespace) -> None:
     from puzzlecell.config.score import ScoreSettings
-    from puzzlecell.data.labels import read_classes
     from puzzlecell.runtime.atomic import written_whole
     from puzzlecell.scoring.submission_score import score_submission
 
@@ -214,7 +222,6 @@ def _merge(options: argparse.Namespace) -> None:
 
 def _convert(options: argparse.Namespace) -> None:
     from puzzlecell.config.network import InputSettings, NetworkSettings
-    from puzzlecell.data.labels import read_classes
     from puzzlecell.network.convert import convert_checkpoint
 
     convert_checkpoint(
@@ -232,6 +239,31 @@ def _convert_segmenter(options: argparse.Namespace) -> None:
 
     checksum = convert_segmenter(options.weights, _output(options.output, options.weights))
     print(f"wrote {options.output}, SHA-256 {checksum}")
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from puzzlecell.data.verify import verify_folder
+
+    damaged, unchecked, files, size = [], [], 0, 0
+    started = time.monotonic()
+    for found in verify_folder(options.folder, max(1, options.cores)):
+        files, size = files + 1, size + found.size
+        if found.problem is not None:
+            damaged.append(found.path)
+            print(f"damaged: {found.path}: {found.problem}", flush=True)
+        elif not found.checked:
+            unchecked.append(found.path)
+    seconds = time.monotonic() - started
+    print(f"{files - len(unchecked)} files checked, {size / 1e6:.0f} MB in {seconds:.1f} s")
+    if unchecked:
+        print(f"{len(unchecked)} files have no checksum: {first_few(unchecked, 3)}")
+    if damaged:
+        names = " ".join(shlex.quote(str(path)) for path in damaged)
+        raise UserError(
+            f"{len(damaged)} of {files} files are damaged; delete them, then make again what is missing:\n"
+            f"rm {names}\nsnakemake --cores 10 intermediates results/submission.csv"
+        )
+    print("all are intact")
 
 
 def _print_schema(options: argparse.Namespace) -> None:

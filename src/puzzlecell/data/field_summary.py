@@ -9,6 +9,7 @@ import pandas as pd
 
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.data.store import ShardReader
+from puzzlecell.data.tables import read_parquet
 
 BOX = ["y0", "x0", "y1", "x1"]
 READ = ["ID", *BOX, "nucleus_area_px"]

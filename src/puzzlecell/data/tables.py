@@ -13,7 +13,6 @@ from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.runtime.checksums import EMPTY_MARK, check_seal, read_text, sealed, written_with_checksum
 from puzzlecell.runtime.errors import DamagedFileError
 
-
 _TEXTS = ("ID", "dataset", "Label", "reason", "what")
 """Columns that stay text, whatever they look like."""
 

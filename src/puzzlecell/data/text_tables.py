@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from puzzlecell.runtime.checksums import checksum_path, read_text
 from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.regular_file import file_problem
@@ -32,6 +33,9 @@ def read_text_table(path: str | os.PathLike, required: Sequence[str] = ()) -> pd
     problem = file_problem(path, "table")
     if problem:
         raise TableError(f"{path}: {problem}; expected a CSV file{with_columns(required)}")
+    # Tables of simulated data are written by a job.
+    if checksum_path(path).exists():
+        read_text(path)
     # The limit is one for the whole process, so it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_VALUE))
     _check_no_nul(path)

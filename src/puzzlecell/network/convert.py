@@ -13,8 +13,8 @@ from torch import Tensor
 
 from puzzlecell.config.network import InputSettings, NetworkSettings
 from puzzlecell.network.cam_network import CamNetwork, build_network, save_network
-from puzzlecell.network.network_file import NetworkError
 from puzzlecell.network.foreign_weights import read_state_dict
+from puzzlecell.network.network_file import NetworkError
 from puzzlecell.runtime.messages import first_few
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.network._timm import timm
 from puzzlecell.network.backbone import INPUT_CHANNELS
-from puzzlecell.network.network_file import NetworkError
 from puzzlecell.network.foreign_weights import read_safetensors, read_state_dict
+from puzzlecell.network.network_file import NetworkError
 from puzzlecell.runtime.messages import first_few
 
 
