@@ -19,6 +19,7 @@ from puzzlecell.config.class_table import read_classes
 from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.threads import available_cores
+from puzzlecell.runtime.regular_file import file_problem
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _OPTIONS = {"iou_threshold": "iou"}
@@ -37,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -81,17 +83,21 @@ def _setting_problem(entry: ErrorDetails) -> str:
 
 def _number(text: str) -> float:
     """Type of options with a number: finite, because `nan` and `inf` compare in surprising ways."""
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
     if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"expected a finite number, found {text}")
+        raise argparse.ArgumentTypeError(f"expected a finite number, found {text!r}")
     return number
 
 
 def _output(path: str, *inputs: str) -> Path:
     """Path of an output; raises UserError, before anything is computed, if it cannot be written or is an input."""
     output = Path(path)
-    if output.is_dir():
-        raise UserError(f"{path}: is a folder; expected the name of the file to write")
+    if output.exists() and not output.is_file():
+        # The finished file is moved into place: a pipe or a device would be replaced by it.
+        raise UserError(f"{output}: {file_problem(output)}; expected the name of the file to write")
     for given in inputs:
         if output.exists() and Path(given).exists() and output.samefile(given):
             raise UserError(f"{path}: is both an input and the output; give the output another name")

@@ -35,7 +35,7 @@ def read_submission(path: str | os.PathLike, classes: int | None = None) -> pd.D
         raise SubmissionError(f"{path}: the table has no rows")
     problems = id_problems(path, table["ID"])
     for line, field_id, *sizes, text in table.itertuples():
-        problem = next(filter(None, map(_size_problem, SUBMISSION_COLUMNS[1:3], sizes)), None)
+        problem = next(filter(None, map(size_problem, SUBMISSION_COLUMNS[1:3], sizes)), None)
         problem = problem or detections_problem(text, classes)
         if problem:
             problems.append(f"{path}: line {line}: field {quoted(field_id)}: {problem}")
@@ -78,7 +78,8 @@ def detections_problem(text: str, classes: int | None = None) -> str | None:
     return None
 
 
-def _size_problem(name: str, text: str) -> str | None:
+def size_problem(name: str, text: str) -> str | None:
+    """Return what is wrong with the text of a size in pixels; None for 1 to 100,000. name: that of the column."""
     if _SIZE(text) and int(text) <= LARGEST_SIDE:
         return None
     return f"{name} is {quoted(text)}; expected pixels, a positive integer up to {LARGEST_SIDE}"

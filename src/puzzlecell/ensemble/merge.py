@@ -62,9 +62,10 @@ def merge_submissions(
         raise MergeError(
             f"{len(weights)} weights for {len(paths)} submissions: give one per submission, or none"
         )
-    total = weights.sum()
+    with np.errstate(over="ignore"):
+        total = weights.sum()
     if not (np.isfinite(total) and (weights > 0).all()):
-        raise MergeError(f"weights must be finite numbers above 0, found {weights.tolist()}")
+        raise MergeError(f"weights must be above 0 and have a finite sum, found {weights.tolist()}")
     weights /= total
     tables = [read_submission(path).set_index("ID") for path in paths]
     for path, table in zip(paths[1:], tables[1:], strict=True):

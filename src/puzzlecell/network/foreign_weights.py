@@ -41,7 +41,9 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
     Raises NetworkError naming the file if it is not a complete file written by `torch.save`, contains anything but
     tensors, or has tensors that `tensor_problem` refuses.
     """
-    _check_file(path, "checkpoint")
+    problem = weights_file_problem(path, "checkpoint")
+    if problem:
+        raise NetworkError(f"{path}: {problem}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -65,12 +67,22 @@ def read_safetensors(path: str | os.PathLike) -> dict[str, Tensor]:
     Raises NetworkError naming the file if it is not a complete safetensors file, or has tensors that `tensor_problem`
     refuses.
     """
-    _check_file(path, "file of weights")
+    problem = weights_file_problem(path, "file of weights")
+    if problem:
+        raise NetworkError(f"{path}: {problem}")
     try:
         tensors = load_file(path)
     except Exception as error:
         raise NetworkError(f"{path}: not a safetensors file, or damaged: {error}") from error
     return _checked(path, tensors)
+
+
+def weights_file_problem(path: str | os.PathLike, what: str) -> str | None:
+    """Return why `path` is not a file with any content, as `file_problem`; None if it is one."""
+    problem = file_problem(path, what)
+    if problem is None and Path(path).stat().st_size == 0:
+        return "the file is empty"
+    return problem
 
 
 def tensor_problem(name: object, value: object) -> str | None:
@@ -100,14 +112,6 @@ def _checked(path: str | os.PathLike, state: Mapping) -> dict[str, Tensor]:
         if problem:
             raise NetworkError(f"{path}: not a state dict of tensors: {problem}")
     return {name: value.detach() for name, value in state.items()}
-
-
-def _check_file(path: str | os.PathLike, what: str) -> None:
-    problem = file_problem(path, what)
-    if problem is None and Path(path).stat().st_size == 0:
-        problem = "the file is empty"
-    if problem:
-        raise NetworkError(f"{path}: {problem}")
 
 
 def _not_a_state_dict(path: str | os.PathLike, error: Exception) -> str:

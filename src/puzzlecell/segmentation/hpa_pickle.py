@@ -17,9 +17,8 @@ from typing import IO
 import torch
 from torch import Tensor
 
-from puzzlecell.network.foreign_weights import is_safetensors, tensor_problem
+from puzzlecell.network.foreign_weights import is_safetensors, tensor_problem, weights_file_problem
 from puzzlecell.runtime.errors import UserError
-from puzzlecell.runtime.regular_file import file_problem
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {
@@ -124,7 +123,7 @@ def read_published(path: str | os.PathLike) -> dict[str, Tensor]:
     `torch.save`, asks for anything but tensors and modules, or has a tensor that `tensor_problem` refuses.
     """
     path = Path(path)
-    problem = file_problem(path, "file of weights")
+    problem = weights_file_problem(path, "file of weights")
     if problem:
         raise WeightsError(f"{path}: {problem}")
     try:
@@ -225,12 +224,14 @@ def _read_legacy(path: Path) -> object:
         for key in keys:
             count = int.from_bytes(file.read(8), "little")
             dtype = storages[key].dtype
-            values = bytearray(file.read(count * torch.empty(0, dtype=dtype).element_size()))
-            storages[key].values = read = _from_bytes(values, dtype)
-            if len(read) != count:
+            size = count * dtype.itemsize
+            if size > path.stat().st_size - file.tell():
                 raise EOFError(f"storage {key} is truncated")
+            storages[key].values = _from_bytes(bytearray(file.read(size)), dtype)
     return found
 
 
 def _from_bytes(values: bytearray, dtype: torch.dtype) -> Tensor:
+    if len(values) % dtype.itemsize:
+        raise EOFError(f"{len(values)} bytes are no whole number of values of {dtype}")
     return torch.frombuffer(values, dtype=dtype) if values else torch.empty(0, dtype=dtype)

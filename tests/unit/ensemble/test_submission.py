@@ -125,6 +125,8 @@ def test_a_submission_survives_the_round_trip(fields, tmp_path):
     )
     read = read_submission(tmp_path / "s.csv")
     pd.testing.assert_frame_equal(read[["ID", "ImageWidth", "ImageHeight"]], table, check_dtype=False)
+    rows = [",".join(read.columns), *(",".join(map(str, row)) for row in read.itertuples(index=False))]
+    assert (tmp_path / "s.csv").read_bytes().decode() == "\n".join(rows) + "\n"
     assert seen == [(1, 3), (2, 3), (3, 3)]
     for row in read.itertuples():
         found = list(triplets(row.PredictionString))

@@ -146,7 +146,7 @@ def test_other_files_are_refused(tmp_path):
     [
         (files.folder, "is a folder, not a file of weights"),
         (files.fifo, "is a named pipe"),
-        (files.empty, "not a file written by torch.save"),
+        (files.empty, "the file is empty"),
         (files.cut, "not a file written by torch.save.*download it again"),
         (files.zip_of_text, "a zip file without data.pkl"),
         (files.compressed, "not a file written by torch.save"),
