@@ -21,7 +21,13 @@ def raw_data_problems():
         if not given.simulate
     }
     threads = min(16, available_cores())
-    problems = dataset_problems(given, CLASS_NAMES, settings.ingest.max_rejected, threads)
+    problems = dataset_problems(
+        given,
+        CLASS_NAMES,
+        settings.ingest.max_rejected,
+        threads,
+        max_megapixels=settings.ingest.max_megapixels,
+    )
     return ["the raw data cannot be used:", *first_lines(problems)] if problems else []
 
 

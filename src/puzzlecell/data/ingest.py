@@ -14,12 +14,13 @@ from puzzlecell.data.fields import FieldError, read_field, resize_field
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.data.store import write_shard
 from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.messages import first_lines
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """Fields cannot be stored; the message lists every problem found."""
 
 
@@ -55,7 +56,7 @@ def ingest_shard(
 
     def read(field_id: str) -> _Stored | tuple[str, str]:
         try:
-            field = read_field(images, field_id)
+            field = read_field(images, field_id, max_megapixels=settings.max_megapixels)
         except FieldError as error:
             return field_id, str(error)
         height, width = field.shape[:2]
