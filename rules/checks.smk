@@ -43,6 +43,7 @@ def raw_data_problems(sample=None):
         CLASS_NAMES,
         settings.ingest.max_rejected,
         min(16, available_cores()),
+        max_megapixels=settings.ingest.max_megapixels,
         sample=sample,
     )
     found = ["the raw data cannot be used:", *first_lines(problems)] if problems else []

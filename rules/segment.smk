@@ -43,6 +43,8 @@ rule segment:
         pixel_size_um=lambda wildcards: Untracked(settings.datasets[wildcards.ds].pixel_size_um),
         plausibility=settings.plausibility,
         images=lambda wildcards: raw(wildcards.ds, "images"),
+        # Only refuses label images.
+        max_megapixels=Untracked(settings.ingest.max_megapixels),
         user_masks=masks_state,
         # Not an input, so that a dry run works before the weights exist.
         weights=f"weights: {weights_state(settings.segmentation)}",

@@ -18,8 +18,8 @@ from pydantic_core import ErrorDetails
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.messages import first_few
-from puzzlecell.runtime.threads import available_cores
 from puzzlecell.runtime.regular_file import file_problem
+from puzzlecell.runtime.threads import available_cores
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _OPTIONS = {"iou_threshold": "iou"}

@@ -48,6 +48,10 @@ CHANGES = {
         setting("size: 64}\nfolds", "size: 96}\nfolds"),
         {"ingest": 5, "segment": 2} | FROM_TRAINING,
     ),
+    "the largest accepted image": (
+        setting("size: 64}\nfolds", "size: 64, max_megapixels: 50}\nfolds"),
+        {"ingest": 5, "segment": 2} | FROM_TRAINING,
+    ),
     "the segmenter": (
         setting("score: {", "segmentation: {classical: {neck: 0.7}}\nscore: {"),
         {"segment": 2, "step1": 4, "step2": 2} | AFTER_STEPS,

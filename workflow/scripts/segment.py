@@ -17,6 +17,7 @@ if __name__ == "__main__":
             settings=params.settings,
             pixel_size_um=params.pixel_size_um.value,
             raw_folder=params.images,
+            max_megapixels=params.max_megapixels.value,
             device=device,
             threads=snakemake.threads,
             progress=progress,

@@ -53,6 +53,12 @@ class IngestSettings(Section):
         lt=1,
         description="Fraction of the fields of a data set that may be damaged; damaged fields are listed and skipped.",
     )
+    max_megapixels: float = Field(
+        100,
+        gt=0,
+        description="Largest accepted raw image, in millions of pixels; a field with a larger one counts as damaged. "
+        "Reading a field takes 8 to 30 bytes of memory per pixel.",
+    )
 
 
 class FoldSettings(Section):

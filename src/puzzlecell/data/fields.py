@@ -1,100 +1,88 @@
 """Fields of view: four greyscale PNGs, read as one array and converted to the intensity range and size of the store."""
 
+import contextlib
+import itertools
+import math
+import mmap
 import os
-import struct
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
+from puzzlecell.data.png import Header, PngError, read_greyscale, read_header
 from puzzlecell.data.raw_files import CHANNELS, channel_path
-
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"IEND\xaeB`\x82"
+from puzzlecell.runtime.errors import UserError
 
 
-class FieldError(ValueError):
+class FieldError(UserError):
     """A field cannot be read; the message says which file, what was found and what was expected."""
 
 
-@dataclass(frozen=True)
-class Header:
-    """Size in pixels and bits per pixel of a greyscale PNG."""
+def check_field(
+    folder: str | os.PathLike, field_id: str, *, max_megapixels: float | None = None
+) -> tuple[Header | None, list[str]]:
+    """Check the headers of a field's four files; return their common size and bit depth, and every problem.
 
-    height: int
-    width: int
-    bit_depth: int
-
-
-def read_header(path: str | os.PathLike) -> Header:
-    """Read size and bit depth of a greyscale PNG from its first and last bytes, without decoding the image.
-
-    Raises FieldError for a missing file, another format, a colour image, a bit depth other than 8 or 16, or a truncated
-    file.
+    If the files differ, size and depth are those of most files; None if no file is readable. max_megapixels: see
+    `read_header`.
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            head = file.read(33)
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - len(_PNG_END)))
-            end = file.read()
-    except FileNotFoundError as error:
-        raise FieldError(f"{path}: file is missing") from error
-    except OSError as error:
-        raise FieldError(f"{path}: cannot be opened: {error.strerror}") from error
-    if len(head) < 33 or head[:8] != _PNG_SIGNATURE or head[12:16] != b"IHDR":
-        raise FieldError(f"{path}: not a PNG (it starts with {head[:8]!r})")
-    width, height, depth, colour = struct.unpack(">IIBB", head[16:26])
-    if colour != 0:
-        raise FieldError(f"{path}: a colour PNG (type {colour}); expected one greyscale channel per file")
-    if depth not in (8, 16):
-        raise FieldError(f"{path}: {depth} bits per pixel; expected 8 or 16")
-    if end != _PNG_END:
-        raise FieldError(f"{path}: cut off, the end of the PNG is missing; copy the file again")
-    return Header(height, width, depth)
-
-
-def check_field(folder: str | os.PathLike, field_id: str) -> tuple[Header | None, list[str]]:
-    """Check the headers of a field's four files; return their common size and largest depth, and every problem."""
     headers: dict[str, Header] = {}
     problems = []
     for channel in CHANNELS:
         try:
-            headers[channel] = read_header(channel_path(folder, field_id, channel))
-        except FieldError as error:
+            headers[channel] = read_header(
+                channel_path(folder, field_id, channel), max_megapixels=max_megapixels
+            )
+        except PngError as error:
             problems.append(str(error))
     if not headers:
         return None, problems
-    first_channel, first = next(iter(headers.items()))
-    for channel, header in headers.items():
-        if (header.height, header.width) != (first.height, first.width):
-            problems.append(
-                f"{channel_path(folder, field_id, channel)}: {header.width} x {header.height} pixels, but "
-                f"{first_channel} has {first.width} x {first.height}; all four channels must have the same size"
-            )
-    return Header(first.height, first.width, max(h.bit_depth for h in headers.values())), problems
+
+    def different(value: Callable[[Header], object], what: str, expected: str) -> Header:
+        """Add a problem for each channel whose value is not the commonest; return a header with that value."""
+        commonest = Counter(map(value, headers.values())).most_common(1)[0][0]
+        like, header = next((name, found) for name, found in headers.items() if value(found) == commonest)
+        problems.extend(
+            f"{channel_path(folder, field_id, channel)}: {what.format(found)}, but {like} has "
+            f"{what.format(header)}; all four channels must have the same {expected}"
+            for channel, found in headers.items()
+            if value(found) != commonest
+        )
+        return header
+
+    sized = different(lambda header: (header.height, header.width), "{0.width} x {0.height} pixels", "size")
+    deep = different(lambda header: header.bit_depth, "{0.bit_depth} bits per pixel", "bit depth")
+    return Header(sized.height, sized.width, deep.bit_depth), problems
 
 
-def read_field(folder: str | os.PathLike, field_id: str) -> np.ndarray:
-    """Read a field as (H, W, 4) RGBY: uint16 if any channel is stored with 16 bits, else uint8.
+def read_field(
+    folder: str | os.PathLike, field_id: str, *, max_megapixels: float | None = None
+) -> np.ndarray:
+    """Read a field as (H, W, 4) RGBY, uint8 or uint16.
 
-    Raises FieldError naming every file that is missing, damaged or of a different size.
+    Raises FieldError naming every file that is missing, damaged, too large (see `read_header`) or of another size or
+    bit depth than the others. Takes 8 bytes of memory per pixel for 8 bit, 16 for 16 bit.
     """
-    _, problems = check_field(folder, field_id)
+    header, problems = check_field(folder, field_id, max_megapixels=max_megapixels)
+    if header is None or problems:
+        raise FieldError("; ".join(problems))
+    dtype = np.uint16 if header.bit_depth == 16 else np.uint8
+    field = np.empty((header.height, header.width, len(CHANNELS)), dtype)
+    for number, channel in enumerate(CHANNELS):
+        path = channel_path(folder, field_id, channel)
+        try:
+            image = read_greyscale(path, max_megapixels=max_megapixels)
+        except PngError as error:
+            problems.append(str(error))
+            continue
+        if image.shape != field.shape[:2] or image.dtype != dtype:
+            raise FieldError(f"{path}: changed while the field was read; start again")
+        field[..., number] = image
     if problems:
         raise FieldError("; ".join(problems))
-    channels = []
-    for channel in CHANNELS:
-        path = channel_path(folder, field_id, channel)
-        # Instead of raising an error, imread returns None or, for a damaged block, only the rows before it.
-        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if image is None or image.ndim != 2:
-            raise FieldError(f"{path}: damaged, the image cannot be decoded; copy the file again")
-        channels.append(image)
-    depth = np.uint16 if any(image.dtype == np.uint16 for image in channels) else np.uint8
-    return np.stack([image.astype(depth, copy=False) for image in channels], axis=-1)
+    return field
 
 
 def intensity_range(field: np.ndarray) -> int:
@@ -109,16 +97,14 @@ def resize_field(field: np.ndarray, size: int) -> np.ndarray:
     for a downsampling factor f along each axis (reflecting borders, truncated at 4 sigma), then bilinear interpolation
     between pixel centres.
     """
-    unit: np.ndarray = field.astype(np.float32) / intensity_range(field)
-    height, width = unit.shape[:2]
-    sigma_y, sigma_x = (max(0.0, (side / size - 1) / 2) for side in (height, width))
-    if sigma_y > 0 or sigma_x > 0:
-        kernel_x, kernel_y = (_gaussian_kernel(sigma) for sigma in (sigma_x, sigma_y))
-        unit = cv2.sepFilter2D(unit, -1, kernel_x, kernel_y, borderType=cv2.BORDER_REFLECT_101)
-    if (height, width) != (size, size):
+    unit = _smoothed(field, size)
+    if unit.shape[:2] != (size, size):
         unit = cv2.resize(unit, (size, size), interpolation=cv2.INTER_LINEAR)
+    np.clip(unit, 0, 1, out=unit)
+    unit *= 255
     # Float32 rounding can fall just below whole numbers; a thousandth of a grey level keeps floor() exact.
-    return np.floor(np.clip(unit, 0, 1) * 255 + 1e-3).clip(0, 255).astype(np.uint8)
+    unit += 1e-3
+    return np.clip(np.floor(unit, out=unit), 0, 255, out=unit).astype(np.uint8)
 
 
 def sized_field(image: np.ndarray, size: int) -> np.ndarray:
@@ -135,6 +121,50 @@ def sized_field(image: np.ndarray, size: int) -> np.ndarray:
             f"to store larger fields"
         )
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def _smoothed(field: np.ndarray, size: int) -> np.ndarray:
+    """Return the field as (H, W, 4) float32 in [0, 1], smoothed for downsampling to `size`.
+
+    Done band by band, because a whole field in float32 takes 4 times the memory of its raw files. Only the rows from
+    which `size` rows are interpolated are filled in; the others stay 0. Channels stay together: OpenCV rounds single
+    channels differently.
+    """
+    height, width = field.shape[:2]
+    kernel_x, kernel_y = (_gaussian_kernel(max(0.0, (side / size - 1) / 2)) for side in (width, height))
+    reach = len(kernel_y) // 2
+    needed = _interpolated_rows(height, size)
+    scale = intensity_range(field)
+    smoothed = _sparse_zeros(field.shape)
+    bands = max(1, height // max(64, 4 * reach))
+    edges = [height * band // bands for band in range(bands + 1)]
+    for first, last in itertools.pairwise(edges):
+        start, stop = max(0, first - reach), min(height, last + reach)
+        band: np.ndarray = field[start:stop].astype(np.float32)
+        band /= scale
+        if max(len(kernel_x), len(kernel_y)) > 1:
+            band = cv2.sepFilter2D(band, -1, kernel_x, kernel_y, borderType=cv2.BORDER_REFLECT_101)
+        rows = needed[(needed >= first) & (needed < last)]
+        smoothed[rows] = band[rows - start]
+    return smoothed
+
+
+def _interpolated_rows(height: int, size: int) -> np.ndarray:
+    """Rows that bilinear interpolation of `height` to `size` rows reads."""
+    centres = (np.arange(size) + 0.5) * height / size - 0.5
+    # OpenCV works out the centres in single precision, so both neighbours count near a whole number.
+    above = np.floor([centres - 0.1, centres + 0.1]).astype(int)
+    return np.unique(np.clip([above, above + 1], 0, height - 1))
+
+
+def _sparse_zeros(shape: tuple[int, ...]) -> np.ndarray:
+    """Array of float32 zeros of which only the rows that are written take memory."""
+    memory = mmap.mmap(-1, math.prod(shape) * 4, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        # A huge page (2 MB) around each row would fill the rows between them as well.
+        with contextlib.suppress(OSError):
+            memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.float32).reshape(shape)
 
 
 def _gaussian_kernel(sigma: float) -> np.ndarray:

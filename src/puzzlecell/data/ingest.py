@@ -16,6 +16,7 @@ from puzzlecell.data.fields import FieldError, read_field, resize_field
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.data.store import write_shard
 from puzzlecell.data.tables import write_csv
+from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.messages import first_few, first_lines
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads
@@ -23,7 +24,7 @@ from puzzlecell.runtime.threads import limited_threads
 log = logging.getLogger(__name__)
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """Fields cannot be stored; the message lists every problem found."""
 
 
@@ -61,7 +62,7 @@ def ingest_shard(
 
     def read(field_id: str) -> _Stored | tuple[str, str]:
         try:
-            field = read_field(images, field_id)
+            field = read_field(images, field_id, max_megapixels=settings.max_megapixels)
         except FieldError as error:
             return field_id, str(error)
         height, width = field.shape[:2]

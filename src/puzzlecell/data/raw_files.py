@@ -4,7 +4,7 @@ import os
 import zlib
 from pathlib import Path
 
-from puzzlecell.data.labels import LabelError, read_ids
+from puzzlecell.data.labels import read_ids
 from puzzlecell.runtime.fingerprint import files_digest
 
 CHANNELS = ("red", "green", "blue", "yellow")
@@ -28,16 +28,17 @@ def shard_ids(labels: str | os.PathLike, shard: int, shards: int) -> list[str]:
 def shard_digest(
     labels: str | os.PathLike, images: str | os.PathLike, shard: int, shards: int, *, simulated: bool = False
 ) -> str:
-    """Digest of the names, sizes and modification times of the raw files of a shard.
+    """Digest of the paths, sizes and modification times of the raw files of a shard.
 
     simulated: the workflow itself writes the raw files and knows when to write them again; only files changed after the
     label table was written count then, so that the digest is the same before and after they are written.
-    A label table that is missing or unusable counts as empty; `dataset_problems` reports it.
+    A label table that is missing or unusable counts as empty; `dataset_problems` reports it. Never raises for any state
+    of the files, because it is called while the workflow is planned.
     """
     try:
         field_ids = shard_ids(labels, shard, shards)
-    except LabelError:
-        field_ids = []
-    since = Path(labels).stat().st_mtime_ns if simulated and field_ids else 0
+        since = Path(labels).stat().st_mtime_ns if simulated and field_ids else 0
+    except (OSError, ValueError):
+        field_ids, since = [], 0
     paths = (channel_path(images, field_id, channel) for field_id in field_ids for channel in CHANNELS)
     return files_digest(paths, since)

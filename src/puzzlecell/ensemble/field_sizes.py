@@ -5,8 +5,10 @@ import os
 import pandas as pd
 
 from puzzlecell.data.fields import check_field
-from puzzlecell.data.labels import read_ids
+from puzzlecell.data.image_sizes import size_problem, table_sizes
+from puzzlecell.data.labels import LabelError, read_ids
 from puzzlecell.data.store import ShardReader
+from puzzlecell.runtime.errors import UserError
 
 
 def submission_fields(
@@ -14,17 +16,24 @@ def submission_fields(
 ) -> pd.DataFrame:
     """Return `ID, ImageWidth, ImageHeight` of every field of a test set, in the order of its table.
 
-    Sizes come from the table's columns `ImageWidth` and `ImageHeight` if it has them, otherwise from the store. A field
-    that could not be stored must still be in the submission: its size is that of its readable raw files in `images`, or
-    else the most common size of the other fields. Raises ValueError if no size is known.
+    Sizes come from the store. A field that could not be stored must still be in the submission: its size is that of the
+    table's columns `ImageWidth` and `ImageHeight` if it has them, or else that of its readable raw files in `images`,
+    or else the most common size of the other fields. Raises LabelError for an unusable table and for sizes in it that
+    differ from the store, UserError if no size is known.
     """
     table = read_ids(labels)
-    if {"ImageWidth", "ImageHeight"} <= set(table.columns):
-        return table[["ID", "ImageWidth", "ImageHeight"]].astype({"ImageWidth": int, "ImageHeight": int})
-    sizes = {field_id: _size(field_id, images, store) for field_id in table["ID"]}
+    given = table_sizes(labels, table) or {}
+    different = [
+        size_problem(labels, field_id, size, store.size(field_id))
+        for field_id, size in given.items()
+        if field_id in store
+    ]
+    if any(different):
+        raise LabelError("\n".join(filter(None, different)))
+    sizes = {field_id: given.get(field_id) or _size(field_id, images, store) for field_id in table["ID"]}
     known = pd.Series([size for size in sizes.values() if size is not None], dtype=object)
     if known.empty:
-        raise ValueError(
+        raise UserError(
             f"{labels}: no size is known, because no field could be read; add the columns ImageWidth and ImageHeight"
         )
     commonest = known.value_counts().index[0]

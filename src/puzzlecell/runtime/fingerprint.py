@@ -1,5 +1,6 @@
 """Hashes of settings and files that determine a result."""
 
+import errno
 import hashlib
 import json
 import os
@@ -28,23 +29,44 @@ def fingerprint(
 
 
 def files_digest(paths: Iterable[str | os.PathLike], newer_than_ns: int = 0) -> str:
-    """Return a digest (16 hex digits) of the names, sizes and modification times of files, in the given order.
+    """Return a digest (16 hex digits) of the paths, sizes and modification times of files, in the given order.
 
-    A missing file is recorded as missing. Files not modified after `newer_than_ns` (nanoseconds) are left out.
+    A missing file is recorded as missing, and one that cannot be reached (a loop of links, no permission, too long a
+    name) with the reason: this never raises, because it is called while the workflow is planned. Files not modified
+    after `newer_than_ns` (nanoseconds) are left out.
     """
     digest = hashlib.sha256()
-    for path in map(Path, paths):
+    for path in paths:
         try:
-            status = path.stat()
-        except FileNotFoundError:
-            digest.update(f"{path.name} missing\n".encode())
+            status = Path(path).stat()
+        except (OSError, ValueError) as error:
+            digest.update(_line(path, _reason(error)))
             continue
         if status.st_mtime_ns > newer_than_ns:
-            digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+            digest.update(_line(path, f"{status.st_size} {status.st_mtime_ns}"))
     return digest.hexdigest()[:16]
 
 
 def folder_digest(folder: str | os.PathLike) -> str:
-    """Return the `files_digest` of all files in a folder; a missing folder counts as empty."""
-    folder = Path(folder)
-    return files_digest(sorted(folder.iterdir()) if folder.is_dir() else [])
+    """Return the `files_digest` of all files in a folder; a missing folder counts as empty. Never raises."""
+    try:
+        paths = sorted(Path(folder).iterdir())
+    except FileNotFoundError:
+        paths = []
+    except (OSError, ValueError) as error:
+        return hashlib.sha256(_line(folder, _reason(error))).hexdigest()[:16]
+    return files_digest(paths)
+
+
+def _line(path: str | os.PathLike, state: str) -> bytes:
+    # File names need not be valid Unicode.
+    return f"{path} {state}\n".encode(errors="surrogatepass")
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """What is recorded in place of size and time; no error texts, which depend on the user's language."""
+    if isinstance(error, FileNotFoundError):
+        return "missing"
+    if isinstance(error, OSError):
+        return errno.errorcode.get(error.errno or 0, "unreachable")
+    return "not a file name"

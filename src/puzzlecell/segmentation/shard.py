@@ -36,6 +36,7 @@ def segment_shard(
     *,
     raw_folder: str | os.PathLike | None = None,
     overlay_path: str | os.PathLike | None = None,
+    max_megapixels: float | None = None,
     threads: int = 1,
     device: str = "cpu",
     progress: Progress = no_progress,
@@ -50,6 +51,7 @@ def segment_shard(
         raw_folder: folder of the raw files, required for `source: raw`; the folder of the user's own masks lies next
             to it.
         overlay_path: PNG to write with the outlines of the first fields; None writes none.
+        max_megapixels: largest label image of the user, in millions of pixels; None sets no limit.
         progress: called with the number of fields done and their total number.
 
     Raises ValueError if `source` is raw and no folder is given, and any error of the segmenter.
@@ -59,7 +61,8 @@ def segment_shard(
     read_from = raw_folder if settings.source == "raw" else None
     reader = ShardReader([store_path])
     side = settings.size or _stored_side(store_path)
-    resources = Resources(threads, device, None if raw_folder is None else Path(raw_folder).parent)
+    data_folder = None if raw_folder is None else Path(raw_folder).parent
+    resources = Resources(threads, device, data_folder, max_megapixels)
     tables, reasons = [], {}
     with (
         limited_threads(threads),

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.segmenters import ClassicalSettings
 from puzzlecell.data.label_images import number_by_cell, resize_label_image, tidy
+from puzzlecell.data.png import MissingPngError, PngError, read_greyscale
+from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter, intensity
 from puzzlecell.segmentation.classical import find_nuclei
@@ -19,7 +20,7 @@ from puzzlecell.segmentation.requirements import missing_masks
 log = logging.getLogger(__name__)
 
 
-class MasksError(ValueError):
+class MasksError(UserError):
     """An unusable label image; the message names the file, what was found and what was expected."""
 
 
@@ -31,10 +32,18 @@ class MasksSegmenter(Segmenter):
     the nuclei are segmented in blue as by the classical segmenter.
     """
 
-    def __init__(self, folder: Path, classical: ClassicalSettings, threads: int = 1):
+    def __init__(
+        self,
+        folder: Path,
+        classical: ClassicalSettings,
+        threads: int = 1,
+        *,
+        max_megapixels: float | None = None,
+    ):
         if not folder.is_dir():
             raise MasksError(missing_masks(folder))
         self.folder, self.classical, self.threads = folder, classical, threads
+        self.max_megapixels = max_megapixels
 
     def segment(self, fields: Sequence[FieldImage]) -> list[SegmentedField]:
         """Return the label images of each field, in the order given; raises MasksError for the first invalid file."""
@@ -49,11 +58,12 @@ class MasksSegmenter(Segmenter):
             raise MasksError(f"{path} is missing: segmentation.method: masks needs one for every field")
         nuclei_path = self.folder / f"{field.field_id}_nuclei.png"
         nuclei = self._read(nuclei_path, shape)
+        given = nuclei is not None
         if nuclei is None:
             nuclei = find_nuclei(intensity(field.image)[..., 2], field.pixel_um, self.classical)
             nuclei = np.where(cells > 0, nuclei, 0)
         nuclei, outside = number_by_cell(nuclei, cells)
-        if outside and nuclei_path.is_file():
+        if outside and given:
             raise MasksError(
                 f"{nuclei_path}: nuclei {first_few(outside, 5)} lie outside the cells of {path.name}"
             )
@@ -65,15 +75,12 @@ class MasksSegmenter(Segmenter):
 
     def _read(self, path: Path, shape: tuple[int, int]) -> np.ndarray | None:
         """Return a label image at the size of the field, or None if the file does not exist."""
-        if not path.is_file():
+        try:
+            labels = read_greyscale(path, max_megapixels=self.max_megapixels)
+        except MissingPngError:
             return None
-        labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        if labels is None:
-            raise MasksError(f"{path}: damaged, the image cannot be decoded")
-        if labels.ndim != 2 or labels.dtype not in (np.uint8, np.uint16):
-            raise MasksError(
-                f"{path}: shape {labels.shape}, {labels.dtype}; expected a greyscale label image with 8 or 16 bits"
-            )
+        except PngError as error:
+            raise MasksError(str(error)) from error
         if not _same_proportions(labels.shape, shape):
             raise MasksError(
                 f"{path}: {labels.shape[1]} x {labels.shape[0]} pixels do not have the aspect ratio of the field "
@@ -87,7 +94,10 @@ def make_segmenter(settings: SegmentationSettings, resources: Resources) -> Mask
     if resources.data_folder is None:
         raise MasksError("segmentation.method is masks, but the folder of the data set is not known")
     return MasksSegmenter(
-        resources.data_folder / settings.masks.folder, settings.classical, resources.threads
+        resources.data_folder / settings.masks.folder,
+        settings.classical,
+        resources.threads,
+        max_megapixels=resources.max_megapixels,
     )
 
 

@@ -1,16 +1,14 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from skimage.transform import resize
 
-from puzzlecell.data.fields import (
-    FieldError,
-    check_field,
-    intensity_range,
-    read_field,
-    read_header,
-    resize_field,
-)
+from puzzlecell.data.fields import FieldError, check_field, intensity_range, read_field, resize_field
+from puzzlecell.data.png import PngError, read_header
 from puzzlecell.data.raw_files import CHANNELS, channel_path
 
 
@@ -33,14 +31,26 @@ def test_a_written_field_is_read_back(tmp_path, dtype):
     np.testing.assert_array_equal(read, field)
 
 
-def test_channels_of_different_depth_keep_their_values(tmp_path):
-    field = random_field(8, 8, np.uint8)
-    write_field(tmp_path, "x", field)
-    cv2.imwrite(str(channel_path(tmp_path, "x", "green")), field[..., 1].astype(np.uint16) * 200)
-    read = read_field(tmp_path, "x")
-    assert read.dtype == np.uint16
-    np.testing.assert_array_equal(read[..., 1], field[..., 1].astype(np.uint16) * 200)
-    np.testing.assert_array_equal(read[..., 0], field[..., 0])
+@pytest.mark.parametrize(("most", "odd"), [(np.uint8, np.uint16), (np.uint16, np.uint8)])
+def test_a_channel_of_another_depth_is_refused(tmp_path, most, odd):
+    write_field(tmp_path, "x", random_field(8, 8, most))
+    cv2.imwrite(str(channel_path(tmp_path, "x", "green")), random_field(8, 8, odd)[..., 1])
+    bits, others = np.iinfo(odd).bits, np.iinfo(most).bits
+    with pytest.raises(
+        FieldError, match=rf"^[^;]*x_green.png: {bits} bits per pixel, but red has {others} bits"
+    ):
+        read_field(tmp_path, "x")
+
+
+def test_every_damaged_channel_is_named(tmp_path):
+    write_field(tmp_path, "x", random_field(8, 8, np.uint8))
+    for channel in ("red", "blue"):
+        path = channel_path(tmp_path, "x", channel)
+        content = bytearray(path.read_bytes())
+        content[60] ^= 4
+        path.write_bytes(content)
+    with pytest.raises(FieldError, match=r"x_red.png: damaged.*x_blue.png: damaged"):
+        read_field(tmp_path, "x")
 
 
 def test_every_problem_of_a_field_is_named(tmp_path):
@@ -76,7 +86,7 @@ def test_unsupported_files_are_refused(tmp_path, kind):
         cv2.imwrite(str(path), np.zeros((4, 4, 3), np.uint8))
     else:
         path.write_text("" if kind == "empty" else "no picture at all, just a text that is long enough")
-    with pytest.raises(FieldError, match="colour PNG" if kind == "colour" else "not a PNG"):
+    with pytest.raises(PngError, match="colour PNG" if kind == "colour" else "not a PNG"):
         read_header(path)
 
 
@@ -112,3 +122,71 @@ def test_a_small_field_is_enlarged_linearly():
     difference = resize_field(field, 32).astype(int) - np.floor(expected * 255 + 1e-3).astype(int)
     # The outermost pixels lie outside the centres of the original: OpenCV repeats them, scikit-image mirrors them.
     assert np.abs(difference[1:-1, 1:-1]).max() <= 1
+
+
+def resize_whole(field, size):
+    """The field resized in one piece, without sparing memory."""
+    unit = field.astype(np.float32) / intensity_range(field)
+    height, width = field.shape[:2]
+    kernels = []
+    for side in (width, height):
+        sigma = max(0.0, (side / size - 1) / 2)
+        offsets = np.arange(-int(4 * sigma + 0.5), int(4 * sigma + 0.5) + 1)
+        kernel = np.exp(-0.5 * (offsets / sigma) ** 2) if sigma else np.ones(1)
+        kernels.append((kernel / kernel.sum()).astype(np.float32))
+    if max(height, width) > size:
+        unit = cv2.sepFilter2D(unit, -1, *kernels, borderType=cv2.BORDER_REFLECT_101)
+    if (height, width) != (size, size):
+        unit = cv2.resize(unit, (size, size), interpolation=cv2.INTER_LINEAR)
+    return np.floor(np.clip(unit, 0, 1) * 255 + 1e-3).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [
+        (1, 1),
+        (2, 3),
+        (31, 200),
+        (400, 29),
+        (64, 64),
+        (128, 128),
+        (129, 131),
+        (257, 65),
+        (777, 513),
+        (1030, 7),
+    ],
+)
+def test_resizing_in_bands_equals_resizing_in_one_piece(height, width, dtype):
+    field = random_field(height, width, dtype)
+    for size in (32, 47, 64, 100):
+        np.testing.assert_array_equal(resize_field(field, size), resize_whole(field, size))
+
+
+PEAK = """
+import sys
+from puzzlecell.data.fields import read_field, resize_field
+
+def peak():
+    lines = open("/proc/self/status").read().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
+
+resize_field(read_field(sys.argv[1], "small"), 32)
+before = peak()
+resize_field(read_field(sys.argv[1], "large"), 256)
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="the system does not tell the peak of memory"
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_large_field_takes_little_more_memory_than_its_pixels(tmp_path, dtype):
+    write_field(tmp_path, "small", random_field(64, 64, dtype))
+    large = np.zeros((3000, 3000, 4), dtype)
+    large[::7, ::5] = 9
+    write_field(tmp_path, "large", large)
+    done = subprocess.run([sys.executable, "-c", PEAK, tmp_path], capture_output=True, text=True, check=True)
+    # 9 times the memory of the four channels (16 bits: 5 times) if the field is converted in one piece.
+    assert int(done.stdout) < 3 * large.nbytes

@@ -69,7 +69,7 @@ def test_an_empty_test_set_is_an_error(raw, tmp_path):
 def test_damaged_fields_above_the_allowed_fraction_are_a_problem(raw):
     damage(raw, "f2")
     assert dataset_problems({"train": raw}, CLASSES, 0.2) == []
-    field, count = dataset_problems({"train": raw}, CLASSES, 0.1)
+    count, field = dataset_problems({"train": raw}, CLASSES, 0.1)
     assert "f2_blue.png: file is missing" in field
     assert "1 of 6 fields are damaged" in count
 
@@ -107,6 +107,40 @@ def test_rejected_fields_are_listed_with_their_reason(raw, tmp_path, caplog):
     assert rejected["ID"].tolist() == ["f1"]
     assert "f1_blue.png: file is missing" in rejected["reason"][0]
     assert ShardReader([tmp_path / "000.h5"]).ids == ["f0", "f2"]
+
+
+def test_too_large_fields_are_rejected_before_they_are_read(raw, tmp_path, monkeypatch):
+    settings = IngestSettings(size=32, max_megapixels=0.0023)
+    monkeypatch.setattr(cv2, "imdecode", None)
+    with pytest.raises(DataError, match=r"f1_red.png: 48 x 48 pixels are 0.002304 megapixels"):
+        ingest_shard(tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ["f1"], settings)
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+@pytest.mark.parametrize("state", ["loop", "file", "table is a folder", "table is no text", "long names"])
+def test_the_digest_of_a_shard_never_fails(raw, tmp_path, state, simulated):
+    """It is read while the workflow is planned; the checks before the first job report the problem."""
+    images, labels = tmp_path / "other", tmp_path / "other.csv"
+    labels.write_bytes(raw.labels.read_bytes())
+    if state == "loop":
+        images.symlink_to("other")
+    elif state == "file":
+        images.write_text("")
+    elif state == "table is a folder":
+        labels.unlink()
+        labels.mkdir()
+    elif state == "table is no text":
+        labels.write_bytes(b"ID\n\xff\xfe\0\n")
+    else:
+        labels.write_text(f"ID\n{'x' * 300}\na\0b\n")
+    assert shard_digest(labels, images, 0, 1, simulated=simulated)
+
+
+def test_a_moved_folder_of_images_changes_the_digest(raw, tmp_path):
+    before = shard_digest(raw.labels, raw.images, 0, 1)
+    (tmp_path / "sub").mkdir()
+    moved = raw.images.rename(tmp_path / "sub" / raw.images.name)
+    assert shard_digest(raw.labels, moved, 0, 1) != before
 
 
 def test_a_touched_file_changes_the_digest_of_its_shard_only(raw):

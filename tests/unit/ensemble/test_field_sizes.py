@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from puzzlecell.data.labels import LabelError
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.ensemble.field_sizes import submission_fields
 
@@ -40,9 +41,25 @@ def test_an_unreadable_field_takes_the_most_common_size(tmp_path, store):
     assert fields.iloc[0].tolist() == ["x", 20, 10]
 
 
-def test_sizes_in_the_table_take_precedence(tmp_path, store):
-    fields = submission_fields(table(tmp_path, "ID,ImageWidth,ImageHeight\na,5,6\n"), tmp_path, store)
-    assert fields.to_numpy().tolist() == [["a", 5, 6]]
+def test_sizes_in_the_table_serve_for_fields_that_were_not_stored(tmp_path, store):
+    text = "ID,ImageWidth,ImageHeight\nx,5,6\na,20,10\n"
+    fields = submission_fields(table(tmp_path, text), tmp_path, store)
+    assert fields.to_numpy().tolist() == [["x", 5, 6], ["a", 20, 10]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ID,ImageWidth,ImageHeight\na,5,6\n", "field a has ImageWidth, ImageHeight 5, 6, .* 20 x 10 pixels"),
+        ("ID,ImageWidth,ImageHeight\na,10,20\n", "columns look swapped"),
+        ("ID,ImageWidth,ImageHeight\na,64.0,10\n", "field a has ImageWidth '64.0'"),
+        ("ID,ImageWidth,ImageHeight\na,20,\n", "field a has ImageHeight ''"),
+        ("ID,ImageWidth\na,20\n", "column ImageWidth but no ImageHeight"),
+    ],
+)
+def test_wrong_sizes_in_the_table_are_errors(tmp_path, store, text, message):
+    with pytest.raises(LabelError, match=message):
+        submission_fields(table(tmp_path, text), tmp_path, store)
 
 
 def test_no_known_size_is_an_error(tmp_path, store):

@@ -55,3 +55,43 @@ def test_files_older_than_the_limit_are_ignored(tmp_path):
 
 def test_a_missing_folder_counts_as_empty(tmp_path):
     assert folder_digest(tmp_path / "none") == folder_digest(tmp_path)
+
+
+def loop(path):
+    path.unlink()
+    path.symlink_to(path.name)
+    return path
+
+
+def below_a_file(path):
+    return path / "other"
+
+
+def long_name(path):
+    return path.with_name("x" * 300)
+
+
+def not_a_name(path):
+    return path.with_name("a\0b")
+
+
+def not_unicode(path):
+    return path.rename(path.with_name("\udcff"))
+
+
+@pytest.mark.parametrize("make", [loop, below_a_file, long_name, not_a_name, not_unicode])
+def test_a_file_that_cannot_be_reached_has_a_digest_of_its_own(tmp_path, make):
+    path = tmp_path / "file"
+    path.write_text("text")
+    before = files_digest([path])
+    unreachable = make(path)
+    assert files_digest([unreachable]) not in (before, files_digest([tmp_path / "none"]))
+    assert len(folder_digest(unreachable)) == len(folder_digest(tmp_path)) == 16
+
+
+def test_a_file_in_another_folder_changes_the_digest(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("text")
+    before = files_digest([path])
+    (tmp_path / "sub").mkdir()
+    assert files_digest([path.rename(tmp_path / "sub" / "file")]) != before

@@ -1,5 +1,7 @@
 """The user's own label images: used as masks, resized to the field, checked."""
 
+import os
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -87,7 +89,7 @@ def wrong(case):
     ("case", "message"),
     [
         ("nuclei outside", "f_nuclei.png: nuclei 3 lie outside"),
-        ("colour", "f_cells.png: shape .*expected a greyscale"),
+        ("colour", "f_cells.png: a colour PNG .*expected a greyscale"),
         ("proportions", "f_cells.png: 60 x 60 pixels .*80 x 60"),
         ("nuclei of another size", "f_nuclei.png: 80 x 40"),
     ],
@@ -104,10 +106,53 @@ def test_missing_and_damaged_masks_are_reported(tmp_path):
     with pytest.raises(MasksError, match=r"g_cells\.png is missing"):
         made.segment([FieldImage("g", image, 1)])
     (tmp_path / "h_cells.png").write_bytes(b"no picture")
-    with pytest.raises(MasksError, match=r"h_cells\.png: damaged"):
+    with pytest.raises(MasksError, match=r"h_cells\.png: not a PNG"):
         made.segment([FieldImage("h", image, 1)])
     with pytest.raises(MasksError, match="there is no folder"):
         MasksSegmenter(tmp_path / "absent", ClassicalSettings())
+
+
+def damaged(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def broken_link(path):
+    path.unlink()
+    path.symlink_to("nowhere.png")
+
+
+@pytest.mark.parametrize("kind", ["cells", "nuclei"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (damaged, "damaged, the checksum"),
+        (pipe, "a named pipe"),
+        (broken_link, "a link to a file that does not exist"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "cut off"),
+        (lambda path: cv2.imwrite(str(path), np.zeros((120, 160), np.uint8)), "0.0192 megapixels, more than"),
+    ],
+)
+def test_label_images_that_cannot_be_used_are_named(tmp_path, kind, change, message):
+    write_masks(tmp_path, *own_masks())
+    change(tmp_path / f"f_{kind}.png")
+    made = MasksSegmenter(tmp_path, ClassicalSettings(), max_megapixels=0.01)
+    with pytest.raises(MasksError, match=rf"f_{kind}\.png: .*{message}"):
+        made.segment([FieldImage("f", np.zeros((60, 80, 4), np.uint8), 1)])
+
+
+def test_bytes_after_the_end_of_a_label_image_are_ignored(tmp_path):
+    made = write_masks(tmp_path, *own_masks())
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes() + b"saved by a viewer")
+    (found,) = made.segment([FieldImage("f", np.zeros((60, 80, 4), np.uint8), 1)])
+    assert found.cells.max() == 2
 
 
 def test_a_shard_reads_masks_from_next_to_the_raw_fields(tmp_path):
