@@ -5,6 +5,7 @@ import pytest
 
 from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.data.chance import above_chance, class_findings, read_held_out, warn_of_classes_at_chance
+from puzzlecell.runtime.checksums import written_with_checksum
 from puzzlecell.runtime.errors import UserError
 
 CLASSES = ["known", "unknown", "absent"]
@@ -31,7 +32,8 @@ def write(path, labels, probabilities):
         ",".join([f"f{number}", "|".join(map(str, np.flatnonzero(hot))), *map(str, values)])
         for number, (hot, values) in enumerate(zip(labels, probabilities.tolist(), strict=True))
     ]
-    path.write_text("\n".join(["ID,Label,p00,p01,p02", *rows]) + "\n")
+    with written_with_checksum(path) as temporary:
+        temporary.write_text("\n".join(["ID,Label,p00,p01,p02", *rows]) + "\n")
     return path
 
 

@@ -30,7 +30,7 @@ def problems_of(*datasets, max_rejected=0.0, **options):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("", "field f has ImageWidth '';"),
+        (",", "field f has ImageWidth '';"),
         ("6,", "field f has ImageHeight '';"),
         ("-6,4", "field f has ImageWidth '-6'; expected a whole number of pixels"),
         ("6,0", "field f has ImageHeight '0'"),

@@ -7,7 +7,8 @@ import pytest
 from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.data.plausibility import Finding
 from puzzlecell.data.store import write_shard
-from puzzlecell.data.tables import write_parquet
+from puzzlecell.data.tables import write_csv, write_parquet
+from puzzlecell.runtime.checksums import written_with_checksum
 from puzzlecell.scoring.warnings_table import DatasetFiles, StageFiles, as_text, find_all, write_warnings
 
 SETTINGS = PlausibilitySettings()
@@ -24,9 +25,8 @@ def write_dataset(folder, shards=2):
         sides = np.full(4, 64)
         depth = np.full(4, 8, np.uint8)
         write_shard(store, ids, {"height": sides, "width": sides, "bit_depth": depth, "contrast": levels}, {})
-        rejected.write_text(
-            'ID,reason\nNA,"NA_red.png: cut off, copy it again"\n' if number == 0 else "ID,reason\n"
-        )
+        rows = [("NA", "NA_red.png: cut off, copy it again")] if number == 0 else []
+        write_csv(rejected, pd.DataFrame(rows, columns=["ID", "reason"]))
         table = pd.DataFrame({"ID": ids[1:] if number == 0 else ids, "nucleus_area_px": 400})
         table = table.assign(y0=1, x0=1, y1=60, x1=60)
         table.attrs = {"no_cells": {ids[0]: "all dark"} if number == 0 else {}}
@@ -38,7 +38,8 @@ def write_stage(folder, folds=2):
     paths = [folder / f"oof{number}.csv" for number in range(folds)]
     for path in paths:
         # Class a comes in perfect order, class b in the reverse of it.
-        path.write_text("ID,Label,p00,p01\nx,0|1,0.9,0.1\ny,,0.2,0.8\nz,,0.1,0.9\n")
+        with written_with_checksum(path) as temporary:
+            temporary.write_text("ID,Label,p00,p01\nx,0|1,0.9,0.1\ny,,0.2,0.8\nz,,0.1,0.9\n")
     return StageFiles("m, s", ["set", "more"], paths)
 
 

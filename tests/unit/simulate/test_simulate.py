@@ -53,6 +53,7 @@ def test_more_fields_leave_the_first_ones_unchanged(tmp_path):
     few, many = files(tmp_path / "a" / "train"), files(tmp_path / "b" / "train")
     for name in ("labels.csv", "truth.csv"):
         assert many.pop(name).startswith(few.pop(name))
+        assert many.pop(f"{name}.checksum") != few.pop(f"{name}.checksum")
     assert len(few) == 12
     assert few.items() <= many.items()
 

@@ -8,6 +8,7 @@ from puzzlecell.data.store import ShardReader
 from puzzlecell.network.cam_network import load_network
 from puzzlecell.network.network_file import read_network_file
 from puzzlecell.training import steps
+from puzzlecell.training.checkpoint import load_state
 from puzzlecell.training.run import TrainingError
 from puzzlecell.training.train import train
 
@@ -17,8 +18,10 @@ def test_outputs_of_a_training(training_fields, uninterrupted):
     assert sorted(path.name for path in uninterrupted.iterdir()) == [
         "curves.png",
         "history.csv",
+        "history.csv.checksum",
         "model.safetensors",
         "oof.csv",
+        "oof.csv.checksum",
     ]
     history = pd.read_csv(uninterrupted / "history.csv")
     assert history["epoch"].tolist() == [1, 2, 3]
@@ -84,7 +87,7 @@ def test_non_finite_weights_are_not_saved(training_fields, tmp_path, monkeypatch
     ):
         train(run, silent)
     assert not (tmp_path / "model.safetensors").exists()
-    state = torch.load(tmp_path / "last.ckpt", weights_only=True)["state"]
+    state, _ = load_state(tmp_path / "last.ckpt", run.fingerprint)
     assert (state["epoch"], state["step"]) == (1, 1)
     assert all(torch.isfinite(weight).all() for weight in state["network"].values())
 
