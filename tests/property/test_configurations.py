@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from puzzlecell.config.workflow import ConfigError, load_configuration
+from puzzlecell.config.yaml_file import file_text_problems
 
 DEFAULT = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 TEXTS = [
@@ -134,3 +135,30 @@ def test_any_text_as_a_class_table_gives_names_or_a_message(text, tmp_path_facto
         assert names
         assert len(set(names)) == len(names)
         assert all(name.strip() for name in names)
+
+
+LINES = st.lists(
+    st.tuples(
+        st.sampled_from(["", "  ", "    ", "- ", "  - "]),
+        st.sampled_from(
+            ["a", "b", "'a'", "{", "&x", "*x", "<<", "? [a]", "1", "~", "\t", "!!python/object:os.system"]
+        ),
+        st.sampled_from([": ", ":", "", ": {a: 1, a: 2}", ": [1, 2", ": |", ": *x", ": 1_6"]),
+    ).map("".join),
+    max_size=6,
+)
+
+
+@given(content=st.one_of(LINES.map("\n".join).map(str.encode), st.binary(max_size=60)))
+def test_any_configuration_file_is_read_without_lost_keys_or_refused(content, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "config.yaml"
+    path.write_bytes(content)
+    problems = file_text_problems([path])
+    if problems:
+        assert "config.yaml" in problems[0]
+        return
+    values = yaml.safe_load(content)
+    assert isinstance(values, dict)
+    # As many keys as the text has at its first level, unless it merges a mapping into it.
+    keys = [key.value for key, _ in yaml.compose(content.decode()).value]
+    assert "<<" in keys or len(values) == len(keys)

@@ -52,6 +52,18 @@ def _problems_of_text(text: str) -> Iterator[str]:
         yield f"found a {'list' if isinstance(node, yaml.SequenceNode) else 'single value'}; {MAPPING}"
     else:
         yield from _problems_of_node(node, [], set())
+        yield from _problems_of_values(text)
+
+
+def _problems_of_values(text: str) -> Iterator[str]:
+    """A value that YAML allows but that cannot be read, such as a tag of Python or the date 2001-99-99."""
+    try:
+        yaml.load(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        yield f"{error.problem}" + (f" in line {mark.line + 1}, column {mark.column + 1}" if mark else "")
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        yield f"a value cannot be read: {error}"
 
 
 def _problems_of_node(node: yaml.Node, place: list[str], seen: set[int]) -> Iterator[str]:
