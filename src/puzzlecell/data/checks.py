@@ -151,6 +151,6 @@ def _size_problems(
     if not different:
         return []
     return [
-        f"data set {name}: {len(different)} fields have other sizes in {dataset.labels} than their images:",
+        f"data set {name}: sizes in {dataset.labels} differ from the images, fields: {len(different)}",
         *first_lines(different, 20),
     ]

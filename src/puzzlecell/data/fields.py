@@ -38,7 +38,7 @@ def check_field(
         except PngError as error:
             problems.append(str(error))
     if not headers:
-        return None, problems
+        return None, _together(folder, field_id, problems)
 
     def different(value: Callable[[Header], object], what: str, expected: str) -> Header:
         """Add a problem for each channel whose value is not the commonest; return a header with that value."""
@@ -55,6 +55,15 @@ def check_field(
     sized = different(lambda header: (header.height, header.width), "{0.width} x {0.height} pixels", "size")
     deep = different(lambda header: header.bit_depth, "{0.bit_depth} bits per pixel", "bit depth")
     return Header(sized.height, sized.width, deep.bit_depth), problems
+
+
+def _together(folder: str | os.PathLike, field_id: str, problems: list[str]) -> list[str]:
+    """Return one message in place of four if all channels have the same problem."""
+    paths = [channel_path(folder, field_id, channel) for channel in CHANNELS]
+    reasons = {problem.removeprefix(f"{path}: ") for path, problem in zip(paths, problems, strict=True)}
+    if len(reasons) > 1:
+        return problems
+    return [f"{channel_path(folder, field_id, '{' + ','.join(CHANNELS) + '}')}: {reasons.pop()}"]
 
 
 def read_field(

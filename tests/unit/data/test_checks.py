@@ -79,8 +79,9 @@ def test_channels_of_different_depth_are_a_problem_of_their_field(tmp_path):
 def test_large_images_are_refused_with_the_setting(tmp_path):
     given = data_set(tmp_path, ["f"])
     assert problems_of(given, max_megapixels=24e-6) == ""
-    assert "f_red.png: 6 x 4 pixels are 2.4e-05 megapixels, more than ingest.max_megapixels: 2.3e-05" in (
-        problems_of(given, max_megapixels=23e-6)
+    assert (
+        "f_{red,green,blue,yellow}.png: 6 x 4 pixels are 2.4e-05 megapixels, more than ingest.max_megapixels: 2.3e-05"
+        in (problems_of(given, max_megapixels=23e-6))
     )
 
 

@@ -69,6 +69,11 @@ def test_every_problem_of_a_field_is_named(tmp_path):
         read_field(tmp_path, "x")
 
 
+def test_a_problem_of_all_channels_is_named_once(tmp_path):
+    _, problems = check_field(tmp_path, "x")
+    assert problems == [f"{tmp_path}/x_{{red,green,blue,yellow}}.png: file is missing"]
+
+
 def test_damage_inside_a_file_is_detected_on_reading(tmp_path):
     write_field(tmp_path, "x", random_field(64, 64, np.uint8))
     path = channel_path(tmp_path, "x", "blue")
