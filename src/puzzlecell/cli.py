@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from puzzlecell.config.class_table import read_classes
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
+from puzzlecell.regular_file import file_problem
 from puzzlecell.runtime.messages import first_few
-from puzzlecell.runtime.regular_file import file_problem
 from puzzlecell.runtime.threads import available_cores
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -59,9 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _messages(error: Exception) -> list[str]:
     """Messages of an error that the user can mend; empty for a bug."""
-    from puzzlecell.config.workflow import ConfigError
-
-    if isinstance(error, UserError | ConfigError):
+    if isinstance(error, UserError):
         return str(error).splitlines()
     if isinstance(error, ValidationError):
         return [_setting_problem(entry) for entry in error.errors()]

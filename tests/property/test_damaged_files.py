@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.data.tables import read_csv, read_parquet, write_csv, write_parquet
+from puzzlecell.errors import UserError
 from puzzlecell.network.cam_network import CamNetwork, load_network, save_network
 from puzzlecell.runtime.checksums import checksum_path
-from puzzlecell.runtime.errors import UserError
 from puzzlecell.training.checkpoint import load_state, save_state
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from puzzlecell.data.labels import read_ids, read_labels
 from puzzlecell.data.rle import decode_runs, encode_mask
 from puzzlecell.data.submission_file import read_submission, triplets
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 
 CLASSES = [f"class {number}" for number in range(19)]
 TEXT = st.one_of(

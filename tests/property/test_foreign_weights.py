@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
+from puzzlecell.errors import UserError
 from puzzlecell.network.foreign_weights import read_safetensors, read_state_dict
-from puzzlecell.runtime.errors import UserError
 from puzzlecell.segmentation.hpa_pickle import read_published
 
 TENSORS = {"conv1.weight": torch.arange(24.0).reshape(2, 3, 2, 2), "bn1.running_mean": torch.ones(3)}

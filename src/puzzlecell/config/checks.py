@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from puzzlecell.config.class_table import ClassTableError, read_classes
-from puzzlecell.config.files import file_problem
 from puzzlecell.config.messages import nearest, readable_problems
 from puzzlecell.config.models import checkpoint_path, checkpoint_problem, mapping, training_layers
 from puzzlecell.config.training import TrainingSettings, resolved
+from puzzlecell.regular_file import file_problem
 
 
 def training_problems(values: Mapping[str, Any]) -> list[str]:

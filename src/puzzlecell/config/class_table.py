@@ -4,14 +4,15 @@ import csv
 import os
 from pathlib import Path
 
-from puzzlecell.config.files import file_problem
+from puzzlecell.errors import UserError
+from puzzlecell.regular_file import file_problem
 
 COLUMNS = ["index", "name"]
 RESERVED = ("ID", "Label", "ImageWidth", "ImageHeight")
 """Columns of label tables, which can also have one column per class, named after it."""
 
 
-class ClassTableError(ValueError):
+class ClassTableError(UserError):
     """A class table cannot be used; the message names the file and lists every problem found in it."""
 
 

@@ -28,9 +28,10 @@ from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.submission import SubmissionSettings
 from puzzlecell.config.training import TrainingSettings, resolved
+from puzzlecell.errors import UserError
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """An invalid configuration; the message lists every problem found."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from yaml.constructor import SafeConstructor
 
-from puzzlecell.config.files import file_problem
+from puzzlecell.regular_file import file_problem
 
 MAPPING = "expected a mapping: lines such as `seed: 2020`"
 

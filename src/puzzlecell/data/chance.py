@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score
 
 from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.data.tables import class_columns, read_csv
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 from puzzlecell.runtime.messages import first_few
 
 log = logging.getLogger(__name__)

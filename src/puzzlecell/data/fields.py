@@ -13,7 +13,7 @@ import numpy as np
 
 from puzzlecell.data.png import Header, PngError, read_greyscale, read_header
 from puzzlecell.data.raw_files import CHANNELS, channel_path
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 
 
 class FieldError(UserError):

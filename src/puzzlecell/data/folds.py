@@ -12,7 +12,7 @@ from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import FoldSettings
 from puzzlecell.data.labels import read_labels
 from puzzlecell.data.tables import write_csv
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from puzzlecell.data.fields import FieldError, read_field, resize_field
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.data.store import write_shard
 from puzzlecell.data.tables import write_csv
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 from puzzlecell.runtime.messages import first_few, first_lines
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from skimage.measure import regionprops
 
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 
 
 def resize_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:

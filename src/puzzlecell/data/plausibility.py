@@ -11,7 +11,7 @@ from puzzlecell.config.datasets import DatasetSettings
 from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.data.field_summary import Summary
 from puzzlecell.data.raw_files import CHANNELS
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 from puzzlecell.runtime.messages import first_few
 
 TYPICAL_UM = 15

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = b"\0\0\0\0IEND\xaeB`\x82"

@@ -15,7 +15,7 @@ import numpy as np
 from pycocotools import mask as coco
 
 from puzzlecell.data.label_images import nearest_index
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 
 MOST_CHARACTERS = 2**25
 """Characters of the longest run lengths that are read, whatever the size of the field."""

@@ -15,9 +15,9 @@ import hdf5plugin
 import numpy as np
 import pandas as pd
 
+from puzzlecell.errors import DamagedFileError
 from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.runtime.checksums import array_checksum, columns_checksum
-from puzzlecell.runtime.errors import DamagedFileError
 from puzzlecell.runtime.messages import first_few
 
 # Images are read millions of times: Zstandard decompresses five times as fast as gzip at the same file size.

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from puzzlecell.errors import DamagedFileError
 from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.runtime.checksums import EMPTY_MARK, check_seal, read_text, sealed, written_with_checksum
-from puzzlecell.runtime.errors import DamagedFileError
 
 _TEXTS = ("ID", "dataset", "Label", "reason", "what")
 """Columns that stay text, whatever they look like."""

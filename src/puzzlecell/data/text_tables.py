@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from puzzlecell.errors import UserError
+from puzzlecell.regular_file import file_problem
 from puzzlecell.runtime.checksums import checksum_path, read_text
-from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.messages import first_few
-from puzzlecell.runtime.regular_file import file_problem
 
 LONGEST_VALUE = 2**28
 """Characters of the longest value; a field with 1,000 cells of 20 classes has a PredictionString of about 2**25."""

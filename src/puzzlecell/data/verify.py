@@ -8,8 +8,8 @@ from pathlib import Path
 
 from puzzlecell.data.png import png_problem
 from puzzlecell.data.store import ShardReader
+from puzzlecell.errors import DamagedFileError
 from puzzlecell.runtime.checksums import checksum_path, read_sealed, read_text
-from puzzlecell.runtime.errors import DamagedFileError
 
 SEALED = {".parquet", ".safetensors", ".ckpt"}
 UNCHECKED = {".log", ".tsv", ".checksum"}

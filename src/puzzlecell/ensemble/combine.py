@@ -8,7 +8,7 @@ import pandas as pd
 from puzzlecell.config.base import class_limit
 from puzzlecell.config.ensemble import EnsembleSettings, ImageFusion
 from puzzlecell.data.tables import class_columns
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 
 FLOOR = 1e-7
 """Lower bound on the factors of a product, so that a class ruled out by one member is still ranked by the others."""

@@ -8,7 +8,7 @@ from puzzlecell.data.fields import check_field
 from puzzlecell.data.image_sizes import size_problem, table_sizes
 from puzzlecell.data.labels import LabelError, read_ids
 from puzzlecell.data.store import ShardReader
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 
 
 def submission_fields(

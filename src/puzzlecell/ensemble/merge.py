@@ -22,8 +22,8 @@ from puzzlecell.data.iou import Runs, mask_iou, runs_of_masks
 from puzzlecell.data.rle import encode_runs, masks_of
 from puzzlecell.data.submission_file import SUBMISSION_COLUMNS, read_submission, triplets
 from puzzlecell.ensemble.submission import no_cells
+from puzzlecell.errors import UserError
 from puzzlecell.runtime.atomic import written_whole
-from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.progress import Progress, no_progress
 
 Detection = tuple[int, float, str]

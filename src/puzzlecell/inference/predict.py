@@ -8,10 +8,10 @@ import torch
 
 from puzzlecell.config.steps import TtaSettings
 from puzzlecell.data.store import ShardReader
+from puzzlecell.errors import UserError
 from puzzlecell.inference.tta import turn, turn_back, views
 from puzzlecell.network.cam_network import CamNetwork, load_network
 from puzzlecell.network.memory import channels_last
-from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.messages import first_few
 
 Paths = str | os.PathLike | Sequence[str | os.PathLike] | ShardReader

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from puzzlecell.network.backbone import NetworkError
-from puzzlecell.runtime.regular_file import file_problem
+from puzzlecell.regular_file import file_problem
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training programs store the state dict, next to other values."""

@@ -3,13 +3,12 @@
 import json
 import mmap
 import os
-import stat
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from puzzlecell.errors import DamagedFileError, UserError
+from puzzlecell.regular_file import file_problem
 from puzzlecell.runtime.checksums import mapped, matches_seal
-from puzzlecell.runtime.errors import DamagedFileError, UserError
 
 METADATA = "puzzlecell"
 KEYS = {"network": dict, "classes": list, "field_size": int, "crop_size": int}
@@ -25,12 +24,9 @@ def read_network_file(path: str | os.PathLike) -> dict[str, Any]:
 
     Raises NetworkError for any other file, and DamagedFileError if the file has changed since it was written.
     """
-    try:
-        regular = stat.S_ISREG(Path(path).stat().st_mode)
-    except OSError as error:
-        raise NetworkError(f"there is no network file {path}: {error.strerror}") from error
-    if not regular:
-        raise NetworkError(f"{path}: not a file; expected a network as .safetensors")
+    problem = file_problem(path, "network file")
+    if problem:
+        raise NetworkError(f"{path}: {problem}")
     with mapped(path) as content:
         intact = matches_seal(content)
         header = _header(content)

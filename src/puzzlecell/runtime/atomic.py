@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 
 _PARTIAL = re.compile(r"\.(?P<stem>.+)\.\d+\.partial(\.[^.]*)?")
 _FULL = ("No space left on device", "Disk quota exceeded")

@@ -16,8 +16,8 @@ import numpy as np
 import xxhash
 from typing_extensions import Buffer
 
+from puzzlecell.errors import DamagedFileError
 from puzzlecell.runtime.atomic import written_whole
-from puzzlecell.runtime.errors import DamagedFileError
 
 _MARK = b"puzzlecell-xxh3:"
 _DIGITS = 32

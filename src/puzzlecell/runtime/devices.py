@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from typing import Any, TextIO
 
 from pydantic import BaseModel
 
+from puzzlecell.errors import UserError
 from puzzlecell.runtime.atomic import remove_partials
-from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.progress import STATUS_FILE, STATUS_FOLDER, Reporter, status_path
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import pandas as pd
 from puzzlecell.data.iou import Runs, box_iou, mask_iou, runs_of_masks
 from puzzlecell.data.rle import cell_runs, masks_of
 from puzzlecell.data.submission_file import SUBMISSION_COLUMNS, SubmissionError, triplets
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 
 
 class ScoreError(UserError):

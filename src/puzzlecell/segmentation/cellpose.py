@@ -9,7 +9,7 @@ import numpy as np
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.segmenters import CellposeSettings
 from puzzlecell.data.label_images import number_by_cell, resize_label_image, tidy
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 from puzzlecell.runtime.threads import limited_threads
 from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter, intensity
 

@@ -12,7 +12,7 @@ from skimage.morphology import disk
 
 from puzzlecell.config.labelling import LabellingSettings
 from puzzlecell.data.label_images import fill_holes, reshape_each, tidy
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 from puzzlecell.segmentation.watershed import CROSS, areas, components, drop_small, flood, grow, split_flat
 
 FULL_SIZE_PIXEL_UM = 0.08

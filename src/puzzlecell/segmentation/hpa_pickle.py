@@ -17,8 +17,8 @@ from typing import IO
 import torch
 from torch import Tensor
 
+from puzzlecell.errors import UserError
 from puzzlecell.network.foreign_weights import is_safetensors, tensor_problem, weights_file_problem
-from puzzlecell.runtime.errors import UserError
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {

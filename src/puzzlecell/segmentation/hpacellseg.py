@@ -14,7 +14,7 @@ from puzzlecell.config.labelling import LabellingSettings
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.segmenters import HpaCellSegSettings
 from puzzlecell.data.label_images import number_by_cell, tidy
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter, reason_if_empty
 from puzzlecell.segmentation.hpa_labelling import FULL_SIZE_PIXEL_UM, finished, label_cells
 from puzzlecell.segmentation.requirements import missing_published

@@ -11,7 +11,7 @@ from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.segmenters import ClassicalSettings
 from puzzlecell.data.label_images import number_by_cell, resize_label_image, tidy
 from puzzlecell.data.png import MissingPngError, PngError, read_greyscale
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter, intensity
 from puzzlecell.segmentation.classical import find_nuclei

@@ -15,8 +15,8 @@ from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.data.raw_files import CHANNELS, channel_path
 from puzzlecell.data.rle import encode_mask
 from puzzlecell.data.tables import write_csv
+from puzzlecell.errors import UserError
 from puzzlecell.runtime.atomic import written_whole
-from puzzlecell.runtime.errors import UserError
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads, set_threads
 from puzzlecell.simulate.field import SimulatedField, simulate_field

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from puzzlecell.config.simulation import SimulationSettings
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 from puzzlecell.simulate.cells import Cell, divide, grow_cells
 from puzzlecell.simulate.expression import express, well_patterns
 from puzzlecell.simulate.patterns import (

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from puzzlecell.errors import DamagedFileError, UserError
 from puzzlecell.network.cam_network import save_network
 from puzzlecell.network.network_file import read_network_file
 from puzzlecell.runtime.atomic import remove_partials, written_whole
 from puzzlecell.runtime.checksums import EMPTY_MARK, read_sealed, sealed
-from puzzlecell.runtime.errors import DamagedFileError, UserError
 from puzzlecell.runtime.messages import first_line
 from puzzlecell.training.dataloaders import fields_of
 from puzzlecell.training.history import draw_curves, write_history, write_predictions

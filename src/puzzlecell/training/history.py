@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from puzzlecell.data.tables import probability_columns, write_csv
+from puzzlecell.errors import UserError
 from puzzlecell.runtime.atomic import written_whole
-from puzzlecell.runtime.errors import UserError
 
 
 def write_history(path: str | os.PathLike, history: Sequence[dict[str, float]]) -> None:

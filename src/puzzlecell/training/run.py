@@ -14,7 +14,7 @@ from puzzlecell.config.training import TrainingSettings
 from puzzlecell.data.labels import read_labels
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_csv
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 from puzzlecell.runtime.messages import first_few
 
 

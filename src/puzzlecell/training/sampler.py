@@ -6,7 +6,7 @@ import numpy as np
 from torch.utils.data import Sampler
 
 from puzzlecell.config.training import SamplerSettings
-from puzzlecell.runtime.errors import UserError
+from puzzlecell.errors import UserError
 
 
 def class_counts(labels: np.ndarray) -> np.ndarray:

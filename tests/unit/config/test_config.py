@@ -83,7 +83,7 @@ def test_the_shipped_configurations_are_valid(name):
             "no model 'lite1', so it is never trained; did you mean lite0?",
         ),
         ("classes", "config/none.csv", "config/none.csv: there is no such file"),
-        ("classes", "config", "config: not a file"),
+        ("classes", "config", "config: is a folder, not a file"),
         (
             "models.lite0.stages.stage1.checkpoints",
             "{x}/{fold}.safetensors",

@@ -5,8 +5,8 @@ import pytest
 
 from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.data.chance import above_chance, class_findings, read_held_out, warn_of_classes_at_chance
+from puzzlecell.errors import UserError
 from puzzlecell.runtime.checksums import written_with_checksum
-from puzzlecell.runtime.errors import UserError
 
 CLASSES = ["known", "unknown", "absent"]
 

@@ -203,7 +203,7 @@ def test_the_same_network_gives_the_same_bytes(tmp_path):
 
 
 def test_files_that_are_not_our_networks_are_refused(tmp_path):
-    with pytest.raises(NetworkError, match="there is no network file"):
+    with pytest.raises(NetworkError, match="there is no such network file"):
         load_network(tmp_path / "absent")
     save_file({"a": torch.zeros(1)}, tmp_path / "bare")
     with pytest.raises(NetworkError, match="contains only tensors"):

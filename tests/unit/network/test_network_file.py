@@ -5,9 +5,9 @@ import torch
 from safetensors.torch import save_file
 
 from puzzlecell.config.network import NetworkSettings
+from puzzlecell.errors import DamagedFileError
 from puzzlecell.network.cam_network import CamNetwork, load_network, save_network
 from puzzlecell.network.network_file import NetworkError, read_network_file, ready_weights_problems
-from puzzlecell.runtime.errors import DamagedFileError
 
 CLASSES = ["Nucleoplasm", "Nuclear membrane", "Nucleoli"]
 
@@ -64,8 +64,8 @@ def resealed(path, metadata):
 
 
 FOREIGN = {
-    "missing": (lambda path: None, NetworkError, "there is no network file"),
-    "folder": (lambda path: path.mkdir(), NetworkError, "not a file"),
+    "missing": (lambda path: None, NetworkError, "there is no such network file"),
+    "folder": (lambda path: path.mkdir(), NetworkError, "is a folder, not a network file"),
     "empty": (lambda path: path.write_bytes(b""), NetworkError, "not a safetensors file, or cut off"),
     "text": (lambda path: path.write_text("hello"), NetworkError, "not a safetensors file, or cut off"),
     "tensors only": (

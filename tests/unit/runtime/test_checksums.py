@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from puzzlecell.errors import DamagedFileError
 from puzzlecell.runtime.checksums import (
     EMPTY_MARK,
     array_checksum,
@@ -12,7 +13,6 @@ from puzzlecell.runtime.checksums import (
     sealed,
     written_with_checksum,
 )
-from puzzlecell.runtime.errors import DamagedFileError
 
 CONTENT = b"before " + EMPTY_MARK.encode() + b" and after"
 

@@ -29,7 +29,7 @@ def test_imports_are_followed_through_modules(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("from puzzlecell.data.labels import read_ids\n")
     modules = {"data/__init__.py", "data/labels.py", "data/text_tables.py", "data/ids.py"}
-    assert names(script) == {"__init__.py", *modules}
+    assert names(script) == {"__init__.py", "errors.py", "regular_file.py", *modules}
 
 
 def test_imports_inside_functions_and_submodules_count(tmp_path):

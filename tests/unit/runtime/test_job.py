@@ -51,7 +51,7 @@ def test_error_messages_are_shown_and_tracebacks_are_logged(tmp_path):
 
 
 def test_errors_that_users_can_mend_have_no_traceback_and_bugs_ask_for_a_report(tmp_path):
-    mended = "from puzzlecell.runtime.errors import UserError; raise UserError('red is missing')"
+    mended = "from puzzlecell.errors import UserError; raise UserError('red is missing')"
     done = run(tmp_path, mended)
     assert done.returncode == 1
     assert "step1 test/000: red is missing" in done.stderr

@@ -10,9 +10,9 @@ from helpers.training_data import CLASSES, make_run, silent, weights
 
 from puzzlecell.config.network import InputSettings, NetworkSettings
 from puzzlecell.config.training import ComputeSettings
+from puzzlecell.errors import UserError
 from puzzlecell.network.cam_network import build_network
 from puzzlecell.network.puzzle import PuzzleNetwork
-from puzzlecell.runtime.errors import UserError
 from puzzlecell.training import setup
 from puzzlecell.training.run import TrainingError
 from puzzlecell.training.setup import laid_out
