@@ -10,6 +10,6 @@ class UserError(ValueError):
 class DamagedFileError(UserError):
     """A file that a job of this workflow wrote, and that has changed since."""
 
-    def __init__(self, path: str | os.PathLike, found: str):
-        super().__init__(f"{path}: damaged: {found}; delete this file and start again")
+    def __init__(self, path: str | os.PathLike, found: str, remedy: str = "delete this file and start again"):
+        super().__init__(f"{path}: damaged: {found}; {remedy}")
         self.path, self.found = path, found

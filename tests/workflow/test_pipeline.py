@@ -180,6 +180,7 @@ def test_a_run_again_killed_and_resumed_with_fewer_workers_gives_the_same_submis
     assert done.returncode == 0, done.stdout[-4000:]
     log = (changed.folder / "results/logs/train/tiny/stage3/fold1.log").read_text()
     assert "resuming from" in log
+    assert log.count("; puzzlecell ") == 2, "the log of the killed part is kept"
     assert "starting again" not in log
     assert (changed.folder / SUBMISSION).read_bytes() == first
     assert changed.planned() == {}

@@ -20,6 +20,8 @@ def test_five_classes_without_a_negative_one(finished, tmp_path):
     simulated = project.folder / "results/simulated"
     for dataset in ("train", "test"):
         shutil.move(simulated / dataset, project.folder / "data" / dataset)
+        for checksum in (project.folder / "data" / dataset).glob("*.checksum"):
+            checksum.unlink()
     table = pd.read_csv(project.folder / "data/train/labels.csv", dtype=str)
     folded = [sorted({int(label) % 5 for label in labels.split("|")}) for labels in table["Label"]]
     table.assign(Label=folded).to_csv(project.folder / "data/train/labels.csv", index=False)

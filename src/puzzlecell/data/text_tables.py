@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from puzzlecell.errors import UserError
+from puzzlecell.errors import DamagedFileError, UserError
 from puzzlecell.regular_file import file_problem
 from puzzlecell.runtime.checksums import checksum_path, read_text
 from puzzlecell.runtime.messages import first_few
@@ -35,7 +35,10 @@ def read_text_table(path: str | os.PathLike, required: Sequence[str] = ()) -> pd
         raise TableError(f"{path}: {problem}; expected a CSV file{with_columns(required)}")
     # Tables of simulated data are written by a job.
     if checksum_path(path).exists():
-        read_text(path)
+        try:
+            read_text(path, required=False)
+        except DamagedFileError as error:
+            raise TableError(str(error)) from error
     # The limit is one for the whole process, so it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_VALUE))
     _check_no_nul(path)

@@ -109,20 +109,24 @@ def read_text(path: str | os.PathLike, *, required: bool = True) -> bytes:
 
     required: a missing checksum is an error too; otherwise, the file is then taken to be the user's own.
     """
+    saved_in = checksum_path(path)
+    remedy = "delete this file and start again"
+    if not required:
+        remedy = f"if you changed it on purpose, delete {saved_in.name} beside it; else {remedy}"
     content = Path(path).read_bytes()
     try:
-        saved = json.loads(checksum_path(path).read_text())
+        saved = json.loads(saved_in.read_text())
         lines, digest = int(saved["lines"]), str(saved["xxh3_128"])
     except FileNotFoundError:
         if required:
-            raise DamagedFileError(path, f"there is no {checksum_path(path).name} beside it") from None
+            raise DamagedFileError(path, f"there is no {saved_in.name} beside it", remedy) from None
         return content
     except (ValueError, KeyError, TypeError) as error:
-        raise DamagedFileError(path, f"{checksum_path(path).name} beside it cannot be read") from error
+        raise DamagedFileError(path, f"{saved_in.name} beside it cannot be read", remedy) from error
     if xxhash.xxh3_128_hexdigest(content) != digest:
         found = content.count(b"\n")
         differs = f"{found} lines; {lines} were written" if found != lines else "its checksum does not match"
-        raise DamagedFileError(path, differs)
+        raise DamagedFileError(path, differs, remedy)
     return content
 
 

@@ -76,6 +76,16 @@ def test_a_missing_or_unreadable_checksum_is_an_error_unless_the_text_may_be_the
             read_text(path, required=False)
 
 
+def test_a_table_that_may_be_the_users_own_is_not_to_be_deleted_without_thought(tmp_path):
+    path = tmp_path / "labels.csv"
+    write(path, "ID\na\n")
+    path.write_text("ID\na\nb\n")
+    with pytest.raises(
+        DamagedFileError, match="if you changed it on purpose, delete labels.csv.checksum beside it"
+    ):
+        read_text(path, required=False)
+
+
 def test_checksums_of_arrays_depend_on_values_only():
     array = np.arange(24, dtype=np.uint16).reshape(4, 6)
     assert array_checksum(array) == array_checksum(np.asfortranarray(array)) != array_checksum(array + 1)
