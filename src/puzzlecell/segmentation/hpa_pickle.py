@@ -5,6 +5,7 @@ name. The reader here accepts only tensors and modules, which it replaces by emp
 name.
 """
 
+import io
 import math
 import os
 import pickle
@@ -12,7 +13,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 
 import torch
 from torch import Tensor
@@ -81,11 +82,33 @@ def _plain_text(*parts: object) -> str:
     return ":".join(map(str, parts))
 
 
-class _TensorsOnly(pickle.Unpickler):
-    """Unpickles only tensors, containers and placeholders for modules; any other name is an error."""
+class _Clamped:
+    """A file that is never asked for more bytes than it has: a damaged length would otherwise take that much memory."""
 
-    def __init__(self, file: IO[bytes], storage: Callable[[tuple], object], path: Path):
-        super().__init__(file, encoding="latin1")
+    def __init__(self, file: IO[bytes], size: int):
+        self._file, self._size = file, size
+
+    def read(self, count: int) -> bytes:
+        return self._file.read(min(count, max(0, self._size - self._file.tell())))
+
+    def readline(self) -> bytes:
+        return self._file.readline()
+
+
+class _TensorsOnly(pickle._Unpickler):
+    """Unpickles only tensors, containers and placeholders for modules; any other name is an error.
+
+    Derived from the unpickler written in Python, because that in C allocates whatever number a damaged file gives as
+    the place of an object in its table. Bytearrays, which PyTorch does not write, are refused: their length is taken
+    as it is.
+    """
+
+    dispatch: ClassVar[dict] = {
+        code: load for code, load in pickle._Unpickler.dispatch.items() if code != pickle.BYTEARRAY8[0]
+    }
+
+    def __init__(self, file: IO[bytes], size: int, storage: Callable[[tuple], object], path: Path):
+        super().__init__(_Clamped(file, size), encoding="latin1")
         self._storage = storage
         self._path = path
 
@@ -189,17 +212,20 @@ def _read_zip(path: Path) -> object:
                 raise pickle.UnpicklingError(f"unknown reference {kind!r}")
             if key not in storages:
                 storages[key] = _Storage(dtype)
-                entry = archive.getinfo(f"{folder}data/{key}")
-                if entry.compress_type != zipfile.ZIP_STORED:
-                    raise pickle.UnpicklingError(
-                        "the values of a tensor are compressed, which torch.save never does"
-                    )
-                values = bytearray(archive.read(entry))
-                storages[key].values = _from_bytes(values, dtype)
+                values = _uncompressed(archive, f"{folder}data/{key}")
+                storages[key].values = _from_bytes(bytearray(values), dtype)
             return storages[key]
 
-        with archive.open(pickles[0]) as file:
-            return _TensorsOnly(file, storage, path).load()
+        content = _uncompressed(archive, pickles[0])
+        return _TensorsOnly(io.BytesIO(content), len(content), storage, path).load()
+
+
+def _uncompressed(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Read an entry that is not compressed, as `torch.save` writes them; a compressed one could expand to any size."""
+    entry = archive.getinfo(name)
+    if entry.compress_type != zipfile.ZIP_STORED:
+        raise pickle.UnpicklingError(f"{name} is compressed, which torch.save never does")
+    return archive.read(entry)
 
 
 def _read_legacy(path: Path) -> object:
@@ -217,17 +243,18 @@ def _read_legacy(path: Path) -> object:
             raise pickle.UnpicklingError("storages that share memory are not expected")
         return storages.setdefault(key, _Storage(dtype))
 
+    size = path.stat().st_size
     with path.open("rb") as file:
-        if _TensorsOnly(file, storage, path).load() != _LEGACY_MAGIC:
+        if _TensorsOnly(file, size, storage, path).load() != _LEGACY_MAGIC:
             raise pickle.UnpicklingError("the file does not begin like one written by torch.save")
-        _version, _system, found, keys = (_TensorsOnly(file, storage, path).load() for _ in range(4))
+        _version, _system, found, keys = (_TensorsOnly(file, size, storage, path).load() for _ in range(4))
         for key in keys:
             count = int.from_bytes(file.read(8), "little")
             dtype = storages[key].dtype
-            size = count * dtype.itemsize
-            if size > path.stat().st_size - file.tell():
+            length = count * dtype.itemsize
+            if length > size - file.tell():
                 raise EOFError(f"storage {key} is truncated")
-            storages[key].values = _from_bytes(bytearray(file.read(size)), dtype)
+            storages[key].values = _from_bytes(bytearray(file.read(length)), dtype)
     return found
 
 

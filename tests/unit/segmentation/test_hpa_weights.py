@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import subprocess
 import sys
 from collections import OrderedDict
 
@@ -244,3 +245,39 @@ def test_other_weights_with_a_valid_checksum_are_refused(tmp_path, content, expe
     checksum_file(path).write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n")
     with pytest.raises(WeightsError, match=expected):
         load_hpa_network(path, "cell")
+
+
+MEMORY = """
+import resource, sys
+from puzzlecell.errors import UserError
+from puzzlecell.network.foreign_weights import read_state_dict
+from puzzlecell.segmentation.hpa_pickle import read_published
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for read in (read_published, read_state_dict):
+    try:
+        read(sys.argv[1])
+    except UserError:
+        pass
+    else:
+        raise AssertionError("no error")
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        pickle.LONG_BINPUT + (2**28).to_bytes(4, "little"),
+        pickle.BYTEARRAY8 + (2**32).to_bytes(8, "little"),
+        pickle.BINBYTES8 + (2**32).to_bytes(8, "little"),
+        pickle.FRAME + (2**32).to_bytes(8, "little"),
+        pickle.BINUNICODE + (2**32 - 1).to_bytes(4, "little"),
+    ],
+)
+def test_a_length_claimed_by_a_damaged_file_takes_no_memory(tmp_path, claim):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"\x80\x02N" + claim + b".")
+    done = subprocess.run([sys.executable, "-c", MEMORY, path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 500, "megabytes"
