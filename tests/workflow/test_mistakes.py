@@ -1,5 +1,6 @@
 """User mistakes are reported together, before any work starts."""
 
+import shutil
 import subprocess
 
 import cv2
@@ -218,3 +219,31 @@ def test_the_full_recipe_is_planned_without_the_default_and_without_torch(fresh)
     assert "Train seresnext50, stage3, fold 4" in plan
     assert "lite0" not in plan
     assert "simulate" not in plan
+
+
+def test_ready_weights_of_other_classes_are_reported_before_any_job(finished, tmp_path):
+    """Names in another order would give every cell wrong classes."""
+    project = finished.copy(tmp_path / "project")
+    shutil.move(project.folder / "results/models/tiny", project.folder / "weights")
+    shutil.rmtree(project.folder / "results")
+    rows = (project.folder / "config/classes.csv").read_text().splitlines()
+    rows[1], rows[2] = "0," + rows[2].partition(",")[2], "1," + rows[1].partition(",")[2]
+    (project.folder / "config/swapped.csv").write_text("\n".join([*rows, ""]))
+    (project.folder / "weights/stage3/fold2/model.safetensors").write_bytes(b"no weights")
+
+    def change(settings):
+        settings["classes"] = "config/swapped.csv"
+        for name, stage in settings["models"]["tiny"]["stages"].items():
+            stage.pop("start", None)
+            stage["checkpoints"] = f"weights/{name}/fold{{fold}}/model.safetensors"
+
+    for dry in ([], ["-n"]):
+        configuration = project.configure("ready.yaml", change)
+        done = project.run(*dry, "results/submission.csv", configuration=configuration)
+        assert (done.returncode == 0) == bool(dry)
+        for expected in (
+            "stages.stage2.checkpoints: weights/stage2/fold1/model.safetensors: its class 0 is",
+            "weights/stage3/fold2/model.safetensors: not a safetensors file",
+        ):
+            assert expected in done.stdout
+        assert not list((project.folder / "results").rglob("*.h5"))

@@ -4,12 +4,14 @@ import pytest
 import torch
 from helpers.training_data import CLASSES, STATEFUL, assert_equal, make_run, silent, weights
 
-from puzzlecell.data.store import ShardReader
+from puzzlecell.data.store import ShardReader, write_shard
+from puzzlecell.data.tables import write_csv
+from puzzlecell.inference.out_of_fold import held_out_fields
 from puzzlecell.network.cam_network import load_network
 from puzzlecell.network.network_file import read_network_file
 from puzzlecell.training import steps
 from puzzlecell.training.checkpoint import load_state
-from puzzlecell.training.run import TrainingError
+from puzzlecell.training.run import TrainingError, training_table
 from puzzlecell.training.train import train
 
 
@@ -160,3 +162,16 @@ def test_training_learns_the_classes(training_fields, tmp_path):
     history = pd.read_csv(tmp_path / "history.csv")
     assert history["train_full"].iloc[-2:].mean() < 0.8 * history["train_full"].iloc[0]
     assert history["map"].iloc[-1] > history["map"].iloc[0]
+
+
+def test_fields_whose_ids_look_like_missing_values_are_trained_on(tmp_path):
+    ids = ["NA", "null", "nan", "007", "1e5"]
+    (tmp_path / "labels.csv").write_text("ID,Label\n" + "".join(f"{field_id},0\n" for field_id in ids))
+    write_csv(tmp_path / "folds.csv", pd.DataFrame({"ID": ids, "dataset": "null", "fold": [1, 2, 1, 2, 1]}))
+    write_shard(tmp_path / "000.h5", ids, {"images": np.zeros((5, 8, 8, 4), np.uint8)}, {})
+    given = [tmp_path / "labels.csv"], tmp_path / "folds.csv", [tmp_path / "000.h5"]
+    assert training_table(*given, ["a"])["ID"].tolist() == ids
+    assert held_out_fields(given[1], ["null"], 1, given[2]) == ["NA", "nan", "1e5"]
+    (tmp_path / "labels.csv").write_text("ID,Label\nNA,0\nnew,0\n")
+    with pytest.raises(TrainingError, match=r"folds.csv: 1 labelled fields are in no fold, such as new"):
+        training_table(*given, ["a"])
