@@ -50,7 +50,8 @@ LABEL = st.one_of(
 
 def written(rows) -> bytes:
     file = io.StringIO(newline="")
-    csv.writer(file, lineterminator="\n").writerows(rows)
+    # All values in quotes: Python 3.11 would write a lone carriage return without.
+    csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
     return file.getvalue().encode("utf-8", "surrogatepass")
 
 
