@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -33,9 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bugs: they are raised, with a note that asks for a report.
     """
     options = _parser().parse_args(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # File names need not be UTF-8.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # File names need not be UTF-8.
+            stream.reconfigure(errors="backslashreplace")
     try:
         options.run(options)
         if sys.stdout is not None:
@@ -250,6 +252,8 @@ def _verify(options: argparse.Namespace) -> None:
 
     damaged, unchecked, files, size = [], [], 0, 0
     started = time.monotonic()
+    # As on Ctrl-C, so that the worker processes end too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for found in verify_folder(options.folder, max(1, options.cores)):
         files, size = files + 1, size + found.size
         if found.problem is not None:
@@ -258,16 +262,16 @@ def _verify(options: argparse.Namespace) -> None:
         elif not found.checked:
             unchecked.append(found.path)
     seconds = time.monotonic() - started
-    print(f"{files - len(unchecked)} files checked, {size / 1e6:.0f} MB in {seconds:.1f} s")
+    print(f"checked {files - len(unchecked)} files, {size / 1e6:.0f} MB, in {seconds:.1f} s")
     if unchecked:
-        print(f"{len(unchecked)} files have no checksum: {first_few(unchecked, 3)}")
-    if damaged:
-        names = " ".join(shlex.quote(str(path)) for path in damaged)
-        raise UserError(
-            f"{len(damaged)} of {files} files are damaged; delete them, then make again what is missing:\n"
-            f"rm {names}\nsnakemake --cores 10 intermediates results/submission.csv"
-        )
-    print("all are intact")
+        print(f"of other kinds, which have no checksum: {first_few(unchecked, 3)}")
+    if not damaged:
+        print("all are intact")
+        return
+    print("delete them, then run your command again with the target intermediates, for example:")
+    print("rm -r " + " ".join(shlex.quote(str(path)) for path in damaged))
+    print("snakemake --cores 10 intermediates results/submission.csv", flush=True)
+    raise UserError(f"damaged files: {len(damaged)} of {files}")
 
 
 def _print_schema(options: argparse.Namespace) -> None:

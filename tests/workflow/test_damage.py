@@ -66,10 +66,10 @@ def test_damaged_files_are_listed_and_made_again_as_the_message_says(changed):
     done = verify(changed)
     assert done.returncode == 1
     assert set(re.findall(r"^damaged: (\S+):", done.stdout, re.MULTILINE)) == set(DAMAGE)
-    remove, _ = done.stderr.splitlines()[1:]
-    removed = shlex.split(remove.removeprefix("puzzlecell: "))
-    assert set(removed) == {"rm", *DAMAGE}
-    subprocess.run(removed, cwd=changed.folder, check=True)
+    remove, again = done.stdout.splitlines()[-2:]
+    assert again == f"snakemake --cores 10 intermediates {SUBMISSION}"
+    assert set(shlex.split(remove)) == {"rm", "-r", *DAMAGE}
+    subprocess.run(remove, shell=True, cwd=changed.folder, check=True)
     done = changed.run("intermediates", SUBMISSION)
     assert done.returncode == 0, done.stdout[-3000:]
     assert (changed.folder / SUBMISSION).read_bytes() == expected

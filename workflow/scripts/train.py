@@ -24,7 +24,7 @@ if __name__ == "__main__":
             fold=int(snakemake.wildcards.fold),
             output=Path(snakemake.output.model).parent,
             fingerprint=fingerprint(
-                [params.code, *tracked_texts(params)],
+                [params.code, *tracked_texts(params), *map(str, snakemake.wildcards)],
                 [*given.labels, given.folds, *start, given.classes],
                 given.store,
             ),

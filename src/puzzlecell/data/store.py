@@ -15,9 +15,9 @@ import hdf5plugin
 import numpy as np
 import pandas as pd
 
-from puzzlecell.errors import DamagedFileError
+from puzzlecell.errors import DamagedFileError, UserError
 from puzzlecell.runtime.atomic import written_whole
-from puzzlecell.runtime.checksums import array_checksum, columns_checksum
+from puzzlecell.runtime.checksums import array_checksum, check_place, columns_checksum, place_in_results
 from puzzlecell.runtime.messages import first_few
 
 # Images are read millions of times: Zstandard decompresses five times as fast as gzip at the same file size.
@@ -59,7 +59,8 @@ def shard_writer(
         if len(column) != len(ids):
             raise ValueError(f"{path}: /{name} has {len(column)} entries for {len(ids)} IDs")
     with written_whole(path) as temporary, h5py.File(temporary, "w", libver="v110") as file:
-        file.attrs.update(attributes)
+        for name, value in {**attributes, "place": place_in_results(path)}.items():
+            file.attrs[name] = _attribute(value)
         # Of fixed length, because texts of variable length are stored outside the parts that HDF5 itself checks.
         texts = [field_id.encode() for field_id in ids]
         text = h5py.string_dtype("utf-8", max(map(len, texts), default=1))
@@ -70,7 +71,7 @@ def shard_writer(
             file.create_dataset(name, data=column)
         for name, checksums in writer.checksums.items():
             file.create_dataset(name + CHECKSUMS, data=checksums)
-        file.attrs["checksum"] = columns_checksum(_columns(file, images))
+        file.attrs["checksum"] = _attribute(columns_checksum(_columns(file, images)))
 
 
 def write_shard(
@@ -155,21 +156,21 @@ class ShardReader:
     def read(self, field_id: str, name: str = "images") -> np.ndarray:
         """Return the image `/name` of a field.
 
-        Raises KeyError naming the files if the field is not stored, and DamagedFileError if the image has changed.
+        Raises KeyError naming the files if the field is not stored, UserError if there are no such images, and
+        DamagedFileError if the image has changed.
         """
         if field_id not in self._place:
             raise KeyError(f"no field {field_id} in {', '.join(map(str, self.paths))}")
         number, row = self._place[field_id]
+        path, checksums = self.paths[number], self._checksums[number]
+        if name not in checksums:
+            raise UserError(f"{path}: no images /{name} in this shard; found {', '.join(checksums) or 'none'}")
         try:
             image = self._open(number, name)[row]
-        except (OSError, RuntimeError) as error:
-            raise DamagedFileError(
-                self.paths[number], f"/{name} of field {field_id} cannot be read"
-            ) from error
-        if array_checksum(image) != self._checksums[number][name][row]:
-            raise DamagedFileError(
-                self.paths[number], f"/{name} of field {field_id} does not match its checksum"
-            )
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise DamagedFileError(path, f"/{name} of field {field_id} cannot be read") from error
+        if array_checksum(image) != checksums[name][row]:
+            raise DamagedFileError(path, f"/{name} of field {field_id} does not match its checksum")
         return image
 
     def get(self, field_id: str, name: str = "cells") -> np.ndarray | None:
@@ -197,19 +198,28 @@ def _read_columns(path: Path) -> dict[str, np.ndarray]:
     """Read all arrays but the images and compare them with the checksum; raises DamagedFileError."""
     try:
         with h5py.File(path, "r") as file:
-            saved = file.attrs.get("checksum")
+            saved, place = _text(file.attrs["checksum"]), _text(file.attrs["place"])
             images = {name.removesuffix(CHECKSUMS) for name in file if name.endswith(CHECKSUMS)}
             columns = _columns(file, images)
             shapes = {name: file[name].shape[0] for name in images}
-    except FileNotFoundError:
-        raise
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such file; start again to make it") from error
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError) as error:
         raise DamagedFileError(path, f"it cannot be read as HDF5 ({error})") from error
-    if saved is None:
-        raise DamagedFileError(path, "it has no checksum")
     if saved != columns_checksum(columns) or set(shapes.values()) - {len(columns["id"])}:
         raise DamagedFileError(path, "its checksum does not match")
+    check_place(path, place)
     return columns
+
+
+def _attribute(value: object) -> object:
+    """An attribute as it is stored: texts with a fixed length, like the IDs."""
+    return np.bytes_(value.encode()) if isinstance(value, str) and value else value
+
+
+def _text(value: object) -> str:
+    """A text attribute as it was given."""
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _columns(file: h5py.File, images: Iterable[str]) -> dict[str, np.ndarray]:

@@ -9,9 +9,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from puzzlecell.errors import DamagedFileError
+from puzzlecell.errors import DamagedFileError, UserError
+from puzzlecell.regular_file import file_problem
 from puzzlecell.runtime.atomic import written_whole
-from puzzlecell.runtime.checksums import EMPTY_MARK, check_seal, read_text, sealed, written_with_checksum
+from puzzlecell.runtime.checksums import (
+    EMPTY_MARK,
+    check_place,
+    check_seal,
+    place_in_results,
+    read_text,
+    sealed,
+    written_with_checksum,
+)
 
 _TEXTS = ("ID", "dataset", "Label", "reason", "what")
 """Columns that stay text, whatever they look like."""
@@ -47,6 +56,7 @@ def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:
     content = pa.Table.from_pandas(table, preserve_index=False)
     # As pandas' own to_parquet, which cannot add metadata; without the attributes, reading would lose them.
     own = {b"PANDAS_ATTRS": json.dumps(table.attrs).encode(), b"checksum": EMPTY_MARK.encode()}
+    own[b"place"] = place_in_results(path).encode()
     file = io.BytesIO()
     pq.write_table(
         content.replace_schema_metadata({**(content.schema.metadata or {}), **own}),
@@ -60,7 +70,11 @@ def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:
 def read_parquet(path: str | os.PathLike, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read a table written by `write_parquet`, or some columns; raises DamagedFileError if it has changed since."""
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
+    problem = file_problem(path)
+    if problem:
+        raise UserError(f"{path}: {problem}")
     if Path(path).stat().st_size == 0:
         raise DamagedFileError(path, "it is empty")
     # Mapped, because reading the file as a whole would take as long as reading the table.
@@ -68,7 +82,11 @@ def read_parquet(path: str | os.PathLike, columns: Sequence[str] | None = None) 
         content = file.read_buffer()
     check_seal(path, content)
     try:
+        metadata = pq.read_schema(pa.BufferReader(content)).metadata or {}
+        check_place(path, metadata.get(b"place", b"").decode())
         return pd.read_parquet(pa.BufferReader(content), columns=None if columns is None else list(columns))
+    except DamagedFileError:
+        raise
     except (OSError, ValueError, KeyError) as error:
         raise DamagedFileError(path, f"it cannot be read as Parquet ({error})") from error
 

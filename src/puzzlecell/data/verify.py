@@ -8,23 +8,25 @@ from pathlib import Path
 
 from puzzlecell.data.png import png_problem
 from puzzlecell.data.store import ShardReader
-from puzzlecell.errors import DamagedFileError
-from puzzlecell.runtime.checksums import checksum_path, read_sealed, read_text
+from puzzlecell.data.tables import read_parquet
+from puzzlecell.errors import UserError
+from puzzlecell.regular_file import file_problem
+from puzzlecell.runtime.checksums import read_sealed, read_text
 
-SEALED = {".parquet", ".safetensors", ".ckpt"}
-UNCHECKED = {".log", ".tsv", ".checksum"}
-"""Logs, benchmarks of Snakemake, and the checksums of CSVs, which are checked with their CSV."""
+CHECKED = {".h5", ".parquet", ".safetensors", ".ckpt", ".csv", ".png", ".checksum"}
+ELSEWHERE = {".log", ".tsv"}
+"""Logs, and benchmarks of Snakemake."""
 
 
 @dataclass(frozen=True)
 class Verified:
     """Result for one file: its size in bytes, and what is wrong with it.
 
-    problem: None for an intact file. checked: False for a file that has no checksum.
+    problem: None for an intact file. checked: False for a file of another kind, which has no checksum.
     """
 
     path: Path
-    size: int
+    size: int = 0
     problem: str | None = None
     checked: bool = True
 
@@ -32,17 +34,17 @@ class Verified:
 def verify_folder(folder: str | os.PathLike, processes: int = 1) -> Iterator[Verified]:
     """Check all files in a folder and its subfolders, in the order of their paths.
 
-    HDF5, Parquet, safetensors, saved states and CSVs are compared with their checksums; of PNGs, the checksums of the
-    format are checked. Logs and hidden files are left out. Raises NotADirectoryError if there is no such folder.
+    HDF5, Parquet, safetensors, saved states and CSVs are compared with their checksums, and with the place that they
+    were written to; of PNGs, the checksums of the format are checked. Logs and hidden files are left out. A file that
+    is missing altogether is not noticed. Raises UserError if there is no such folder, or no file with a checksum in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise NotADirectoryError(f"there is no folder {folder}")
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and path.suffix not in UNCHECKED and not path.name.startswith(".")
-    )
+        raise UserError(f"{folder}: there is no such folder")
+    paths = sorted(path for path in folder.rglob("*") if _is_checked(path))
+    if not any(path.suffix in CHECKED for path in paths):
+        raise UserError(f"{folder}: no results in this folder; expected one such as results/")
+    processes = min(processes, len(paths))
     if processes == 1:
         yield from map(verify_file, paths)
         return
@@ -50,25 +52,45 @@ def verify_folder(folder: str | os.PathLike, processes: int = 1) -> Iterator[Ver
         yield from pool.map(verify_file, paths, chunksize=4)
 
 
+def _is_checked(path: Path) -> bool:
+    """Whether a path is looked at: all but ordinary folders, logs and hidden files."""
+    if path.name.startswith(".") or path.suffix in ELSEWHERE:
+        return False
+    return path.suffix in CHECKED or not path.is_dir()
+
+
 def verify_file(path: Path) -> Verified:
     """Check one file."""
-    size, problem = path.stat().st_size, None
+    if path.suffix not in CHECKED:
+        return Verified(path, checked=False)
+    problem = file_problem(path)
+    if problem:
+        return Verified(path, problem=problem)
     try:
-        if path.suffix == ".h5":
-            reader = ShardReader([path])
-            for field_id in reader.ids:
-                for name in reader.image_names:
-                    reader.read(field_id, name)
-        elif path.suffix in SEALED:
-            read_sealed(path)
-        elif path.suffix == ".csv" and checksum_path(path).exists():
-            read_text(path)
-        elif path.suffix == ".png":
-            problem = png_problem(path)
-        else:
-            return Verified(path, size, checked=False)
-    except DamagedFileError as error:
-        problem = error.found
+        problem = _problem(path)
+    except UserError as error:
+        problem = getattr(error, "found", str(error))
     except OSError as error:
         problem = f"cannot be read: {error.strerror or error}"
-    return Verified(path, size, problem)
+    return Verified(path, path.stat().st_size, problem)
+
+
+def _problem(path: Path) -> str | None:
+    """Read a file in full; return what is wrong with it, or raise."""
+    if path.suffix == ".h5":
+        reader = ShardReader([path])
+        for field_id in reader.ids:
+            for name in reader.image_names:
+                reader.read(field_id, name)
+    elif path.suffix == ".parquet":
+        read_parquet(path, [])
+    elif path.suffix == ".csv":
+        read_text(path)
+    elif path.suffix == ".checksum":
+        if not path.with_suffix("").exists():
+            return f"there is no {path.stem} beside it"
+    elif path.suffix == ".png":
+        return png_problem(path)
+    else:
+        read_sealed(path)
+    return None

@@ -22,7 +22,7 @@ from puzzlecell.network.backbone import (
     feature_layout,
     make_backbone,
 )
-from puzzlecell.network.network_file import METADATA, NetworkError, read_network_file
+from puzzlecell.network.network_file import METADATA, NetworkError, model_place, read_network_file
 from puzzlecell.network.pretrained import pretrained_state
 from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.runtime.checksums import EMPTY_MARK, sealed
@@ -94,6 +94,7 @@ def save_network(
         "crop_size": network.crop_size,
         "versions": {name: version(name) for name in ("puzzlecell", "torch", "timm")},
         **(extra_metadata or {}),
+        "place": model_place(path),
         "checksum": EMPTY_MARK,
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}

@@ -6,6 +6,7 @@ No code in the files is executed.
 import os
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from puzzlecell.network.backbone import NetworkError
+from puzzlecell.network.network_file import NetworkError
 from puzzlecell.regular_file import file_problem
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -47,7 +48,10 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            _check_zip(path)
             state = torch.load(path, map_location="cpu", weights_only=True)
+    except NetworkError:
+        raise
     except Exception as error:
         # A damaged or foreign file can fail anywhere in the reader. PyTorch's own message is not repeated: it advises
         # to execute the code in the file.
@@ -59,6 +63,17 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
         found = type(state).__name__ if not isinstance(state, Mapping) else "nothing"
         raise NetworkError(f"{path}: not a state dict of tensors: it contains {found}")
     return _checked(path, state)
+
+
+def _check_zip(path: str | os.PathLike) -> None:
+    """Raise NetworkError if an entry of a zip file does not match its checksum, which PyTorch does not look at."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged:
+            raise NetworkError(
+                f"{path}: damaged: the checksum of {damaged} in it does not match; get it again from its publisher"
+            )
 
 
 def read_safetensors(path: str | os.PathLike) -> dict[str, Tensor]:

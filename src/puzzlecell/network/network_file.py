@@ -4,11 +4,12 @@ import json
 import mmap
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from puzzlecell.errors import DamagedFileError, UserError
 from puzzlecell.regular_file import file_problem
-from puzzlecell.runtime.checksums import mapped, matches_seal
+from puzzlecell.runtime.checksums import check_place, mapped, matches_seal, place_in_results
 
 METADATA = "puzzlecell"
 KEYS = {"network": dict, "classes": list, "field_size": int, "crop_size": int}
@@ -30,8 +31,9 @@ def read_network_file(path: str | os.PathLike) -> dict[str, Any]:
     with mapped(path) as content:
         intact = matches_seal(content)
         header = _header(content)
+    remedy = "delete this file and start again" if model_place(path) else "get or convert it again"
     if intact is False:
-        raise DamagedFileError(path, "its checksum does not match")
+        raise DamagedFileError(path, "its checksum does not match", remedy)
     if header is None:
         raise NetworkError(f"{path}: not a safetensors file, or cut off")
     metadata = _metadata(header)
@@ -41,13 +43,22 @@ def read_network_file(path: str | os.PathLike) -> dict[str, Any]:
             "`puzzlecell convert`"
         )
     if intact is None:
-        raise DamagedFileError(path, "it has no checksum, or was written by an older version of puzzlecell")
+        raise DamagedFileError(
+            path, "it has no checksum, or was written by an older version of puzzlecell", remedy
+        )
+    check_place(path, metadata.get("place"), model_place(path))
     wrong = [key for key, kind in KEYS.items() if not isinstance(metadata.get(key), kind)]
     if wrong:
         raise NetworkError(
             f"{path}: its metadata lack {', '.join(wrong)}; was it written by another version?"
         )
     return metadata
+
+
+def model_place(path: str | os.PathLike) -> str:
+    """Folder of a model in `results`, such as `models/lite0/stage1/fold2`; empty for a file elsewhere."""
+    place = place_in_results(Path(path).parent)
+    return place if place.startswith("models/") else ""
 
 
 def _header(content: bytes | mmap.mmap) -> dict[str, Any] | None:

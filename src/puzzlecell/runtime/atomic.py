@@ -35,6 +35,10 @@ def written_whole(path: str | os.PathLike, durable: bool = True) -> Iterator[Pat
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
         temporary.replace(path)
+    except IsADirectoryError as error:
+        if path.is_dir():
+            raise UserError(f"{path}: is a folder, where a file is to be written; remove it") from error
+        raise
     except Exception as error:
         if not isinstance(error, DiskFullError) and is_full_disk(error):
             temporary.unlink(missing_ok=True)

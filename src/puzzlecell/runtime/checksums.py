@@ -88,6 +88,28 @@ def mapped(path: str | os.PathLike) -> Iterator[mmap.mmap | bytes]:
             yield content
 
 
+def place_in_results(path: str | os.PathLike) -> str:
+    """Path below the folder `results`, such as `store/test/000.h5`; empty for a file elsewhere.
+
+    It is written into each file, so that a reader notices a file that belongs elsewhere, whose checksum is right.
+    """
+    *folders, name = Path(path).parts
+    if "results" not in folders:
+        return ""
+    last = len(folders) - folders[::-1].index("results")
+    return "/".join([*folders[last:], name])
+
+
+def check_place(path: str | os.PathLike, written_as: object, here: str | None = None) -> None:
+    """Raise DamagedFileError if a file was written at another place in `results` than where it is.
+
+    written_as: `place_in_results` of the file when it was written. here: the same now; None takes it from `path`.
+    """
+    here = place_in_results(path) if here is None else here
+    if written_as and here and written_as != here:
+        raise DamagedFileError(path, f"it is a copy of results/{written_as}")
+
+
 def checksum_path(path: str | os.PathLike) -> Path:
     """Path of the checksum of a text file: `<name>.checksum`."""
     return Path(f"{os.fspath(path)}.checksum")
@@ -95,13 +117,13 @@ def checksum_path(path: str | os.PathLike) -> Path:
 
 @contextmanager
 def written_with_checksum(path: str | os.PathLike) -> Iterator[Path]:
-    """As `written_whole`, for text files; also write `<name>.checksum` (JSON: `lines`, `xxh3_128`)."""
+    """As `written_whole`, for text files; also write `<name>.checksum` (JSON: `lines`, `xxh3_128`, `place`)."""
     with written_whole(path) as temporary:
         yield temporary
         with written_whole(checksum_path(path)) as checksum:
             content = temporary.read_bytes()
             state = {"lines": content.count(b"\n"), "xxh3_128": xxhash.xxh3_128_hexdigest(content)}
-            checksum.write_text(json.dumps(state) + "\n")
+            checksum.write_text(json.dumps({**state, "place": place_in_results(path)}) + "\n")
 
 
 def read_text(path: str | os.PathLike, *, required: bool = True) -> bytes:
@@ -110,23 +132,27 @@ def read_text(path: str | os.PathLike, *, required: bool = True) -> bytes:
     required: a missing checksum is an error too; otherwise, the file is then taken to be the user's own.
     """
     saved_in = checksum_path(path)
-    remedy = "delete this file and start again"
+    remedy = f"delete it and {saved_in.name} and start again"
     if not required:
         remedy = f"if you changed it on purpose, delete {saved_in.name} beside it; else {remedy}"
-    content = Path(path).read_bytes()
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DamagedFileError(path, f"cannot be read: {error.strerror}") from error
     try:
         saved = json.loads(saved_in.read_text())
-        lines, digest = int(saved["lines"]), str(saved["xxh3_128"])
+        lines, digest, place = int(saved["lines"]), str(saved["xxh3_128"]), str(saved["place"])
     except FileNotFoundError:
         if required:
             raise DamagedFileError(path, f"there is no {saved_in.name} beside it", remedy) from None
         return content
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedFileError(path, f"{saved_in.name} beside it cannot be read", remedy) from error
     if xxhash.xxh3_128_hexdigest(content) != digest:
         found = content.count(b"\n")
         differs = f"{found} lines; {lines} were written" if found != lines else "its checksum does not match"
         raise DamagedFileError(path, differs, remedy)
+    check_place(path, place)
     return content
 
 

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from puzzlecell.errors import UserError
+
 
 def fingerprint(
     settings: object,
@@ -21,7 +23,11 @@ def fingerprint(
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for path in contents:
         digest.update(f"\n{Path(path).name} ".encode())
-        digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+        digest.update(hashlib.sha256(content).digest())
     for path in large:
         status = Path(path).stat()
         digest.update(f"\n{path} {status.st_size} {status.st_mtime_ns}".encode())

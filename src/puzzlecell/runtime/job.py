@@ -66,6 +66,11 @@ def job(snakemake: Any) -> Iterator[Reporter]:
         log.error("%s failed: %s", title, error)
         report.fail(str(error), log_path)
         sys.exit(1)
+    except OSError as error:
+        log.exception("%s failed", title)
+        text = f"{error.filename}: {error.strerror}" if error.filename else f"{error}\n{REPORT}"
+        report.fail(text, log_path)
+        sys.exit(1)
     except Exception as error:
         log.exception("%s failed", title)
         report.fail(f"{type(error).__name__}: {error}\n{REPORT}", log_path)

@@ -1,6 +1,8 @@
 import os
 import pickle
+import shutil
 import zlib
+from pathlib import Path
 
 import h5py
 import hdf5plugin
@@ -9,6 +11,7 @@ import pytest
 
 from puzzlecell.data.raw_files import shard_of
 from puzzlecell.data.store import ShardReader, write_shard
+from puzzlecell.errors import DamagedFileError
 from puzzlecell.runtime.atomic import written_whole
 
 
@@ -100,3 +103,38 @@ def test_a_failed_atomic_write_leaves_the_old_file(tmp_path):
         temporary.write_text("new")
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_every_changed_byte_of_a_shard_is_found_or_changes_nothing(tmp_path):
+    """Also in the parts of the file that HDF5 itself does not check."""
+    path = tmp_path / "000.h5"
+    cells = np.zeros((3, 16, 16), np.uint16)
+    cells[:, 3:9, 3:9] = 1
+    columns = {"height": np.uint32([16, 16, 16])}
+    write_shard(path, ["a", "b", "ß"], {"cells": cells, **columns}, {"segmenter": "classical", "size": 16})
+    intact = path.read_bytes()
+    for place in range(len(intact)):
+        content = bytearray(intact)
+        content[place] ^= 1 << place % 8
+        path.write_bytes(content)
+        try:
+            reader = ShardReader([path])
+            found = [reader.read(field_id, "cells") for field_id in ("a", "b", "ß")]
+        except DamagedFileError:
+            continue
+        assert np.array_equal(found, cells)
+        assert reader.table["height"].tolist() == [16, 16, 16]
+
+
+@pytest.mark.parametrize("written", ["results/store/train/000.h5", "results/store/test/001.h5"])
+def test_a_shard_at_the_place_of_another_one_is_refused(tmp_path, monkeypatch, written):
+    monkeypatch.chdir(tmp_path)
+    write_shard(written, ["a"], {"images": np.zeros((1, 8, 8, 4), np.uint8)}, {})
+    ShardReader([written])
+    Path("results/store/test/000.h5").parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(written, "results/store/test/000.h5")
+    with pytest.raises(DamagedFileError, match=f"store/test/000.h5: damaged: it is a copy of {written}"):
+        ShardReader(["results/store/test/000.h5"])
+    # A folder of another name is the user's affair.
+    shutil.move("results", "kept")
+    ShardReader(["kept/store/test/000.h5"])
