@@ -13,6 +13,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+LONGEST_S = 1800
+"""A round that takes longer hangs, and fails."""
 HERE = Path(__file__).parent
 COUNTED = re.compile(r"^(tests/property/\S+::\S+):$|^ +- (\d+) passing", re.MULTILINE)
 
@@ -33,6 +35,7 @@ def run(seed: int) -> tuple[int, str, Counter]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        timeout=LONGEST_S,
     )
     examples: Counter = Counter()
     name = ""
@@ -55,7 +58,7 @@ def main() -> int:
         minutes = (time.monotonic() - started) / 60
         so_far = f"{minutes:.0f} min, {sum(total.values())} examples"
         print(f"seed {seed}: {sum(examples.values())} examples; {so_far} in all", flush=True)
-        if code:
+        if code or not examples:
             print(output, f"failed with --seed {seed}", sep="\n")
             return 1
         seed += 1

@@ -88,8 +88,10 @@ def test_labels_mean_what_they_say_or_are_refused(path, labels):
 
 @given(content=st.binary(max_size=300))
 def test_any_bytes_as_a_table_give_ids_or_a_message(path, content):
-    path.write_bytes(b"ID,Label\n" + content)
-    for read in (read_ids, lambda table: read_labels(table, CLASSES), read_submission):
+    headers = b"ID,Label\n", b"ID,Label\n", b"ID,ImageWidth,ImageHeight,PredictionString\n"
+    readers = read_ids, lambda table: read_labels(table, CLASSES), read_submission
+    for header, read in zip(headers, readers, strict=True):
+        path.write_bytes(header + content)
         try:
             read(path)
         except UserError as error:

@@ -214,12 +214,13 @@ def _read_columns(path: Path) -> dict[str, np.ndarray]:
 
 def _attribute(value: object) -> object:
     """An attribute as it is stored: texts with a fixed length, like the IDs."""
-    return np.bytes_(value.encode()) if isinstance(value, str) and value else value
+    # An empty text cannot have a fixed length.
+    return np.bytes_((value or "-").encode()) if isinstance(value, str) else value
 
 
 def _text(value: object) -> str:
     """A text attribute as it was given."""
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return "" if value == b"-" else value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _columns(file: h5py.File, images: Iterable[str]) -> dict[str, np.ndarray]:
