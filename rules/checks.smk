@@ -10,7 +10,7 @@ def check_before_start():
     problems = [
         *raw_data_problems(),
         *segmenter_problems(),
-        *ready_weights(),
+        *(ready_weights() or ready_networks()),
         *gpu_problems(),
         *network_problems(),
     ]
@@ -46,8 +46,23 @@ def raw_data_problems(sample=None):
         max_megapixels=settings.ingest.max_megapixels,
         sample=sample,
     )
+    problems += truth_problems()
     found = ["the raw data cannot be used:", *first_lines(problems)] if problems else []
     return [*found, *split_problems()]
+
+
+def truth_problems():
+    """Tables of true cells that cannot be scored."""
+    from puzzlecell.data.submission_file import TableError, read_submission
+
+    problems = []
+    for ds in with_truth("test", "holdout"):
+        if not settings.datasets[ds].simulate:
+            try:
+                read_submission(raw(ds, "truth"), len(CLASS_NAMES))
+            except TableError as error:
+                problems += str(error).splitlines()
+    return problems
 
 
 def split_problems():
@@ -92,18 +107,36 @@ def gpu_problems():
     return [problem] if problem else []
 
 
+def ready_stages():
+    """Places in the configuration of the stages with ready weights, and the weights of their folds."""
+    return {
+        f"models.{model}.stages.{stage}.checkpoints": [model_file(model, stage, fold) for fold in FOLDS]
+        for model, given in settings.models.items()
+        for stage, ready in given.stages.items()
+        if ready.checkpoints is not None
+    }
+
+
 def ready_weights():
     """Ready weights that do not fit the classes and the store of this run, or are damaged."""
     from puzzlecell.network.network_file import ready_weights_problems
 
-    problems = []
-    for model, given in settings.models.items():
-        for stage, ready in given.stages.items():
-            if ready.checkpoints is not None:
-                paths = [model_file(model, stage, fold) for fold in FOLDS]
-                found = ready_weights_problems(paths, CLASS_NAMES, settings.ingest.size)
-                problems += [f"models.{model}.stages.{stage}.checkpoints: {problem}" for problem in found]
-    return problems
+    found = {
+        place: ready_weights_problems(paths, CLASS_NAMES, settings.ingest.size)
+        for place, paths in ready_stages().items()
+    }
+    return [f"{place}: {problem}" for place, problems in found.items() for problem in problems]
+
+
+def ready_networks():
+    """Ready weights that are not those of the network that they claim to be."""
+    stages = ready_stages()
+    if not stages:
+        return []
+    from puzzlecell.network.cam_network import ready_network_problem
+
+    found = [(place, ready_network_problem(path)) for place, paths in stages.items() for path in paths]
+    return [f"{place}: {problem}" for place, problem in found if problem]
 
 
 def network_problems():

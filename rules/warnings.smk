@@ -1,6 +1,8 @@
 # What looked wrong in the results and did not stop the run: one table, and its main points at the end of the run.
 from snakemake.logging import logger
 
+from puzzlecell.errors import UserError
+
 
 def report_warnings():
     """Write results/warnings.csv from the results that exist, and show on the terminal what it says."""
@@ -36,7 +38,7 @@ def report_warnings():
     text = as_text("results/warnings.csv", findings)
     try:
         write_warnings("results/warnings.csv", findings)
-    except OSError as error:
+    except (OSError, UserError) as error:
         text = f"{text}\nresults/warnings.csv cannot be written: {error}".strip()
     if text:
         # The display of this project shows it below its summary.

@@ -30,7 +30,7 @@ _OPTIONS = {"iou_threshold": "iou"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
-    Errors that the user can mend are printed to standard error without a traceback, with exit status 1. All others are
+    Errors that the user can fix are printed to standard error without a traceback, with exit status 1. All others are
     bugs: they are raised, with a note that asks for a report.
     """
     options = _parser().parse_args(arguments)
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _messages(error: Exception) -> list[str]:
-    """Messages of an error that the user can mend; empty for a bug."""
+    """Messages of an error that the user can fix; empty for a bug."""
     if isinstance(error, UserError):
         return str(error).splitlines()
     if isinstance(error, ValidationError):

@@ -1,4 +1,4 @@
-"""Errors that a user can mend. They are shown without a traceback; all other exceptions are bugs and keep theirs."""
+"""Errors that a user can fix. They are shown without a traceback; all other exceptions are bugs and keep theirs."""
 
 import os
 

@@ -15,7 +15,7 @@ def test_an_ordinary_run_warns_only_of_classes_that_two_epochs_do_not_teach(fini
     assert what.str.contains("no fold learns|no field is labelled").all()
     shown = (finished.folder / "first_run.txt").read_text()
     end = shown[shown.index("Look at") :].splitlines()
-    assert f"{len(what)} things look wrong, see results/warnings.csv" in end
+    assert f"{len(what)} warnings, see results/warnings.csv" in end
     assert end[-len(what) :] == [f"    {line}" for line in warnings(finished)["dataset"] + ": " + what]
     assert shown.count("at chance on the held-out fold") <= 6
 
@@ -35,7 +35,7 @@ def test_a_forgotten_pixel_size_is_an_error_that_can_be_permitted(changed):
     assert HINT in done.stdout
     assert "Traceback" not in done.stdout
     assert not (changed.folder / CELLS).exists()
-    assert HINT in done.stdout.split("things look wrong")[1]
+    assert HINT in done.stdout.split("warnings, see")[1]
     masks = (changed.folder / "results/masks/test/000.cells.parquet").read_bytes()
 
     done = changed.run(
@@ -44,7 +44,7 @@ def test_a_forgotten_pixel_size_is_an_error_that_can_be_permitted(changed):
     assert done.returncode == 0, done.stdout
     assert (changed.folder / CELLS).exists()
     assert (changed.folder / "results/masks/test/000.cells.parquet").read_bytes() == masks
-    assert HINT in done.stdout.split("things look wrong")[1]
+    assert HINT in done.stdout.split("warnings, see")[1]
     table = warnings(changed)
     test = table[table["dataset"] == "test"]
     assert test["ID"].tolist()[0] == ""
@@ -60,4 +60,4 @@ def test_a_damaged_result_is_listed_even_by_a_run_that_does_not_need_it(changed)
     done = changed.run("folds", "--forcerun", "split_folds")
     assert done.returncode == 0, done.stdout
     assert "Traceback" not in done.stdout
-    assert "train: results/store/train/000.h5: " in done.stdout.split("look wrong")[1]
+    assert "train: results/store/train/000.h5: " in done.stdout.split("warnings, see")[1]

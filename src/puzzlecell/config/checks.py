@@ -127,6 +127,10 @@ def _start_problems(place: str, stage_name: str, stages: Mapping[str, Any]) -> l
 def file_problems(configuration: Any, root: Path) -> list[str]:
     """Missing files of an otherwise valid configuration."""
     problems = []
+    for name, dataset in configuration.datasets.items():
+        problem = None if dataset.truth is None else file_problem(root / dataset.truth)
+        if problem:
+            problems.append(f"datasets.{name}.truth: {dataset.truth}: {problem}")
     for model_name, model in configuration.models.items():
         pretrained = model.network.get("pretrained")
         if (

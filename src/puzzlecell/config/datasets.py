@@ -27,7 +27,9 @@ class DatasetSettings(Section):
         None,
         description="CSV with the ground truth of each cell, for scoring. null: `<path>/truth.csv`, if it exists.",
     )
-    pixel_size_um: float = Field(0.08, gt=0, description="Pixel size of the raw fields in micrometres.")
+    pixel_size_um: float = Field(
+        0.08, gt=0, le=100, description="Pixel size of the raw fields in micrometres."
+    )
     shards: int = Field(
         1,
         ge=1,

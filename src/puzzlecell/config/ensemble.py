@@ -17,7 +17,9 @@ class EnsembleMember(Section):
     step: Literal[1, 2] = Field(
         description="Step whose probabilities are used: 1 reads the maps of whole fields, 2 classifies crops of cells."
     )
-    weight: float = Field(1.0, gt=0, description="Relative weight of the member; weights need not sum to 1.")
+    weight: float = Field(
+        1.0, gt=0, le=1e6, description="Relative weight of the member; weights need not sum to 1."
+    )
 
 
 class ImageFusion(Section):

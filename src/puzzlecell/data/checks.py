@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from puzzlecell.data.fields import check_field
-from puzzlecell.data.image_sizes import size_problem, table_sizes
+from puzzlecell.data.image_sizes import size_mismatch, table_sizes
 from puzzlecell.data.labels import LabelError, read_ids, read_labels
 from puzzlecell.data.png import Header
 from puzzlecell.data.raw_files import CHANNELS, channel_path
@@ -143,7 +143,7 @@ def _size_problems(
 ) -> list[str]:
     """Return a summary and a message for each field whose size in the table is not that of its images."""
     found = [
-        size_problem(dataset.labels, field_id, sizes[field_id], (header.height, header.width))
+        size_mismatch(dataset.labels, field_id, sizes[field_id], (header.height, header.width))
         for field_id, header in headers.items()
         if header is not None and field_id in sizes
     ]

@@ -76,19 +76,21 @@ def fold_problems(
     """Return every reason why fields cannot be split as configured.
 
     train, additional: data set -> IDs of its fields; all sets in `train` are split together, those in `additional` on
-    their own. Reasons are fewer fields or groups than folds, and a `folds.group` that is found in no ID or puts all
-    fields into one group.
+    their own. Reasons are fewer fields or groups than folds, and a `folds.group` that is found in no ID of `train`
+    or puts all fields of a part into one group.
     """
     parts = {" and ".join(train): [field_id for ids in train.values() for field_id in ids]} if train else {}
     parts |= {name: list(ids) for name, ids in additional.items()}
-    group, every_id = settings.group, [field_id for ids in parts.values() for field_id in ids]
-    if group is not None and every_id and all(_found(group, field_id) is None for field_id in every_id):
-        return [
-            f"folds.group: {group} is found in none of the {len(every_id)} IDs, such as {every_id[0]}; correct it, or "
-            "set it to null to split field by field"
-        ]
-    problems = []
+    group, problems = settings.group, []
     for name, ids in parts.items():
+        # Additional sets may have IDs of another kind, about which `ungrouped` warns.
+        judged = group is not None and ids and (name not in additional or not train)
+        if judged and all(_found(str(group), field_id) is None for field_id in ids):
+            problems.append(
+                f"folds.group: {group} is found in none of the {len(ids)} IDs of {name}, such as {ids[0]}; correct it, "
+                "or set it to null to split field by field"
+            )
+            continue
         groups = set(_group_keys(ids, group))
         if len(groups) == 1 and len(ids) > 1:
             problems.append(

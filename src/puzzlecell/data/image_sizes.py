@@ -6,10 +6,10 @@ import re
 import pandas as pd
 
 from puzzlecell.data.labels import LabelError
+from puzzlecell.data.png import LARGEST_SIDE
 
 SIZE_COLUMNS = ("ImageWidth", "ImageHeight")
-# Largest side of a PNG.
-_LARGEST = 2**31 - 1
+_LOWER = {name.lower() for name in SIZE_COLUMNS}
 
 
 def table_sizes(path: str | os.PathLike, table: pd.DataFrame) -> dict[str, tuple[int, int]] | None:
@@ -19,12 +19,17 @@ def table_sizes(path: str | os.PathLike, table: pd.DataFrame) -> dict[str, tuple
     are not whole numbers of at least 1, naming every such field.
     """
     present = [name for name in SIZE_COLUMNS if name in table]
+    alike = [name for name in table if name not in SIZE_COLUMNS and name.lower() in _LOWER]
+    if alike:
+        raise LabelError(
+            f"{path}: there is a column {alike[0]}; write {' and '.join(SIZE_COLUMNS)} exactly so"
+        )
     if not present:
         return None
     if len(present) == 1:
         (absent,) = set(SIZE_COLUMNS) - set(present)
         raise LabelError(f"{path}: there is a column {present[0]} but no {absent}; expected both or neither")
-    values = table[["ID", *SIZE_COLUMNS]].fillna("")
+    values = table[["ID", *SIZE_COLUMNS]]
     problems = [
         f"{path}: field {row[0]} has {name} {text!r}; expected a whole number of pixels, such as 2048"
         for row in values.itertuples(index=False)
@@ -36,7 +41,7 @@ def table_sizes(path: str | os.PathLike, table: pd.DataFrame) -> dict[str, tuple
     return {field_id: (int(height), int(width)) for field_id, width, height in values.itertuples(index=False)}
 
 
-def size_problem(
+def size_mismatch(
     path: str | os.PathLike, field_id: str, in_table: tuple[int, int], of_image: tuple[int, int]
 ) -> str | None:
     """Return a message if the size (height, width) of a field in a table is not that of its images, else None."""
@@ -51,4 +56,4 @@ def size_problem(
 
 
 def _is_side(text: str) -> bool:
-    return re.fullmatch("[1-9][0-9]{0,9}", text) is not None and int(text) <= _LARGEST
+    return re.fullmatch("[1-9][0-9]{0,9}", text) is not None and int(text) <= LARGEST_SIDE

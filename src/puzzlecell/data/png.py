@@ -18,7 +18,8 @@ _END = b"\0\0\0\0IEND\xaeB`\x82"
 _CUT_OFF = "cut off, the end of the PNG is missing"
 # OpenCV decodes no larger images.
 _MOST_PIXELS = 2**30
-_LONGEST_SIDE = 2**20
+LARGEST_SIDE = 100_000
+"""Pixels of the longest side of a field, in images, tables and submissions."""
 
 
 class PngError(UserError):
@@ -113,9 +114,9 @@ def _check_size(path: str | os.PathLike, height: int, width: int, max_megapixels
             f"{path}: {width} x {height} pixels are {megapixels:.6g} megapixels, more than "
             f"ingest.max_megapixels: {max_megapixels:g}; raise it if this is the right file and memory suffices"
         )
-    if height * width > _MOST_PIXELS or max(height, width) > _LONGEST_SIDE:
+    if height * width > _MOST_PIXELS or max(height, width) > LARGEST_SIDE:
         raise PngError(
-            f"{path}: {width} x {height} pixels are more than OpenCV decodes (2^30 in all, 2^20 per side); "
+            f"{path}: {width} x {height} pixels are too many (at most 2^30 in all and {LARGEST_SIDE} a side); "
             f"cut the image into fields"
         )
 

@@ -75,7 +75,7 @@ def decode_runs(text: str, height: int, width: int) -> np.ndarray:
         raise MaskError(
             f"the runs of a mask cover {counts.sum()} pixels, "
             f"but the field has {height} x {width} = {height * width}: "
-            "were width and height swapped, or was the mask created at another size?"
+            "was the mask created at another size?"
         )
     return counts
 

@@ -164,7 +164,9 @@ class ShardReader:
         number, row = self._place[field_id]
         path, checksums = self.paths[number], self._checksums[number]
         if name not in checksums:
-            raise UserError(f"{path}: no images /{name} in this shard; found {', '.join(checksums) or 'none'}")
+            raise UserError(
+                f"{path}: no images /{name} in this shard; found {', '.join(checksums) or 'none'}"
+            )
         try:
             image = self._open(number, name)[row]
         except (OSError, RuntimeError, KeyError, ValueError) as error:

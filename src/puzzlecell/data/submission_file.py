@@ -7,12 +7,10 @@ from collections.abc import Iterator
 import pandas as pd
 
 from puzzlecell.data.labels import id_problems
+from puzzlecell.data.png import LARGEST_SIDE
 from puzzlecell.data.text_tables import TableError, listed, quoted, read_text_table
 
 SUBMISSION_COLUMNS = ("ID", "ImageWidth", "ImageHeight", "PredictionString")
-LARGEST_SIDE = 100_000
-"""Pixels of the longest side of a field."""
-
 _SIZE = re.compile("[1-9][0-9]{0,5}").fullmatch
 _CLASS = re.compile("[0-9]{1,5}").fullmatch
 _CONFIDENCE = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?").fullmatch

@@ -5,7 +5,7 @@ import os
 import pandas as pd
 
 from puzzlecell.data.fields import check_field
-from puzzlecell.data.image_sizes import size_problem, table_sizes
+from puzzlecell.data.image_sizes import size_mismatch, table_sizes
 from puzzlecell.data.labels import LabelError, read_ids
 from puzzlecell.data.store import ShardReader
 from puzzlecell.errors import UserError
@@ -24,7 +24,7 @@ def submission_fields(
     table = read_ids(labels)
     given = table_sizes(labels, table) or {}
     different = [
-        size_problem(labels, field_id, size, store.size(field_id))
+        size_mismatch(labels, field_id, size, store.size(field_id))
         for field_id, size in given.items()
         if field_id in store
     ]

@@ -16,6 +16,7 @@ from safetensors.torch import save as as_safetensors
 from torch import Tensor, nn
 
 from puzzlecell.config.network import InputSettings, NetworkSettings
+from puzzlecell.errors import UserError
 from puzzlecell.network.backbone import (
     INPUT_CHANNELS,
     backbone_features,
@@ -26,7 +27,6 @@ from puzzlecell.network.network_file import METADATA, NetworkError, model_place,
 from puzzlecell.network.pretrained import pretrained_state
 from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.runtime.checksums import EMPTY_MARK, sealed
-from puzzlecell.runtime.messages import first_line
 
 MEAN = (0.485, 0.456, 0.406, 0.485)
 STD = (0.229, 0.224, 0.225, 0.229)
@@ -117,9 +117,26 @@ def load_network(path: str | os.PathLike, device: str | torch.device = "cpu") ->
             metadata["field_size"],
             metadata["crop_size"],
         )
-        network.load_state_dict(load_file(path))
+        tensors = load_file(path)
+        network.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise NetworkError(
-            f"{path}: not a network that this version of puzzlecell can build: {first_line(error)}"
+            f"{path}: not a network that this version of puzzlecell can build: {' '.join(str(error).split())[:400]}"
         ) from error
+    expected = network.state_dict()
+    wrong = [name for name, tensor in tensors.items() if tensor.dtype != expected[name].dtype]
+    if wrong:
+        raise NetworkError(
+            f"{path}: {wrong[0]} is {tensors[wrong[0]].dtype}, expected {expected[wrong[0]].dtype}"
+        )
     return network.to(device).eval()
+
+
+def ready_network_problem(path: str | os.PathLike) -> str | None:
+    """Return why a network cannot be used as it is, apart from its classes and sizes; None if it can."""
+    try:
+        network = load_network(path)
+    except UserError as error:
+        return str(error)
+    poor = [name for name, tensor in network.state_dict().items() if not bool(torch.isfinite(tensor).all())]
+    return f"{path}: {poor[0]} has values that are not finite; get or convert it again" if poor else None

@@ -89,7 +89,9 @@ def ready_weights_problems(
 
     classes: names in the order of the class table. stored_size: side of the stored fields in pixels.
     """
-    problems, first = [], None
+    problems: list[str] = []
+    first: tuple[str | os.PathLike, dict[str, Any]] | None = None
+    contents: dict[str, str | os.PathLike] = {}
     for path in paths:
         try:
             metadata = read_network_file(path)
@@ -98,13 +100,24 @@ def ready_weights_problems(
             continue
         problems += [f"{path}: {text}" for text in _misfits(metadata, classes, stored_size)]
         first = first or (path, metadata)
-        for name in KEYS:
-            if metadata[name] != first[1][name] and name != "classes":
-                problems.append(
-                    f"{path}: {name} is {metadata[name]}, but {first[1][name]} in {first[0]}; the folds of a stage "
-                    "must have the same network"
-                )
+        here, there = _settings(metadata), _settings(first[1])
+        differing = [key for key in here | there if here.get(key) != there.get(key)]
+        if differing:
+            key = differing[0]
+            problems.append(
+                f"{path}: {key} is {here.get(key)}, but {there.get(key)} in {first[0]}; the folds of a stage must have "
+                "the same network"
+            )
+        same = contents.setdefault(str(metadata.get("checksum", path)), path)
+        if same != path:
+            problems.append(f"{path}: the same weights as in {same}; each fold has a network of its own")
     return problems
+
+
+def _settings(metadata: dict[str, Any]) -> dict[str, object]:
+    """Settings that all folds of a stage share, by their key."""
+    network = {f"network.{key}": value for key, value in metadata["network"].items()}
+    return {**network, "field_size": metadata["field_size"], "crop_size": metadata["crop_size"]}
 
 
 def _misfits(metadata: dict[str, Any], classes: Sequence[str], stored_size: int) -> list[str]:

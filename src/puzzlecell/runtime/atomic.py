@@ -42,7 +42,8 @@ def written_whole(path: str | os.PathLike, durable: bool = True) -> Iterator[Pat
     except Exception as error:
         if not isinstance(error, DiskFullError) and is_full_disk(error):
             temporary.unlink(missing_ok=True)
-            free = shutil.disk_usage(path.parent).free / 1e6
+            there = next(folder for folder in path.absolute().parents if folder.exists())
+            free = shutil.disk_usage(there).free / 1e6
             kept = "the earlier file is unchanged" if path.exists() else "nothing was written"
             raise DiskFullError(
                 f"{path}: cannot be written, because the disk or your quota on it is full ({free:.0f} MB free); "

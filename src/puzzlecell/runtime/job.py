@@ -33,7 +33,7 @@ def job(snakemake: Any) -> Iterator[Reporter]:
     a log, nothing is redirected.
     The log begins with versions and settings. The yielded reporter is called as `progress(done, total, text="")`. An
     exception ends the process with exit code 1. Its message is shown on the terminal; the traceback of an error that
-    the user cannot mend is in the log. The log of an earlier attempt that was stopped or failed is kept at its
+    the user cannot fix is in the log. The log of an earlier attempt that was stopped or failed is kept at its
     beginning, and half-written outputs of that attempt are removed.
     """
     title = " ".join([snakemake.rule, "/".join(map(str, snakemake.wildcards))]).strip()
@@ -45,7 +45,7 @@ def job(snakemake: Any) -> Iterator[Reporter]:
     report = Reporter(title, terminal=terminal, status=status)
     logging.getLogger().addHandler(_Warnings(report))
     for path in snakemake.output:
-        remove_partials(Path(path).parent, {Path(path).stem})
+        remove_partials(Path(path).parent, {Path(path).stem, Path(path).name})
     log.info(
         "%s; puzzlecell %s, Python %s, %s",
         title,
@@ -65,6 +65,12 @@ def job(snakemake: Any) -> Iterator[Reporter]:
     except UserError as error:
         log.error("%s failed: %s", title, error)
         report.fail(str(error), log_path)
+        sys.exit(1)
+    except MemoryError as error:
+        log.exception("%s failed", title)
+        report.fail(
+            f"not enough memory{f': {error}' if str(error) else ''}; free some and start again", log_path
+        )
         sys.exit(1)
     except OSError as error:
         log.exception("%s failed", title)

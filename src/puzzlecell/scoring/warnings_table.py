@@ -89,7 +89,7 @@ def as_text(path: AnyPath, findings: Sequence[Finding]) -> str:
     if not findings:
         return ""
     whole = [finding for finding in findings if not finding.ID]
-    lines = [f"{_number(len(findings), 'thing')} look{'s' * (len(findings) == 1)} wrong, see {path}"]
+    lines = [f"{_number(len(findings), 'warning')}, see {path}"]
     lines += [f"    {_shortened(f'{finding.dataset}: {finding.what}')}" for finding in whole[:SHOWN]]
     if len(whole) > SHOWN:
         lines.append(f"    and {len(whole) - SHOWN} more about whole data sets")

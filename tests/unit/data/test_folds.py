@@ -101,15 +101,23 @@ WELLS = [f"{well}_{number}" for well in ("A1", "A2", "B1", "B2") for number in (
             {"b": ["x"]},
             {"count": 2, "group": r"^(\d+)$"},
             [
-                r"folds.group: ^(\d+)$ is found in none of the 9 IDs, such as A1_1; correct it, or set it to null"
+                r"folds.group: ^(\d+)$ is found in none of the 8 IDs of a, such as A1_1; correct it, or set it to null",
+                "data set b: 1 groups cannot be split into 2 folds",
             ],
+        ),
+        # IDs of another kind in an additional set do not help the training set.
+        (
+            {"a": WELLS},
+            {"b": ["1", "2", "3"]},
+            {"count": 2, "group": r"^(\d+)$"},
+            [r"folds.group: ^(\d+)$ is found in none of the 8 IDs of a"],
         ),
         # An optional capture group that takes no part in the match.
         (
             {"a": WELLS},
             {},
             {"count": 2, "group": r"_(x)?"},
-            ["folds.group: _(x)? is found in none of the 8 IDs"],
+            ["folds.group: _(x)? is found in none of the 8 IDs of a"],
         ),
         (
             {"a": WELLS},
@@ -146,6 +154,6 @@ def test_writing_folds_warns_about_ids_without_a_group_and_refuses_a_useless_one
     assert "not found in 1 IDs, such as odd" in record.getMessage()
     folds = pd.read_csv(tmp_path / "folds.csv").set_index("ID")["fold"]
     assert folds.groupby(folds.index.str.split("_").str[0]).nunique().max() == 1
-    with pytest.raises(FoldError, match="is found in none of the 9 IDs, such as A1_1"):
+    with pytest.raises(FoldError, match="is found in none of the 9 IDs of a, such as A1_1"):
         write_folds(tmp_path / "none.csv", **paths, settings=FoldSettings(count=2, group="x"))
     assert not (tmp_path / "none.csv").exists()

@@ -115,10 +115,10 @@ def test_unsuitable_images_are_refused(path, content, message):
         read_greyscale(path, max_megapixels=100)
 
 
-@pytest.mark.parametrize("size", [(2**15 + 1, 2**15), (1, 2**20 + 1)])
+@pytest.mark.parametrize("size", [(2**15 + 1, 2**15), (1, 100_001)])
 def test_images_too_large_for_opencv_are_refused_by_their_header(path, size):
     path.write_bytes(png(picture(), size=size))
-    with pytest.raises(PngError, match="x_red.png: .* more than OpenCV decodes"):
+    with pytest.raises(PngError, match="x_red.png: .* pixels are too many"):
         read_header(path)
 
 

@@ -62,7 +62,7 @@ def test_all_findings_of_a_run(tmp_path):
     table = pd.read_csv(tmp_path / "warnings.csv", dtype=str, keep_default_na=False)
     assert [Finding(*row) for row in table.itertuples(index=False)] == EXPECTED
     assert as_text("results/warnings.csv", found) == (
-        "4 things look wrong, see results/warnings.csv\n"
+        "4 warnings, see results/warnings.csv\n"
         "    set+more: m, s: no fold learns b: the average precision on held-out fields is at chance\n"
         "    3 findings about single fields"
     )
@@ -106,9 +106,9 @@ def test_fields_of_old_and_new_shards_count_once(tmp_path):
 def test_the_terminal_shows_the_first_findings_shortened():
     findings = [Finding("set", "", f"{number} " + "x" * 400) for number in range(9)]
     first, *lines = as_text("w.csv", findings).split("\n")
-    assert first == "9 things look wrong, see w.csv"
+    assert first == "9 warnings, see w.csv"
     assert len(lines) == 7
     assert max(map(len, lines)) <= 310
     assert lines[0].endswith("x ...")
     assert lines[-1] == "    and 3 more about whole data sets"
-    assert as_text("w.csv", [Finding("set", "f", "dark")]).startswith("1 thing looks wrong, see w.csv\n")
+    assert as_text("w.csv", [Finding("set", "f", "dark")]).startswith("1 warning, see w.csv\n")
