@@ -44,7 +44,7 @@ def test_the_added_segmenter_segments(fresh):
     done = fresh.run("masks", configuration=configuration)
     assert done.returncode == 0, done.stdout[-4000:]
     with h5py.File(fresh.folder / "results/masks/test/000.h5") as masks:
-        assert masks.attrs["segmenter"] == "threshold"
+        assert masks.attrs["segmenter"] == b"threshold"
     reader = ShardReader([fresh.folder / "results/masks/test/000.h5"])
     assert all(reader.read(field_id, "cells").any() for field_id in reader.ids)
     assert any(reader.read(field_id, "nuclei").any() for field_id in reader.ids)

@@ -122,11 +122,11 @@ def test_a_dry_run_reports_problems_after_its_plan(fresh):
     assert "Train tiny, stage1, fold 1" in plan
     for expected in (
         "data/test/labels.csv: there is no such table",
-        "w0_red.png: not a PNG",
-        "w3_red.png: not a PNG",
-        # A hundred of the 300 fields are looked at; with two other lines, 50 of them are shown.
-        "... and 52 more",
-        "folds.group: ^(plate[0-9]+)_ is found in none of the 300 IDs, such as w0",
+        "w0_{red,green,blue,yellow}.png: not a PNG",
+        "w3_{red,green,blue,yellow}.png: not a PNG",
+        # A hundred of the 300 fields are looked at, of which 20 are shown.
+        "... and 80 more",
+        "folds.group: ^(plate[0-9]+)_ is found in none of the 300 IDs of train, such as w0",
         "there are no weights weights/hpa_dpn_nuclei.safetensors",
     ):
         assert expected in report

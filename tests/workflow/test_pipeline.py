@@ -33,7 +33,8 @@ def test_all_documented_files_are_written(finished):
         for fold in (1, 2):
             folder = results / f"models/tiny/{stage}/fold{fold}"
             names = {path.name for path in folder.iterdir()}
-            assert names == {"model.safetensors", "history.csv", "curves.png", "oof.csv"}
+            checksums = {"history.csv.checksum", "oof.csv.checksum"}
+            assert names == {"model.safetensors", "history.csv", "curves.png", "oof.csv"} | checksums
     with h5py.File(results / "masks/test/000.h5") as masks:
         assert masks["cells"].dtype == masks["nuclei"].dtype == np.uint16
     step1 = pd.read_parquet(results / "step1/test/tiny.stage2/000.parquet")
@@ -76,7 +77,7 @@ def test_every_kind_of_file_is_documented(finished):
     for path in results.rglob("*"):
         top = path.relative_to(results).parts[0]
         if path.is_file() and top not in ("logs", "benchmarks", "simulated"):
-            name = re.sub(r"fold\d", "fold<k>", path.name)
+            name = re.sub(r"fold\d", "fold<k>", path.name).removesuffix(".checksum")
             if name not in page and re.sub(r"^(\d{3}|test|holdout)\.", ".", name) not in page:
                 undocumented.add(name)
     assert not undocumented

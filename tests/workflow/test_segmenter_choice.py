@@ -108,4 +108,4 @@ def test_fields_without_cells_are_listed_and_stay_in_the_submission(segmented):
     submission = read_submission(results / "submission.csv")
     assert submission["ID"].tolist() == pd.read_csv(results / "simulated/test/labels.csv")["ID"].tolist()
     with h5py.File(results / "masks/test/000.h5") as file:
-        assert file.attrs["segmenter"] == "hpacellseg"
+        assert file.attrs["segmenter"] == b"hpacellseg"
