@@ -21,6 +21,9 @@ def readable_problems(
     for entry, location in entries:
         if _of_other_alternative(entry, location, entries):
             continue
+        if entry["type"] == "extra_forbidden" and location[-1:] != [entry["loc"][-1]]:
+            # An unknown key that looks like one of pydantic's marks.
+            location = [*location, entry["loc"][-1]]
         place = ".".join(filter(None, [prefix(location), *map(str, location)]))
         if entry["type"] == "extra_forbidden":
             known = _known_keys(model, location[:-1])

@@ -231,3 +231,9 @@ def test_nothing_heavy_is_imported_for_planning():
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("key", ["[", "str", "function-x"])
+def test_an_unknown_key_that_looks_like_a_mark_of_pydantic_is_named(values, key):
+    for text in (problems({**values, key: 1}), problems({**values, "training": {key: 1}})):
+        assert f"{key}: unknown key" in text
