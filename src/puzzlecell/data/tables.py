@@ -16,8 +16,8 @@ from puzzlecell.runtime.checksums import (
     EMPTY_MARK,
     check_place,
     check_seal,
+    check_text,
     place_in_results,
-    read_text,
     sealed,
     written_with_checksum,
 )
@@ -103,9 +103,9 @@ def read_csv(path: str | os.PathLike) -> pd.DataFrame:
 
     Raises DamagedFileError if the table has changed since or has no checksum.
     """
-    content = read_text(path)
+    check_text(path)
     # Without keep_default_na, the fields NA, null and nan would vanish.
-    return pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False)
+    return pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False)
 
 
 def read_parts(paths: Sequence[str | os.PathLike], tables: int) -> list[pd.DataFrame]:

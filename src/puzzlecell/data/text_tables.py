@@ -11,7 +11,7 @@ import pandas as pd
 
 from puzzlecell.errors import DamagedFileError, UserError
 from puzzlecell.regular_file import file_problem
-from puzzlecell.runtime.checksums import checksum_path, read_text
+from puzzlecell.runtime.checksums import check_text, checksum_path
 from puzzlecell.runtime.messages import first_few
 
 LONGEST_VALUE = 2**28
@@ -36,7 +36,7 @@ def read_text_table(path: str | os.PathLike, required: Sequence[str] = ()) -> pd
     # Tables of simulated data are written by a job.
     if checksum_path(path).exists():
         try:
-            read_text(path, required=False)
+            check_text(path, required=False)
         except DamagedFileError as error:
             raise TableError(str(error)) from error
     # The limit is one for the whole process, so it is only ever raised.

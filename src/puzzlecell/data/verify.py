@@ -11,7 +11,7 @@ from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_parquet
 from puzzlecell.errors import UserError
 from puzzlecell.regular_file import file_problem
-from puzzlecell.runtime.checksums import read_sealed, read_text
+from puzzlecell.runtime.checksums import check_text, read_sealed
 
 CHECKED = {".h5", ".parquet", ".safetensors", ".ckpt", ".csv", ".png", ".checksum"}
 ELSEWHERE = {".log", ".tsv"}
@@ -85,7 +85,7 @@ def _problem(path: Path) -> str | None:
     elif path.suffix == ".parquet":
         read_parquet(path, [])
     elif path.suffix == ".csv":
-        read_text(path)
+        check_text(path)
     elif path.suffix == ".checksum":
         if not path.with_suffix("").exists():
             return f"there is no {path.stem} beside it"

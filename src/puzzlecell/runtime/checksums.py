@@ -126,8 +126,8 @@ def written_with_checksum(path: str | os.PathLike) -> Iterator[Path]:
             checksum.write_text(json.dumps({**state, "place": place_in_results(path)}) + "\n")
 
 
-def read_text(path: str | os.PathLike, *, required: bool = True) -> bytes:
-    """Read a text file and compare it with its `.checksum`; raises DamagedFileError if they differ.
+def check_text(path: str | os.PathLike, *, required: bool = True) -> None:
+    """Compare a text file with its `.checksum`; raises DamagedFileError if they differ.
 
     required: a missing checksum is an error too; otherwise, the file is then taken to be the user's own.
     """
@@ -136,24 +136,26 @@ def read_text(path: str | os.PathLike, *, required: bool = True) -> bytes:
     if not required:
         remedy = f"if you changed it on purpose, delete {saved_in.name} beside it; else {remedy}"
     try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise DamagedFileError(path, f"cannot be read: {error.strerror}") from error
-    try:
         saved = json.loads(saved_in.read_text())
         lines, digest, place = int(saved["lines"]), str(saved["xxh3_128"]), str(saved["place"])
     except FileNotFoundError:
         if required:
             raise DamagedFileError(path, f"there is no {saved_in.name} beside it", remedy) from None
-        return content
+        return
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedFileError(path, f"{saved_in.name} beside it cannot be read", remedy) from error
-    if xxhash.xxh3_128_hexdigest(content) != digest:
-        found = content.count(b"\n")
-        differs = f"{found} lines; {lines} were written" if found != lines else "its checksum does not match"
+    try:
+        with mapped(path) as content:
+            found = xxhash.xxh3_128_hexdigest(content)
+            found_lines = lines if found == digest else content[:].count(b"\n")
+    except OSError as error:
+        raise DamagedFileError(path, f"cannot be read: {error.strerror}") from error
+    if found != digest:
+        differs = "its checksum does not match"
+        if found_lines != lines:
+            differs = f"{found_lines} lines; {lines} were written"
         raise DamagedFileError(path, differs, remedy)
     check_place(path, place)
-    return content
 
 
 def array_checksum(array: np.ndarray) -> int:

@@ -7,9 +7,9 @@ from puzzlecell.errors import DamagedFileError
 from puzzlecell.runtime.checksums import (
     EMPTY_MARK,
     array_checksum,
+    check_text,
     columns_checksum,
     read_sealed,
-    read_text,
     sealed,
     written_with_checksum,
 )
@@ -58,22 +58,22 @@ def write(path, text):
 def test_a_changed_text_is_found(tmp_path, text, found):
     path = tmp_path / "table.csv"
     write(path, "a\nb\nc\n")
-    read_text(path)
+    check_text(path)
     path.write_text(text)
     with pytest.raises(DamagedFileError, match=f"table.csv: damaged: {found}"):
-        read_text(path)
+        check_text(path)
 
 
 def test_a_missing_or_unreadable_checksum_is_an_error_unless_the_text_may_be_the_users_own(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("a\n")
-    read_text(path, required=False)
+    check_text(path, required=False)
     with pytest.raises(DamagedFileError, match=r"there is no table\.csv\.checksum beside it"):
-        read_text(path)
+        check_text(path)
     for text in ("", "{}", "[1]", json.dumps({"lines": "x", "xxh3_128": 3})):
         (tmp_path / "table.csv.checksum").write_text(text)
         with pytest.raises(DamagedFileError, match=r"table\.csv\.checksum beside it cannot be read"):
-            read_text(path, required=False)
+            check_text(path, required=False)
 
 
 def test_a_table_that_may_be_the_users_own_is_not_to_be_deleted_without_thought(tmp_path):
@@ -83,7 +83,7 @@ def test_a_table_that_may_be_the_users_own_is_not_to_be_deleted_without_thought(
     with pytest.raises(
         DamagedFileError, match="if you changed it on purpose, delete labels.csv.checksum beside it"
     ):
-        read_text(path, required=False)
+        check_text(path, required=False)
 
 
 def test_checksums_of_arrays_depend_on_values_only():
