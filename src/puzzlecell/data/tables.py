@@ -22,7 +22,7 @@ from puzzlecell.runtime.checksums import (
     written_with_checksum,
 )
 
-_TEXTS = ("ID", "dataset", "Label", "reason", "what")
+TEXT_COLUMNS = ("ID", "dataset", "Label", "reason", "what")
 """Columns that stay text, whatever they look like."""
 
 
@@ -105,7 +105,7 @@ def read_csv(path: str | os.PathLike) -> pd.DataFrame:
     """
     check_text(path)
     # Without keep_default_na, the fields NA, null and nan would vanish.
-    return pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False)
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False)
 
 
 def read_parts(paths: Sequence[str | os.PathLike], tables: int) -> list[pd.DataFrame]:
