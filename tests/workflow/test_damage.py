@@ -95,3 +95,29 @@ def test_a_job_that_reads_a_damaged_file_names_it_and_the_remedy(changed, name, 
     assert f"{name}: damaged: " in done.stdout
     assert re.search(r"delete (this file|it and \S+\.checksum) and start again", done.stdout)
     assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("good", "place", "target"),
+    [
+        (
+            "models/tiny/stage2/fold2/model.safetensors",
+            "models/tiny/stage2/fold1/model.safetensors",
+            "results/step1/test/tiny.stage2/000.parquet",
+        ),
+        (
+            "step1/test/tiny.stage3/000.parquet",
+            "step1/test/tiny.stage2/000.parquet",
+            "results/cells/test.parquet",
+        ),
+        ("store/additional/000.h5", "store/test/000.h5", "results/masks/test/000.h5"),
+    ],
+)
+def test_a_good_file_at_the_place_of_another_is_noticed(changed, good, place, target):
+    results = changed.folder / "results"
+    (results / place).write_bytes((results / good).read_bytes())
+    done = changed.run(target)
+    assert done.returncode != 0
+    folder = good.removesuffix("/model.safetensors")
+    assert f"results/{place}: damaged: it is a copy of results/{folder}; delete this file" in done.stdout
+    assert f"damaged: results/{place}: it is a copy of" in verify(changed).stdout

@@ -1,5 +1,6 @@
 """Check the files of a run against their checksums."""
 
+import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -11,7 +12,7 @@ from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_parquet
 from puzzlecell.errors import UserError
 from puzzlecell.regular_file import file_problem
-from puzzlecell.runtime.checksums import check_text, read_sealed
+from puzzlecell.runtime.checksums import check_place, check_text, place_in_results, read_sealed
 
 CHECKED = {".h5", ".parquet", ".safetensors", ".ckpt", ".csv", ".png", ".checksum"}
 ELSEWHERE = {".log", ".tsv"}
@@ -92,5 +93,14 @@ def _problem(path: Path) -> str | None:
     elif path.suffix == ".png":
         return png_problem(path)
     else:
-        read_sealed(path)
+        content = read_sealed(path)
+        if path.suffix == ".safetensors":
+            check_place(path, _written_in(content), place_in_results(path.parent))
     return None
+
+
+def _written_in(content: bytes) -> str:
+    """Folder in `results` that a network was written to; empty for weights from elsewhere."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    metadata = json.loads(content[8:end])["__metadata__"].get("puzzlecell", "{}")
+    return json.loads(metadata).get("place", "")
