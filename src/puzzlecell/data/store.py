@@ -206,6 +206,8 @@ def _read_columns(path: Path) -> dict[str, np.ndarray]:
             shapes = {name: file[name].shape[0] for name in images}
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file; start again to make it") from error
+    except PermissionError as error:
+        raise UserError(f"{path}: cannot be opened: Permission denied") from error
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError) as error:
         raise DamagedFileError(path, f"it cannot be read as HDF5 ({error})") from error
     if saved != columns_checksum(columns) or set(shapes.values()) - {len(columns["id"])}:
