@@ -1,7 +1,6 @@
 """Tools outside the workflow: score, merge and convert files, verify results, print the configuration's schema."""
 
 import argparse
-import errno
 import io
 import json
 import math
@@ -19,10 +18,10 @@ from pydantic_core import ErrorDetails
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.errors import UserError
 from puzzlecell.regular_file import file_problem
+from puzzlecell.runtime.atomic import is_full_disk
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.threads import available_cores
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _OPTIONS = {"iou_threshold": "iou"}
 """Settings whose option has another name."""
 
@@ -65,7 +64,7 @@ def _messages(error: Exception) -> list[str]:
         return str(error).splitlines()
     if isinstance(error, ValidationError):
         return [_setting_problem(entry) for entry in error.errors()]
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and is_full_disk(error):
         return [f"{error.filename or 'output'}: the disk is full"]
     if isinstance(error, OSError) and error.filename is not None:
         return [f"{error.filename}: {error.strerror}"]

@@ -1,14 +1,13 @@
 """Sizes of fields in the columns `ImageWidth` and `ImageHeight` of a table."""
 
 import os
-import re
 
 import pandas as pd
 
 from puzzlecell.data.labels import LabelError
-from puzzlecell.data.png import LARGEST_SIDE
+from puzzlecell.data.submission_file import SUBMISSION_COLUMNS, size_problem
 
-SIZE_COLUMNS = ("ImageWidth", "ImageHeight")
+SIZE_COLUMNS = SUBMISSION_COLUMNS[1:3]
 _LOWER = {name.lower() for name in SIZE_COLUMNS}
 
 
@@ -34,7 +33,7 @@ def table_sizes(path: str | os.PathLike, table: pd.DataFrame) -> dict[str, tuple
         f"{path}: field {row[0]} has {name} {text!r}; expected a whole number of pixels, such as 2048"
         for row in values.itertuples(index=False)
         for name, text in zip(SIZE_COLUMNS, row[1:], strict=True)
-        if not _is_side(text)
+        if size_problem(name, text)
     ]
     if problems:
         raise LabelError("\n".join(problems))
@@ -53,7 +52,3 @@ def size_mismatch(
         f"{of_image[1]} x {of_image[0]} pixels{swapped}; correct the table, or remove both columns to use the size of "
         f"the images"
     )
-
-
-def _is_side(text: str) -> bool:
-    return re.fullmatch("[1-9][0-9]{0,9}", text) is not None and int(text) <= LARGEST_SIDE

@@ -1,4 +1,4 @@
-"""The only reader of tables that users write: CSV in UTF-8, separated by commas, all values as text."""
+"""The reader of the tables that users write, but for the class table: CSV in UTF-8, with commas, all values as text."""
 
 import csv
 import os
