@@ -264,6 +264,10 @@ def _verify(options: argparse.Namespace) -> None:
     print(f"checked {files - len(unchecked)} files, {size / 1e6:.0f} MB, in {seconds:.1f} s")
     if unchecked:
         print(f"of other kinds, which have no checksum: {first_few(unchecked, 3)}")
+    if files == len(unchecked):
+        raise UserError(
+            f"{options.folder}: no file with a checksum in this folder; expected one such as results/"
+        )
     if not damaged:
         print("all are intact")
         return

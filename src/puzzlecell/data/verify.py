@@ -12,7 +12,7 @@ from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_parquet
 from puzzlecell.errors import UserError
 from puzzlecell.regular_file import file_problem
-from puzzlecell.runtime.checksums import check_place, check_text, place_in_results, read_sealed
+from puzzlecell.runtime.checksums import check_place, check_text, checksum_path, place_in_results, read_sealed
 
 CHECKED = {".h5", ".parquet", ".safetensors", ".ckpt", ".csv", ".png", ".checksum"}
 ELSEWHERE = {".log", ".tsv"}
@@ -62,7 +62,11 @@ def _is_checked(path: Path) -> bool:
 
 def verify_file(path: Path) -> Verified:
     """Check one file."""
-    if path.suffix not in CHECKED:
+    # A table outside `results` may be the user's own, which has no checksum and must not be called damaged.
+    own = (
+        path.suffix == ".csv" and "results" not in path.absolute().parts and not checksum_path(path).exists()
+    )
+    if own or path.suffix not in CHECKED:
         return Verified(path, checked=False)
     problem = file_problem(path)
     if problem:
