@@ -256,7 +256,7 @@ def _verify(options: argparse.Namespace) -> None:
     for found in verify_folder(options.folder, max(1, options.cores)):
         files, size = files + 1, size + found.size
         if found.problem is not None:
-            damaged.append(found.path)
+            damaged.append(found)
             print(f"damaged: {found.path}: {found.problem}", flush=True)
         elif not found.checked:
             unchecked.append(found.path)
@@ -271,8 +271,12 @@ def _verify(options: argparse.Namespace) -> None:
     if not damaged:
         print("all are intact")
         return
-    print("delete them, then run your command again with the target intermediates, for example:")
-    print("rm -r " + " ".join(shlex.quote(str(path)) for path in damaged))
+    names = [shlex.quote(str(found.path)) for found in damaged if not found.own]
+    if len(names) < len(damaged):
+        print("a table without a checksum may be your own: delete it only if a job wrote it")
+    print("delete the damaged files, then run your command again with the target intermediates, for example:")
+    if names:
+        print("rm -r " + " ".join(names))
     print("snakemake --cores 10 intermediates results/submission.csv", flush=True)
     raise UserError(f"damaged files: {len(damaged)} of {files}")
 

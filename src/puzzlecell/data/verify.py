@@ -23,13 +23,15 @@ ELSEWHERE = {".log", ".tsv"}
 class Verified:
     """Result for one file: its size in bytes, and what is wrong with it.
 
-    problem: None for an intact file. checked: False for a file of another kind, which has no checksum.
+    problem: None for an intact file. checked: False for a file of another kind, which has no checksum. own: the file
+    may be the user's own, so it must not be deleted without a look: a table without a checksum.
     """
 
     path: Path
     size: int = 0
     problem: str | None = None
     checked: bool = True
+    own: bool = False
 
 
 def verify_folder(folder: str | os.PathLike, processes: int = 1) -> Iterator[Verified]:
@@ -62,11 +64,8 @@ def _is_checked(path: Path) -> bool:
 
 def verify_file(path: Path) -> Verified:
     """Check one file."""
-    # A table outside `results` may be the user's own, which has no checksum and must not be called damaged.
-    own = (
-        path.suffix == ".csv" and "results" not in path.absolute().parts and not checksum_path(path).exists()
-    )
-    if own or path.suffix not in CHECKED:
+    own = path.suffix == ".csv" and not checksum_path(path).exists()
+    if path.suffix not in CHECKED or (own and "results" not in path.absolute().parts):
         return Verified(path, checked=False)
     problem = file_problem(path)
     if problem:
@@ -77,7 +76,7 @@ def verify_file(path: Path) -> Verified:
         problem = getattr(error, "found", str(error))
     except OSError as error:
         problem = f"cannot be read: {error.strerror or error}"
-    return Verified(path, path.stat().st_size, problem)
+    return Verified(path, path.stat().st_size, problem, own=own)
 
 
 def _problem(path: Path) -> str | None:

@@ -45,7 +45,6 @@ def as_folder(path):
             "cannot be read as HDF5",
         ),
         ("cells/test.parquet", as_folder, "is a folder, not a file"),
-        ("folds/folds.csv.checksum", lambda path: path.unlink(), "there is no folds.csv.checksum beside it"),
         ("folds/folds.csv", lambda path: path.unlink(), "there is no folds.csv beside it"),
         ("folds/folds.csv", lambda path: path.write_text("ID,p00\n"), "1 lines; 2 were written"),
     ],
@@ -57,6 +56,15 @@ def test_damage_is_listed_with_what_to_delete(results, capsys, name, damage, fou
     assert found in out
     assert out.splitlines()[-2].startswith("rm -r results/")
     assert "damaged files: 1 of" in err
+
+
+def test_a_table_that_lost_its_checksum_is_listed_but_not_for_deletion(results, capsys):
+    (results / "folds/folds.csv.checksum").unlink()
+    code, out, _ = verified(capsys)
+    assert code == 1
+    assert "damaged: results/folds/folds.csv: there is no folds.csv.checksum beside it" in out
+    assert "may be your own" in out
+    assert "rm -r" not in out
 
 
 def test_tables_of_the_user_are_not_to_be_deleted(results, tmp_path, capsys):
