@@ -14,8 +14,8 @@ rule ensemble:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000, 0.05, in_dataset),
+        runtime=growing(30, 0.1 / 60, in_dataset),
     params:
         **tracked(results.ensemble(settings)),
         settings=settings.ensemble,
@@ -47,8 +47,8 @@ rule submission:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000, 0.05, in_sets("test")),
+        runtime=growing(30, 1 / 60, in_sets("test")),
     params:
         **tracked(results.deciding(settings.submission, "submission")),
         datasets=[[raw(ds, "labels"), raw(ds, "images")] for ds in TEST],

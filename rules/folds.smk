@@ -6,12 +6,13 @@ rule split_folds:
         "results/folds/folds.csv",
     log:
         "results/logs/split_folds.log",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         **tracked(results.deciding(settings.folds, "folds")),
         train={ds: raw(ds, "labels") for ds in settings.datasets_of("train")},

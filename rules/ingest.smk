@@ -25,8 +25,8 @@ rule simulate:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60, 1 / 60, in_dataset),
     params:
         **tracked_by(
             {ds: results.simulation(settings, ds) for ds in settings.datasets},
@@ -60,8 +60,8 @@ rule ingest:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(30, 2 / 60, in_shard),
     params:
         **tracked_by(
             {ds: results.store(settings, ds) for ds in settings.datasets}, lambda wildcards: wildcards.ds

@@ -16,8 +16,8 @@ rule oof_fold:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=480,
+        mem_mb=growing(8000, 0.05, in_fold),
+        runtime=growing(60, STEP1_S / 60 * views(settings.step1), in_fold),
         gpu=GPUS,
     params:
         **tracked(results.steps(settings, "step1")),
@@ -48,8 +48,8 @@ rule holdout_stage:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=480,
+        mem_mb=growing(8000, 0.05, in_sets("holdout")),
+        runtime=growing(60, STEP1_S / 60 * len(FOLDS) * views(settings.step1), in_sets("holdout")),
         gpu=GPUS,
     params:
         **tracked(results.steps(settings, "step1")),
@@ -70,12 +70,13 @@ rule join_holdout:
         "results/oof/holdout.csv",
     log:
         "results/logs/oof/holdout.log",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         code=code("join_holdout"),
     message:
@@ -94,12 +95,13 @@ rule oof_metrics:
         thresholds="results/oof/{model}/{stage}/thresholds.csv",
     log:
         "results/logs/oof/{model}/{stage}/metrics.log",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         code=code("oof_metrics"),
     message:

@@ -22,8 +22,8 @@ rule score_cells:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=growing(8000, 0.1, in_dataset),
+        runtime=growing(60, 1 / 60, in_dataset),
     params:
         **tracked(results.score(settings)),
         settings=settings.score,
@@ -50,10 +50,10 @@ rule ablate:
         "results/benchmarks/ablation/{ds}.tsv"
     conda:
         "../envs/pipeline.yaml"
-    threads: min(8, available_cores())
+    threads: at_most(8)
     resources:
-        mem_mb=16000,
-        runtime=480,
+        mem_mb=growing(16000, 0.1, in_dataset),
+        runtime=growing(480, len(FOLDS), in_dataset),
         gpu=GPUS,
     params:
         **tracked(results.ablation(settings)),

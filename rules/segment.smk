@@ -29,10 +29,10 @@ rule segment:
         "results/benchmarks/segment/{ds}/{sh}.tsv"
     conda:
         "../envs/pipeline.yaml"
-    threads: min(SEGMENTER.threads, available_cores())
+    threads: at_most(SEGMENTER.threads)
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=growing(60, 30 / 60, in_shard),
         gpu=GPUS if SEGMENTER.uses_gpu else 0,
     params:
         **tracked_by(

@@ -13,8 +13,8 @@ rule step2:
         "../envs/pipeline.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=growing(60, STEP2_S / 60 * len(FOLDS) * views(settings.step2), in_shard),
         gpu=GPUS,
     params:
         **tracked(results.steps(settings, "step2")),

@@ -32,12 +32,13 @@ rule train:
         "results/benchmarks/train/{model}/{stage}/fold{fold}.tsv"
     conda:
         "../envs/pipeline.yaml"
-    # The folds of a stage share the machine's cores.
-    threads: max(1, available_cores() // settings.folds.count)
+    threads: training_threads
     resources:
-        mem_mb=16000,
-        runtime=2880,
-        gpu=lambda wildcards: GPUS * training_settings(wildcards).compute.gpus,
+        mem_mb=growing(16000),
+        # Does not grow: the next attempt goes on where this one was stopped.
+        runtime=1440,
+        gpu=training_gpus,
+        nodes=1,
     params:
         **tracked_by(
             {names: results.training(settings, *names) for names in STAGES},
