@@ -1,13 +1,28 @@
 # Checks before the first job: all problems are reported in one message, before hours of work.
+from snakemake.logging import logger
+
+from puzzlecell.runtime.claim import end_orphans
 from puzzlecell.runtime.devices import device_problem
 from puzzlecell.runtime.messages import first_lines
-from puzzlecell.runtime.snakemake_internals import after_dry_run, planned_gpus, planned_wildcards
+from puzzlecell.runtime.orphans import announce_run
+from puzzlecell.runtime.snakemake_internals import (
+    after_dry_run,
+    planned_folders,
+    planned_gpus,
+    planned_wildcards,
+    temporary_folders,
+)
+from puzzlecell.runtime.temporary import remove_abandoned
+from puzzlecell.runtime.writable import unwritable_folders
 from puzzlecell.segmentation.requirements import missing_files
 
 
 def check_before_start():
     """Raise WorkflowError listing every problem that would stop this run later."""
+    announce_run(own_jobs=workflow.local_exec)
+    clear_up()
     problems = [
+        *unwritable_folders(planned_folders(workflow)),
         *raw_data_problems(),
         *segmenter_problems(),
         *(ready_weights() or ready_networks()),
@@ -16,6 +31,14 @@ def check_before_start():
     ]
     if problems:
         raise WorkflowError("\n".join(problems))
+
+
+def clear_up():
+    """End jobs that a killed run of this folder left behind, and remove temporary folders of killed runs."""
+    for message in end_orphans("results/logs"):
+        logger.warning(message)
+    for folder in temporary_folders(workflow):
+        remove_abandoned(folder.parent, "snakemake" if folder.name.startswith("snakemake") else "tmp")
 
 
 def dry_run_report():

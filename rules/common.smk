@@ -8,7 +8,8 @@ from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.models import checkpoint_path
 from puzzlecell.config.workflow import ConfigError, load_configuration
 from puzzlecell.runtime.code_digest import code_digest
-from puzzlecell.runtime.snakemake_internals import limit_cores
+from puzzlecell.runtime.snakemake_internals import limit_cores, temporary_folders
+from puzzlecell.runtime.temporary import mark_owned
 from puzzlecell.runtime.threads import available_cores
 from puzzlecell.runtime.tracking import Untracked, tracked, tracked_by
 
@@ -18,6 +19,10 @@ except ConfigError as error:
     raise WorkflowError(str(error))
 
 limit_cores(workflow)
+
+# So that a later run can remove them if this one is killed.
+for folder in temporary_folders(workflow):
+    mark_owned(folder)
 
 FOLDS = range(1, settings.folds.count + 1)
 TEST = settings.datasets_of("test")

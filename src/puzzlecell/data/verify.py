@@ -13,6 +13,7 @@ from puzzlecell.data.tables import read_parquet
 from puzzlecell.errors import UserError
 from puzzlecell.regular_file import file_problem
 from puzzlecell.runtime.checksums import check_place, check_text, checksum_path, place_in_results, read_sealed
+from puzzlecell.runtime.orphans import end_with_parent
 
 CHECKED = {".h5", ".parquet", ".safetensors", ".ckpt", ".csv", ".png", ".checksum"}
 ELSEWHERE = {".log", ".tsv"}
@@ -51,7 +52,7 @@ def verify_folder(folder: str | os.PathLike, processes: int = 1) -> Iterator[Ver
     if processes == 1:
         yield from map(verify_file, paths)
         return
-    with ProcessPoolExecutor(processes) as pool:
+    with ProcessPoolExecutor(processes, initializer=end_with_parent) as pool:
         yield from pool.map(verify_file, paths, chunksize=4)
 
 

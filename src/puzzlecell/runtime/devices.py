@@ -3,13 +3,12 @@
 import fcntl
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from puzzlecell.errors import UserError
+from puzzlecell.runtime.temporary import shared_temporary_folder
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +75,7 @@ def _cuda_devices() -> int:
 def _first_free(numbers: Sequence[int], patience_s: float) -> Iterator[int]:
     """Lock the first free GPU among `numbers`; wait until there is one."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all").replace(",", "-")
-    folder = Path(tempfile.gettempdir()) / f"puzzlecell-gpu-{os.getuid()}"
+    folder = shared_temporary_folder() / f"puzzlecell-gpu-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     waiting = False
     while True:

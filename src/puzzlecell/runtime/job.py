@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pydantic import BaseModel
 
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.atomic import remove_partials
+from puzzlecell.runtime.claim import claim_path, claimed
+from puzzlecell.runtime.orphans import ended_with_run
 from puzzlecell.runtime.progress import STATUS_FILE, STATUS_FOLDER, Reporter, status_path
+from puzzlecell.runtime.temporary import own_temporary_folder
 
 log = logging.getLogger(__name__)
 
@@ -35,66 +38,78 @@ def job(snakemake: Any) -> Iterator[Reporter]:
     exception ends the process with exit code 1. Its message is shown on the terminal; the traceback of an error that
     the user cannot fix is in the log. The log of an earlier attempt that was stopped or failed is kept at its
     beginning, and half-written outputs of that attempt are removed.
+    Inside the block, no second process can work on the same job, temporary files go to a folder that is removed, and
+    the process ends if the run that started it is killed.
     """
     title = " ".join([snakemake.rule, "/".join(map(str, snakemake.wildcards))]).strip()
     log_path = Path(snakemake.log[0]) if snakemake.log else None
-    terminal = redirect_output(log_path)
     status = status_file(log_path)
     if status is not None:
         os.environ[STATUS_FILE] = str(status)
+    terminal = os.fdopen(os.dup(2), "w", buffering=1) if log_path is not None else None
     report = Reporter(title, terminal=terminal, status=status)
-    logging.getLogger().addHandler(_Warnings(report))
-    for path in snakemake.output:
-        remove_partials(Path(path).parent, {Path(path).stem, Path(path).name})
-    log.info(
-        "%s; puzzlecell %s, Python %s, %s",
-        title,
-        version("puzzlecell"),
-        platform.python_version(),
-        platform.platform(),
-    )
-    settings = snakemake.params.get("settings")
-    if settings is not None:
-        log.info("settings: %s", as_json(settings))
-    started = time.monotonic()
-    try:
+    with (
+        reported_errors(report, log_path),
+        claimed(claim_path(log_path) if log_path else None, report.warn),
+        own_temporary_folder(),
+        ended_with_run(),
+    ):
+        redirect_output(log_path)
+        logging.getLogger().addHandler(_Warnings(report))
+        for path in snakemake.output:
+            remove_partials(Path(path).parent, {Path(path).stem, Path(path).name})
+        log.info(
+            "%s; puzzlecell %s, Python %s, %s",
+            title,
+            version("puzzlecell"),
+            platform.python_version(),
+            platform.platform(),
+        )
+        settings = snakemake.params.get("settings")
+        if settings is not None:
+            log.info("settings: %s", as_json(settings))
+        for warning in report.state["warnings"]:
+            log.info("before the start: %s", warning)
+        started = time.monotonic()
         yield report
+        log.info("%s: done in %.1f s", title, time.monotonic() - started)
+        if log_path is not None:
+            kept_log(log_path).unlink(missing_ok=True)
+
+
+@contextmanager
+def reported_errors(report: Reporter, log_path: Path | None) -> Iterator[None]:
+    """Report an exception of the block, and end the process with exit code 1."""
+    try:
+        yield
     except SystemExit:
         report.fail("stopped; run the same command again to resume", log_path)
         raise
     except UserError as error:
-        log.error("%s failed: %s", title, error)
+        log.error("%s failed: %s", report.title, error)
         report.fail(str(error), log_path)
         sys.exit(1)
     except MemoryError as error:
-        log.exception("%s failed", title)
+        log.exception("%s failed", report.title)
         report.fail(
             f"not enough memory{f': {error}' if str(error) else ''}; free some and start again", log_path
         )
         sys.exit(1)
     except OSError as error:
-        log.exception("%s failed", title)
+        log.exception("%s failed", report.title)
         text = f"{error.filename}: {error.strerror}" if error.filename else f"{error}\n{REPORT}"
         report.fail(text, log_path)
         sys.exit(1)
     except Exception as error:
-        log.exception("%s failed", title)
+        log.exception("%s failed", report.title)
         report.fail(f"{type(error).__name__}: {error}\n{REPORT}", log_path)
         sys.exit(1)
-    log.info("%s: done in %.1f s", title, time.monotonic() - started)
-    if log_path is not None:
-        kept_log(log_path).unlink(missing_ok=True)
 
 
-def redirect_output(log_path: Path | None) -> TextIO | None:
-    """Redirect log records and file descriptors 1 and 2 to a file; return a stream to the original standard error.
-
-    Without a file, log records go to standard error, and None is returned.
-    """
-    terminal = None
+def redirect_output(log_path: Path | None) -> None:
+    """Redirect log records and file descriptors 1 and 2 to a file; without one, log records go to standard error."""
     if log_path is not None:
         log_path.parent.mkdir(parents=True, exist_ok=True)
-        terminal = os.fdopen(os.dup(2), "w", buffering=1)
         continue_log(log_path)
         with log_path.open("a", buffering=1) as log_file:
             sys.stdout.flush()
@@ -109,7 +124,6 @@ def redirect_output(log_path: Path | None) -> TextIO | None:
         force=True,
     )
     logging.captureWarnings(True)
-    return terminal
 
 
 def kept_log(log_path: Path) -> Path:

@@ -37,6 +37,20 @@ def planned_gpus(workflow: Any) -> int:
     return max((job.resources.get("gpu", 0) for job in _planned(workflow)), default=0)
 
 
+def planned_folders(workflow: Any) -> set[Path]:
+    """Folders that the jobs of this run write to; call it after the DAG has been built."""
+    paths = {
+        str(path) for job in _planned(workflow) for path in (*job.output, *job.log, job.benchmark) if path
+    }
+    return {Path(path).parent for path in paths}
+
+
+def temporary_folders(workflow: Any) -> list[Path]:
+    """Folders that Snakemake makes for this process, removes at its end and leaves behind if it is killed."""
+    cache = workflow.sourcecache.runtime_cache
+    return [workflow.snakemake_tmp_dir, *([Path(cache.name)] if cache else [])]
+
+
 def after_dry_run(workflow: Any, report: Callable[[], str]) -> None:
     """After the plan of a dry run that has something to do, show what `report` returns, unless that is empty.
 

@@ -17,6 +17,7 @@ from puzzlecell.data.rle import encode_mask
 from puzzlecell.data.tables import write_csv
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.orphans import end_with_parent
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads, set_threads
 from puzzlecell.simulate.field import SimulatedField, simulate_field
@@ -83,8 +84,13 @@ def _fields(
         return
     # Forking a process that runs threads (PyTorch, OpenCV) can deadlock; a spawned one starts clean.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(threads, mp_context=context, initializer=set_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(threads, mp_context=context, initializer=_start_worker) as pool:
         yield from pool.map(make, range(settings.fields), chunksize=8)
+
+
+def _start_worker() -> None:
+    set_threads(1)
+    end_with_parent()
 
 
 def _make(folder: Path, settings: SimulationSettings, seed: int, index: int) -> tuple[tuple, tuple]:

@@ -1,3 +1,5 @@
+import tempfile
+
 import pytest
 
 from puzzlecell.runtime import devices
@@ -18,7 +20,7 @@ def test_no_silent_fall_back_to_the_cpu(monkeypatch):
 
 def test_jobs_take_different_gpus_and_wait_for_a_free_one(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "_cuda_devices", lambda: 2)
-    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with devices.one_device("auto") as first:
         with devices.one_device("auto") as second:
             assert {first, second} == {"cuda:0", "cuda:1"}
@@ -38,7 +40,7 @@ def test_jobs_take_different_gpus_and_wait_for_a_free_one(monkeypatch, tmp_path)
 
 def test_a_job_on_several_gpus_takes_the_first_ones(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "_cuda_devices", lambda: 3)
-    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with devices.one_device("auto", gpus=2) as both, devices.one_device("auto") as other:
         assert (both, other) == ("cuda", "cuda:2")
     too_many = pytest.raises(devices.DeviceError, match="compute.gpus is 4, but this machine has 3")
@@ -50,7 +52,7 @@ def test_a_job_on_several_gpus_takes_the_first_ones(monkeypatch, tmp_path):
 
 def test_an_error_of_the_job_is_passed_on(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "_cuda_devices", lambda: 1)
-    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(BlockingIOError), devices.one_device("auto"):
         raise BlockingIOError
 

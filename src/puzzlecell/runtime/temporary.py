@@ -1,0 +1,78 @@
+"""Temporary files: each job has a folder of its own, and what killed processes leave is removed later."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from puzzlecell.runtime.process import process_of, this_process
+
+PREFIX = "puzzlecell-job-"
+OWNER = "puzzlecell-owner.json"
+"""File in a temporary folder that names its process."""
+_LONGEST = 50
+"""Sockets of workers lie in these folders, and the path of a socket has at most 104 characters."""
+_COMPILED = "TORCHINDUCTOR_CACHE_DIR"
+
+
+def shared_temporary_folder() -> Path:
+    """Return the folder for temporary files that jobs share (TMPDIR, or the system's)."""
+    folder = Path(tempfile.gettempdir())
+    return folder.parent if folder.name.startswith(PREFIX) else folder
+
+
+@contextmanager
+def own_temporary_folder() -> Iterator[None]:
+    """Put the temporary files of this process and its children into a folder of their own inside the block.
+
+    It is removed at the end. Folders of processes that were killed are removed at the beginning.
+    """
+    shared = shared_temporary_folder()
+    remove_abandoned(shared, PREFIX)
+    if len(str(shared)) > _LONGEST:
+        yield
+        return
+    before = {name: os.environ.get(name) for name in ("TMPDIR", _COMPILED)}, tempfile.tempdir
+    own = Path(tempfile.mkdtemp(prefix=PREFIX, dir=shared))
+    mark_owned(own)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(own)
+    # What torch.compile makes takes minutes, and is for later jobs too.
+    os.environ.setdefault(_COMPILED, str(shared / f"torchinductor_{os.getuid()}"))
+    try:
+        yield
+    finally:
+        for name, value in before[0].items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+        tempfile.tempdir = before[1]
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def mark_owned(folder: str | os.PathLike) -> None:
+    """Note in a temporary folder that this process uses it, for `remove_abandoned`."""
+    Path(folder, OWNER).write_text(this_process().as_json())
+
+
+def remove_abandoned(parent: str | os.PathLike, prefix: str) -> None:
+    """Remove folders whose names begin with `prefix` and whose process has ended without removing them.
+
+    Folders that were never marked are left, as are those of other users, machines and containers.
+    """
+    with suppress(OSError), os.scandir(Path(parent)) as entries:
+        for entry in entries:
+            if entry.name.startswith(prefix) and entry.is_dir(follow_symlinks=False):
+                _remove_if_abandoned(Path(entry.path))
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    try:
+        if folder.stat().st_uid != os.getuid():
+            return
+        owner = process_of((folder / OWNER).read_text())
+    except OSError:
+        return
+    if owner is not None and owner.alive() is False:
+        shutil.rmtree(folder, ignore_errors=True)
