@@ -5,6 +5,7 @@ from puzzlecell.runtime.claim import end_orphans
 from puzzlecell.runtime.devices import device_problem
 from puzzlecell.runtime.messages import first_lines
 from puzzlecell.runtime.orphans import announce_run
+from puzzlecell.runtime.slurm import partition_problem, queued_jobs_problem
 from puzzlecell.runtime.snakemake_internals import (
     after_dry_run,
     planned_folders,
@@ -22,6 +23,7 @@ def check_before_start():
     announce_run(own_jobs=workflow.local_exec)
     clear_up()
     problems = [
+        *cluster_problems(),
         *unwritable_folders(planned_folders(workflow)),
         *raw_data_problems(),
         *segmenter_problems(),
@@ -31,6 +33,15 @@ def check_before_start():
     ]
     if problems:
         raise WorkflowError("\n".join(problems))
+
+
+def cluster_problems():
+    """Why jobs cannot be submitted to SLURM now, if they are to be."""
+    if workflow.executor_plugin.name != "slurm":
+        return []
+    partitions = workflow.executor_settings.partition_config
+    found = [queued_jobs_problem("."), partition_problem(partitions) if partitions else None]
+    return [problem for problem in found if problem]
 
 
 def clear_up():

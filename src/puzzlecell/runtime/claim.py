@@ -12,12 +12,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
 
 from puzzlecell.errors import UserError
+from puzzlecell.runtime.handover import handed_over_on_request, request
 from puzzlecell.runtime.orphans import run_of_this_job
 from puzzlecell.runtime.process import Process, process_of, this_process
 
@@ -87,10 +88,11 @@ def claimed(
 ) -> Iterator[None]:
     """Hold a claim inside the block; None claims nothing.
 
-    An orphan that holds it has `grace_s` seconds to end by itself (`ended_with_run`), and is then killed. Other
-    holders, such as the first copy of a requeued job on another machine, are waited for. say: called with what is
-    waited for. The file is locked with a POSIX lock: it works on NFS, child processes do not inherit it, and it ends
-    with the process. Where the file system knows no locks, the process that the file names is looked up instead.
+    An orphan that holds it has `grace_s` seconds to end by itself (`ended_with_run`), and is then killed. A job of a
+    cluster, which may be the first copy of a requeued one, is asked to end. Other holders are waited for. say: called
+    with what is waited for. The file is locked with a POSIX lock: it works on NFS, child processes do not inherit it,
+    and it ends with the process. Where the file system knows no locks, the process that the file names is looked up
+    instead.
     Raises ClaimError if another run is working on the job, or its holder does not end within `patience_s` seconds.
     """
     if path is None:
@@ -106,7 +108,8 @@ def claimed(
             except OSError as error:
                 # The lock holds without it, and the job says more about a full disk.
                 log.warning("%s: %s", path, error.strerror)
-            yield
+            with handed_over_on_request(path) if holder.slurm_job_id else nullcontext():
+                yield
         finally:
             # Removed while it is locked: whoever has opened it already notices that, and makes a new one.
             path.unlink(missing_ok=True)
@@ -177,6 +180,9 @@ def _taken(path: Path, say: Callable[[str], object], grace_s: float, patience_s:
         elif holder is not None and not waiting:
             say(f"waiting for {holder}, which is still working on this job")
             waiting = True
+            if holder.slurm_job_id:
+                with suppress(OSError):
+                    request(path, str(Holder.here()))
         time.sleep(0.05)
 
 

@@ -20,6 +20,7 @@ from puzzlecell.runtime.atomic import remove_partials
 from puzzlecell.runtime.claim import claim_path, claimed
 from puzzlecell.runtime.orphans import ended_with_run
 from puzzlecell.runtime.progress import STATUS_FILE, STATUS_FOLDER, Reporter, status_path
+from puzzlecell.runtime.slurm import place
 from puzzlecell.runtime.temporary import own_temporary_folder
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,8 @@ def job(snakemake: Any) -> Iterator[Reporter]:
     if status is not None:
         os.environ[STATUS_FILE] = str(status)
     terminal = os.fdopen(os.dup(2), "w", buffering=1) if log_path is not None else None
-    report = Reporter(title, terminal=terminal, status=status)
+    # On the shared disk of a cluster, hundreds of jobs write their status.
+    report = Reporter(title, terminal=terminal, status=status, status_s=5.0 if place() else 0.5)
     with (
         reported_errors(report, log_path),
         claimed(claim_path(log_path) if log_path else None, report.warn),
@@ -65,6 +67,8 @@ def job(snakemake: Any) -> Iterator[Reporter]:
             platform.python_version(),
             platform.platform(),
         )
+        if place() is not None:
+            log.info("%s", place())
         settings = snakemake.params.get("settings")
         if settings is not None:
             log.info("settings: %s", as_json(settings))
