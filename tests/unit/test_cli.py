@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from helpers import foreign_files as files
 
-from puzzlecell import cli
-from puzzlecell.cli import main
+from puzzlecell.cli import arguments, schema
+from puzzlecell.cli.main import main
 from puzzlecell.data.rle import encode_mask
 
 HEADER = "ID,ImageWidth,ImageHeight,PredictionString"
@@ -178,7 +178,9 @@ def test_outputs_that_cannot_be_written(tables, capsys, monkeypatch, *, command,
     (tables / "locked").mkdir()
     os.mkfifo(tables / "pipe")
     granted = os.access
-    monkeypatch.setattr(cli.os, "access", lambda path, mode: path.name != "locked" and granted(path, mode))
+    monkeypatch.setattr(
+        arguments.os, "access", lambda path, mode: path.name != "locked" and granted(path, mode)
+    )
     given = {
         "score": ["score", tables / "found.csv", tables / "truth.csv", "--output", tables / output],
         "merge": ["merge", tables / output, tables / "found.csv", tables / "other.csv"],
@@ -213,7 +215,7 @@ def test_errors_of_the_system_are_shown_without_a_traceback(monkeypatch, capsys,
     def fail(options):
         raise error
 
-    monkeypatch.setattr(cli, "_print_schema", fail)
+    monkeypatch.setattr(schema, "run", fail)
     status, lines = said(capsys, "schema")
     assert status == (130 if expected is None else 1)
     assert lines == ([] if expected is None else [f"puzzlecell: {expected}"])
@@ -224,14 +226,14 @@ def test_bugs_keep_their_traceback_and_ask_for_a_report(monkeypatch, error):
     def fail(options):
         raise error
 
-    monkeypatch.setattr(cli, "_print_schema", fail)
+    monkeypatch.setattr(schema, "run", fail)
     with pytest.raises(type(error)) as caught:
         main(["schema"])
     assert caught.value.__notes__ == ["This is a bug in puzzlecell. Please report it with the lines above."]
 
 
 def test_a_closed_pipe_ends_quietly():
-    program = "import sys; from puzzlecell.cli import main; sys.exit(main(['schema']))"
+    program = "import sys; from puzzlecell.cli.main import main; sys.exit(main(['schema']))"
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run([sys.executable, "-c", program], stdout=writer, stderr=subprocess.PIPE)

@@ -31,7 +31,7 @@ def verify(project):
         [
             sys.executable,
             "-c",
-            "import sys; from puzzlecell.cli import main; sys.exit(main())",
+            "import sys; from puzzlecell.cli.main import main; sys.exit(main())",
             "verify",
             "results",
         ],

@@ -32,7 +32,8 @@ REPORT = "This should not happen; please report it, with the log of the job."
 def job(snakemake: Any) -> Iterator[Reporter]:
     """Redirect all output of the block to the job's log and yield a function that reports progress.
 
-    snakemake: the object that Snakemake provides to scripts; its rule, wildcards, log and `params.settings` are used.
+    snakemake: the object that Snakemake provides to scripts; its rule, wildcards, threads, log and
+    `params.settings` are used.
     File descriptors 1 and 2 are redirected, so that messages of worker processes and of CUDA reach the log too; without
     a log, nothing is redirected.
     The log begins with versions and settings. The yielded reporter is called as `progress(done, total, text="")`. An
@@ -61,11 +62,12 @@ def job(snakemake: Any) -> Iterator[Reporter]:
         for path in snakemake.output:
             remove_partials(Path(path).parent, {Path(path).stem, Path(path).name})
         log.info(
-            "%s; puzzlecell %s, Python %s, %s",
+            "%s; puzzlecell %s, Python %s, %s; threads: %s",
             title,
             version("puzzlecell"),
             platform.python_version(),
             platform.platform(),
+            snakemake.threads,
         )
         if place() is not None:
             log.info("%s", place())

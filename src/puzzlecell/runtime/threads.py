@@ -5,12 +5,27 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_assumed: int | None = None
+
 
 def available_cores() -> int:
-    """Number of cores that this process may run on."""
+    """Number of cores that this process may run on, or those of the machine that a run is planned for."""
+    if _assumed is not None:
+        return _assumed
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@contextmanager
+def assumed_cores(cores: int) -> Iterator[None]:
+    """Plan for a machine with this number of cores inside the block."""
+    global _assumed
+    before, _assumed = _assumed, cores
+    try:
+        yield
+    finally:
+        _assumed = before
 
 
 @contextmanager

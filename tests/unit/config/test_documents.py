@@ -6,7 +6,7 @@ import pytest
 import yaml
 from helpers.paths import ROOT
 
-from puzzlecell.cli import main
+from puzzlecell.cli.main import main
 from puzzlecell.config.document import document
 from puzzlecell.config.schema import json_schema
 

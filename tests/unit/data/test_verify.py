@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from puzzlecell.cli import main
+from puzzlecell.cli.main import main
 from puzzlecell.data.store import write_shard
 from puzzlecell.data.tables import write_csv, write_parquet
 

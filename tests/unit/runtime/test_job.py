@@ -9,7 +9,7 @@ from puzzlecell.config.steps import Step1Settings
 from puzzlecell.runtime.job import job
 
 snakemake = SimpleNamespace(
-    rule="step1", wildcards=["test", "000"], log=LOG, output=[OUTPUT],
+    rule="step1", wildcards=["test", "000"], threads=3, log=LOG, output=[OUTPUT],
     params={{"settings": Step1Settings(quantile=0.5)}},
 )
 with job(snakemake) as progress:
@@ -33,6 +33,7 @@ def test_everything_is_logged_and_progress_is_also_shown(tmp_path):
     assert done.returncode == 0
     first, second, *rest = (tmp_path / "logs/a.log").read_text().splitlines()
     assert "step1 test/000; puzzlecell" in first
+    assert first.endswith("; threads: 3")
     assert '"quantile":0.5' in second
     for text in ("printed", "from a child process", "darker than usual", "3/3 fields"):
         assert any(text in line for line in rest)

@@ -1,0 +1,303 @@
+"""The table of measured rates of `puzzlecell plan`: processor time of each part of the workflow, on one core.
+
+Prints the rows of `src/puzzlecell/planning/measured_rates.py`: what a job costs to start, seconds per field, megapixel
+or cell of all that is not a network, and the operations per second of each network. A time per field and one per
+megapixel come from two sizes. Networks have random weights, so every class is considered in every field, which is the
+most that step 1, the ensemble and the score can cost.
+Run: OMP_NUM_THREADS=1 python benchmarks/rates.py [--only parts]
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import torch
+from labelling import probabilities
+from loader import example_fields
+from step1 import example
+from threadpoolctl import threadpool_limits
+
+from puzzlecell.config.augmentation import REFERENCE
+from puzzlecell.config.class_table import read_classes
+from puzzlecell.config.datasets import IngestSettings
+from puzzlecell.config.ensemble import EnsembleMember, EnsembleSettings
+from puzzlecell.config.labelling import LabellingSettings
+from puzzlecell.config.network import NetworkSettings
+from puzzlecell.config.score import ScoreSettings
+from puzzlecell.config.segmentation import SegmentationSettings
+from puzzlecell.config.simulation import SimulationSettings
+from puzzlecell.config.steps import Step1Settings, Step2Settings
+from puzzlecell.config.submission import SubmissionSettings
+from puzzlecell.config.training import LossSettings
+from puzzlecell.data.ingest import ingest_shard
+from puzzlecell.data.labels import read_ids
+from puzzlecell.data.store import ShardReader, write_shard
+from puzzlecell.data.tables import read_parquet
+from puzzlecell.ensemble.answer import write_answer
+from puzzlecell.ensemble.submission import write_dataset_submission
+from puzzlecell.inference.out_of_fold import write_oof
+from puzzlecell.inference.step1 import step1_scores, step1_shard
+from puzzlecell.inference.step2 import crop_geometry, cut_cells, pool_under, step2_shard
+from puzzlecell.network.cam_network import CamNetwork, save_network
+from puzzlecell.network.memory import channels_last
+from puzzlecell.network.puzzle import PuzzleNetwork
+from puzzlecell.planning.network_cost import network_cost, segmenter_flop
+from puzzlecell.runtime.malloc import keep_freed_memory
+from puzzlecell.scoring.report import write_score
+from puzzlecell.segmentation.hpa_labelling import label_cells
+from puzzlecell.segmentation.hpa_unet import HpaUnet
+from puzzlecell.segmentation.shard import segment_shard
+from puzzlecell.simulate.dataset import simulate_dataset
+from puzzlecell.simulate.field import simulate_field
+from puzzlecell.training.augment import Augmenter
+from puzzlecell.training.dataloaders import TrainingFields, collate
+from puzzlecell.training.losses import ComboLoss
+
+ROOT = Path(__file__).parents[1]
+CLASSES = read_classes(ROOT / "config/classes.csv")
+# Backbone, output stride, sides of a field and of a training crop: those of the two configurations.
+NETWORKS = (
+    ("tf_efficientnet_lite0", 16, 192, 192),
+    ("seresnext50_32x4d", 32, 512, 384),
+    ("seresnext101_32x4d", 32, 512, 384),
+    ("cspresnext50", 32, 512, 384),
+    ("regnety_064", 32, 512, 384),
+)
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """Processor time of a call in this process."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def report(name: str, value: float, unit: str) -> None:
+    print(f'    "{name}": {value:.4g},  # {unit}', flush=True)
+
+
+def report_line(name: str, times: dict[float, float]) -> None:
+    """Seconds per field and per megapixel from the seconds of a field of two sizes (megapixels -> seconds)."""
+    (small, low), (large, high) = sorted(times.items())
+    slope = (high - low) / (large - small)
+    report(f"{name} field", max(0.0, low - slope * small), "s")
+    report(f"{name} Mpx", slope, "s")
+
+
+def starts() -> None:
+    """Processor time of a job that does nothing: Python and the imports of its script."""
+    for script in sorted((ROOT / "workflow/scripts").glob("*.py")):
+        code = f"import runpy; runpy.run_path({str(script)!r}, run_name='imported')"
+        times = []
+        for _ in range(2):
+            process = subprocess.Popen([sys.executable, "-c", code])
+            _, _, usage = os.wait4(process.pid, 0)
+            times.append(usage.ru_utime + usage.ru_stime)
+        report(f"start {script.stem}", min(times), "s")
+
+
+def raw_fields(folder: Path) -> None:
+    """Simulation and ingest, of 16-bit fields."""
+    simulated, stored = {}, {}
+    for size, fields in ((256, 40), (2048, 2)):
+        images, settings = folder / f"raw{size}", SimulationSettings(fields=fields, size=size)
+        simulated[size**2 / 1e6] = (
+            cpu_seconds(lambda: simulate_dataset(images, settings, 1, labelled=True)) / fields  # noqa: B023
+        )
+        ids = read_ids(images / "labels.csv")["ID"].tolist()
+        paths = folder / f"{size}.h5", folder / f"{size}.csv"
+        stored[size**2 / 1e6] = (
+            cpu_seconds(
+                lambda: ingest_shard(*paths, images / "images", ids, IngestSettings(size=min(512, size)))  # noqa: B023
+            )
+            / fields
+        )
+    report_line("simulate", simulated)
+    report_line("ingest", stored)
+
+
+def cell_tables(folder: Path) -> None:
+    """Segmentation, and what follows the networks: ensemble, submission and score."""
+    seconds = {}
+    for size, pixel_um, fields in ((512, 0.32, 20), (256, 0.64, 60)):
+        images, name = folder / f"s{size}", str(size)
+        settings = SimulationSettings(fields=fields, size=size)
+        simulate_dataset(images, settings, 2, labelled=True, classes=CLASSES)
+        ids = read_ids(images / "labels.csv")["ID"].tolist()
+        store, masks, table, overlay = (
+            folder / f"{name}.{end}" for end in ("store.h5", "masks.h5", "parquet", "overlay.png")
+        )
+        ingest_shard(store, folder / "rejected.csv", images / "images", ids, IngestSettings(size=size))
+        segmentation = SegmentationSettings()
+        seconds[size**2 / 1e6] = (
+            cpu_seconds(
+                lambda: segment_shard(store, masks, table, segmentation, pixel_um, overlay_path=overlay)  # noqa: B023
+            )
+            / fields
+        )
+    report_line("classical", seconds)
+    model, one, fields_table, two = (
+        folder / name for name in ("model.safetensors", "one.parquet", "one.images.parquet", "two.parquet")
+    )
+    network = NetworkSettings(backbone=NETWORKS[0][0], pretrained=False, output_stride=16)
+    save_network(model, CamNetwork(network, CLASSES, 192, 192))
+    step1_shard(
+        one, fields_table, store=store, masks=masks, models=[model], settings=Step1Settings(), negative=18
+    )
+    step2_shard(two, store=store, masks=masks, models=[model], settings=Step2Settings())
+    members = tuple(EnsembleMember(model="a", stage="b", step=step) for step in (1, 2))
+    ensemble, cells = EnsembleSettings(members=members).with_indices(CLASSES), len(read_parquet(table))
+    answer, submission = folder / "answer.parquet", folder / "submission.csv"
+    tables: dict[str, list] = {"member_tables": [one, two], "image_tables": [fields_table]}
+    work: dict[str, Callable[[], object]] = {
+        "ensemble": lambda: write_answer(
+            answer, cell_tables=[table], settings=ensemble, negative=18, **tables
+        ),
+        "submission": lambda: write_dataset_submission(
+            submission,
+            datasets=[(images / "labels.csv", images / "images")],
+            cells=[answer],
+            masks=[masks],
+            store=[store],
+            settings=SubmissionSettings(),
+        ),
+        "score": lambda: write_score(
+            folder / "score.csv",
+            folder / "classes.csv",
+            folder / "score.png",
+            truth=images / "truth.csv",
+            masks=[masks],
+            answer=answer,
+            members=members,
+            classes=ROOT / "config/classes.csv",
+            settings=ScoreSettings(),
+            **tables,
+        ),
+    }
+    for name, call in work.items():
+        report(f"{name} cell", cpu_seconds(call) / cells, "s")
+    write_oof(
+        folder / "oof.csv",
+        store,
+        masks,
+        [table],
+        [model],
+        settings=Step1Settings(),
+        negative=18,
+        images_csv=folder / "oof.images.csv",
+    )
+    file_sizes(folder, cells)
+
+
+def file_sizes(folder: Path, cells: int) -> None:
+    """Bytes of the files of simulated fields: 512 pixels, with a segmentation; cells of the smaller ones."""
+    with h5py.File(folder / "512.store.h5") as store:
+        fields, size = store["images"].shape[:2]
+    pixels = fields * size**2
+    raw = sum(path.stat().st_size for path in (folder / "s512/images").iterdir())
+    report("simulated", raw / pixels, "bytes per pixel of a field")
+    for name in ("store", "masks"):
+        report(name, (folder / f"512.{name}.h5").stat().st_size / pixels, "bytes per pixel of a field")
+    report("overlay", (folder / "512.overlay.png").stat().st_size, "bytes per shard")
+    for name, file in (
+        ("cell table", "256.parquet"),
+        ("step table", "one.parquet"),
+        ("oof table", "oof.csv"),
+        ("answer", "answer.parquet"),
+        ("submission", "submission.csv"),
+    ):
+        report(name, (folder / file).stat().st_size / cells, "bytes per cell")
+
+
+def around_networks(folder: Path) -> None:
+    """What step 1, step 2 and the loader do besides the networks."""
+    seconds = {}
+    for size in (256, 512):
+        given = [example(len(CLASSES), 22, size, seed) for seed in range(6)]
+        work = lambda: [step1_scores(*one, Step1Settings(), 18) for one in given]  # noqa: B023, E731
+        seconds[size**2 / 1e6] = cpu_seconds(work) / len(given)
+    report_line("step1", seconds)
+    geometry = crop_geometry(Step2Settings(), 512, 384)
+    image = np.random.default_rng(0).integers(0, 256, (512, 512, 4), np.uint8)
+    maps = np.zeros((22, len(CLASSES), 8, 8), np.float32)
+    shares = cut_cells(image, given[0][2], geometry)[1]
+    cut = cpu_seconds(lambda: [cut_cells(image, labels, geometry) for _, _, labels in given])
+    pooled = cpu_seconds(lambda: [pool_under(maps[: len(shares)], shares) for _ in given])
+    report("step2 cell", (cut + pooled) / len(given) / len(shares), "s")
+    simulated = simulate_field("rates", 0, SimulationSettings(size=1024, cells=(22, 22)), seed=1)
+    inputs = probabilities(simulated.cells, simulated.nuclei, 512, 0)
+    labelled = min(cpu_seconds(lambda: label_cells(*inputs, 0.32, LabellingSettings())) for _ in range(3))
+    report("hpa labelling Mpx", labelled / (512**2 / 1e6), "s")
+    images = example_fields(None, None, 48)
+    ids = [f"field{number}" for number in range(len(images))]
+    write_shard(folder / "loader.h5", ids, {"images": np.stack(images)}, {})
+    fields = TrainingFields(
+        ShardReader([folder / "loader.h5"]),
+        ids,
+        np.zeros((len(ids), 19)),
+        512,
+        Augmenter(REFERENCE, 384, seed=1),
+    )
+    loaded = min(cpu_seconds(lambda: collate([fields[(0, n, n)] for n in range(len(ids))])) for _ in range(4))
+    report("load Mpx", loaded / len(ids) / (384**2 / 1e6), "s per megapixel of a crop")
+
+
+def networks(batch: int) -> None:
+    """Operations per second of prediction and of a training step, in batches of `batch` fields."""
+    keep_freed_memory()
+    for backbone, stride, field, crop in NETWORKS:
+        settings = NetworkSettings(backbone=backbone, pretrained=False, output_stride=stride)
+        network = channels_last(CamNetwork(settings, CLASSES, field, crop)).eval()
+        images = torch.randint(0, 256, (batch, 4, field, field), dtype=torch.uint8)
+        images = images.contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            network(images[:2])
+            seconds = cpu_seconds(lambda: network(images))  # noqa: B023
+        report(f"infer {backbone}", network_cost(settings, field).flop * batch / seconds / 1e9, "GFLOP/s")
+        puzzle, loss = PuzzleNetwork(network, 0).train(), ComboLoss(LossSettings())
+        optimiser = torch.optim.Adam(network.parameters(), lr=1e-4)
+        crops, labels = images[..., :crop, :crop], torch.zeros(batch, len(CLASSES))
+
+        def step() -> None:
+            loss(puzzle(crops), labels).total.mean().backward()  # noqa: B023
+            optimiser.step()  # noqa: B023
+            optimiser.zero_grad()  # noqa: B023
+
+        step()
+        flop = 3 * network_cost(settings, crop).flop * batch
+        report(f"train {backbone}", flop / cpu_seconds(step) / 1e9, "GFLOP/s")
+    unet = channels_last(HpaUnet().eval())
+    images = torch.rand(2, 3, 576, 576).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        seconds = cpu_seconds(lambda: unet(images))
+    report("infer hpa_dpn", segmenter_flop(576, 576) * 2 / seconds / 1e9, "GFLOP/s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch", type=int, default=16, help="fields per batch (default: %(default)s)")
+    parser.add_argument("--only", choices=("parts", "networks"), help="measure only one half")
+    given = parser.parse_args()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    with threadpool_limits(1), tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if given.only != "networks":
+            starts()
+            raw_fields(folder)
+            cell_tables(folder)
+            around_networks(folder)
+        if given.only != "parts":
+            networks(given.batch)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a run would cost: jobs, time, memory and disk, before it starts."""

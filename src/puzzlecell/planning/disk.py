@@ -1,0 +1,110 @@
+"""Bytes that the jobs of a plan write."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import pyarrow.parquet as pq
+from pyarrow.lib import ArrowInvalid
+
+from puzzlecell.planning.job_work import JobWork
+from puzzlecell.planning.measured_rates import BYTES
+from puzzlecell.planning.network_cost import network_cost
+from puzzlecell.runtime.planned_jobs import PlannedJob
+
+PIXELS = {"store": ("store", "images"), "masks": ("masks", "cells")}
+"""Folder of the results and name of the array of what is measured in bytes per pixel."""
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes by folder of the results; bytes that one training needs besides while it runs; and rates of the results.
+
+    measured: the kinds whose size per pixel is that of the results, not of the package's table.
+    """
+
+    folders: Mapping[str, float]
+    training: float
+    measured: frozenset[str]
+
+
+def disk_use(jobs: Iterable[PlannedJob], work: JobWork, results: Path = Path("results")) -> Disk:
+    """Bytes written by jobs, all of whose data sets are known.
+
+    A training keeps its state until it ends: the weights, two numbers per weight for Adam (and one for an average),
+    and the best weights so far.
+    """
+    rates, measured = _rates(results)
+    folders: dict[str, float] = defaultdict(float)
+    state = 0.0
+    for job in jobs:
+        if job.script is None:
+            continue
+        cells = work.cells(job) if work.datasets(job) else 0.0
+        for folder, size in _written(job, work, rates, cells).items():
+            folders[folder] += size
+        if job.script == "train":
+            training = work.settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
+            copies = 5 if training.ema else 4
+            state = max(state, copies * _weights(job, work))
+    return Disk(dict(folders), state, measured)
+
+
+def _written(job: PlannedJob, work: JobWork, rates: Mapping[str, float], cells: float) -> Mapping[str, float]:
+    """Bytes that one job writes, by folder of the results."""
+    if job.script == "simulate":
+        size = work.sizes[job.wildcards["ds"]]
+        return {"simulated": size.fields * size.megapixels * 1e6 * rates["simulated"]}
+    if job.script == "ingest":
+        return {"store": work.fields(job) * work.settings.ingest.size**2 * rates["store"]}
+    if job.script == "segment":
+        pixels = work.fields(job) * work.label_side**2
+        return {"masks": pixels * rates["masks"] + cells * rates["cell table"] + rates["overlay"]}
+    if job.script == "train":
+        return {"models": _weights(job, work)}
+    if job.script in ("step1", "step2"):
+        return {job.script: cells * rates["step table"]}
+    if job.script in ("oof_fold", "holdout_stage"):
+        share = work.settings.folds.count if job.script == "oof_fold" else 1
+        return {"oof": cells / share * rates["oof table"]}
+    if job.script == "ensemble":
+        return {"cells": cells * rates["answer"]}
+    return {"submission.csv": cells * rates["submission"]} if job.script == "submission" else {}
+
+
+def _weights(job: PlannedJob, work: JobWork) -> float:
+    stage = work.stage(job.wildcards["model"], job.wildcards["stage"], 1)
+    return network_cost(stage.key, stage.field_size).weight_bytes
+
+
+def _rates(results: Path) -> tuple[dict[str, float], frozenset[str]]:
+    """Bytes per pixel, cell or shard, and the kinds that were measured in the results."""
+    found = {}
+    for kind, (folder, name) in PIXELS.items():
+        size = pixels = 0
+        for path in (results / folder).glob("*/*.h5"):
+            try:
+                with h5py.File(path) as file:
+                    fields, height, width = file[name].shape[:3]
+            except (OSError, KeyError, ValueError):
+                continue
+            size, pixels = size + path.stat().st_size, pixels + fields * height * width
+        if pixels:
+            found[kind] = size / pixels
+    cells = _rows((results / "cells").glob("*.parquet"))
+    submission = results / "submission.csv"
+    if cells and submission.is_file():
+        found["submission"] = submission.stat().st_size / cells
+    return {**BYTES, **found}, frozenset(found)
+
+
+def _rows(paths: Iterable[Path]) -> int:
+    rows = 0
+    for path in paths:
+        try:
+            rows += pq.read_metadata(path).num_rows
+        except (OSError, ArrowInvalid):
+            continue
+    return rows
