@@ -3,6 +3,7 @@ from snakemake.logging import logger
 
 from puzzlecell.runtime.claim import end_orphans
 from puzzlecell.runtime.devices import device_problem
+from puzzlecell.runtime.bucket_files import with_urls
 from puzzlecell.runtime.messages import first_lines
 from puzzlecell.runtime.orphans import announce_run
 from puzzlecell.runtime.slurm import partition_problem, queued_jobs_problem
@@ -68,7 +69,7 @@ def raw_data_problems(sample=None):
     from puzzlecell.data.checks import RawDataset, dataset_problems
 
     given = {
-        ds: RawDataset(raw(ds, "images"), raw(ds, "labels"), given.role != "test")
+        ds: RawDataset(raw(ds, "images"), readable(raw(ds, "labels")), given.role != "test")
         for ds, given in settings.datasets.items()
         if not given.simulate
     }
@@ -80,7 +81,7 @@ def raw_data_problems(sample=None):
         max_megapixels=settings.ingest.max_megapixels,
         sample=sample,
     )
-    problems += truth_problems()
+    problems = [with_urls(problem) for problem in [*problems, *truth_problems()]]
     found = ["the raw data cannot be used:", *first_lines(problems)] if problems else []
     return [*found, *split_problems()]
 
@@ -89,11 +90,15 @@ def truth_problems():
     """Tables of true cells that cannot be scored."""
     from puzzlecell.data.submission_file import TableError, read_submission
 
-    problems = []
+    problems = [
+        f"datasets.{ds}.truth: {raw(ds, 'truth')}: there is no such file"
+        for ds, given in settings.datasets.items()
+        if given.truth is not None and not given.simulate and not exists(raw(ds, "truth"))
+    ]
     for ds in with_truth("test", "holdout"):
         if not settings.datasets[ds].simulate:
             try:
-                read_submission(raw(ds, "truth"), len(CLASS_NAMES))
+                read_submission(readable(raw(ds, "truth")), len(CLASS_NAMES))
             except TableError as error:
                 problems += str(error).splitlines()
     return problems
@@ -121,7 +126,7 @@ def field_ids(dataset):
     from puzzlecell.data.labels import LabelError, read_ids
 
     try:
-        return read_ids(raw(dataset, "labels"))["ID"].tolist()
+        return read_ids(readable(raw(dataset, "labels")))["ID"].tolist()
     except LabelError:
         return []
 

@@ -8,14 +8,21 @@ from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.models import checkpoint_path
 from puzzlecell.config.workflow import ConfigError, load_configuration
 from puzzlecell.runtime.code_digest import code_digest
-from puzzlecell.runtime.snakemake_internals import limit_cores, temporary_folders
+from puzzlecell.runtime.snakemake_internals import (
+    StorageError,
+    default_bucket,
+    limit_cores,
+    temporary_folders,
+)
 from puzzlecell.runtime.temporary import mark_owned
 from puzzlecell.runtime.threads import available_cores
 from puzzlecell.runtime.tracking import Untracked, tracked, tracked_by
 
 try:
-    settings = load_configuration(config)
-except ConfigError as error:
+    # URL below which inputs and outputs are, such as s3://bucket/run; None if they are files of this machine.
+    BUCKET = default_bucket(workflow)
+    settings = load_configuration(config, in_bucket=BUCKET is not None)
+except (ConfigError, StorageError) as error:
     raise WorkflowError(str(error))
 
 limit_cores(workflow)
@@ -59,18 +66,18 @@ def per_shard(pattern, datasets):
 
 
 def raw(dataset, name):
-    """Path of the images, labels or truth of a raw data set."""
+    """Path of the images, labels or truth of a raw data set, or its URL in a bucket."""
     given = settings.datasets[dataset]
     folder = f"results/simulated/{dataset}" if given.simulate else given.path or f"data/{dataset}"
     if name == "images":
-        return f"{folder}/images"
-    return getattr(given, name) or f"{folder}/{name}.csv"
+        return in_bucket(f"{folder}/images")
+    return in_bucket(getattr(given, name) or f"{folder}/{name}.csv")
 
 
 def tables(name, datasets):
     """Existing label or truth tables. Missing label tables are reported by the checks before the first job."""
     paths = {ds: raw(ds, name) for ds in datasets}
-    return [path for ds, path in paths.items() if settings.datasets[ds].simulate or os.path.exists(path)]
+    return [declared(path) for ds, path in paths.items() if settings.datasets[ds].simulate or exists(path)]
 
 
 def with_truth(*roles):

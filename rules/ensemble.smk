@@ -39,6 +39,7 @@ rule submission:
         score=expand("results/score/{ds}.csv", ds=with_truth("test")),
     output:
         "results/submission.csv",
+        checksums=checksums("results/submission.csv"),
     log:
         "results/logs/submission.log",
     benchmark:
@@ -51,7 +52,7 @@ rule submission:
         runtime=growing(30, 1 / 60, in_sets("test")),
     params:
         **tracked(results.deciding(settings.submission, "submission")),
-        datasets=[[raw(ds, "labels"), raw(ds, "images")] for ds in TEST],
+        datasets=[[here(raw(ds, "labels")), raw(ds, "images")] for ds in TEST],
         settings=settings.submission,
         code=code("submission"),
     message:

@@ -4,6 +4,7 @@ rule split_folds:
         classes=settings.classes,
     output:
         "results/folds/folds.csv",
+        checksums=checksums("results/folds/folds.csv"),
     log:
         "results/logs/split_folds.log",
     localrule: True
@@ -15,8 +16,8 @@ rule split_folds:
         runtime=growing(30),
     params:
         **tracked(results.deciding(settings.folds, "folds")),
-        train={ds: raw(ds, "labels") for ds in settings.datasets_of("train")},
-        additional={ds: raw(ds, "labels") for ds in settings.datasets_of("additional")},
+        train={ds: here(raw(ds, "labels")) for ds in settings.datasets_of("train")},
+        additional={ds: here(raw(ds, "labels")) for ds in settings.datasets_of("additional")},
         settings=settings.folds,
         code=code("split_folds"),
     message:

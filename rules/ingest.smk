@@ -17,6 +17,7 @@ rule simulate:
         labels="results/simulated/{ds}/labels.csv",
         truth="results/simulated/{ds}/truth.csv",
         images=directory("results/simulated/{ds}/images"),
+        checksums=checksums("results/simulated/{ds}/labels.csv", "results/simulated/{ds}/truth.csv"),
     log:
         "results/logs/simulate/{ds}.log",
     benchmark:
@@ -52,6 +53,7 @@ rule ingest:
     output:
         store="results/store/{ds}/{sh}.h5",
         rejected="results/store/{ds}/{sh}.rejected.csv",
+        checksums=checksums("results/store/{ds}/{sh}.rejected.csv"),
     log:
         "results/logs/ingest/{ds}/{sh}.log",
     benchmark:
@@ -67,12 +69,12 @@ rule ingest:
             {ds: results.store(settings, ds) for ds in settings.datasets}, lambda wildcards: wildcards.ds
         ),
         images=lambda wildcards: raw(wildcards.ds, "images"),
-        labels=lambda wildcards: raw(wildcards.ds, "labels"),
+        labels=lambda wildcards: here(raw(wildcards.ds, "labels")),
         shards=lambda wildcards: Untracked(settings.datasets[wildcards.ds].shards),
         settings=settings.ingest,
         pixel_size_um=lambda wildcards: Untracked(settings.datasets[wildcards.ds].pixel_size_um),
         plausibility=settings.plausibility,
-        raw_state=raw_state,
+        raw_state=lambda wildcards: bucket_state(wildcards) or raw_state(wildcards),
         code=code("ingest"),
     message:
         "Store data set {wildcards.ds}, shard {wildcards.sh}"

@@ -5,9 +5,13 @@ rule oof_fold:
         cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", trained_on(wildcards)),
         models=lambda wildcards: [model_file(wildcards.model, wildcards.stage, wildcards.fold)],
         folds="results/folds/folds.csv",
+        checksums=checksums("results/folds/folds.csv"),
     output:
         cells="results/oof/{model}/{stage}/fold{fold}.csv",
         images="results/oof/{model}/{stage}/fold{fold}.images.csv",
+        checksums=checksums(
+            "results/oof/{model}/{stage}/fold{fold}.csv", "results/oof/{model}/{stage}/fold{fold}.images.csv"
+        ),
     log:
         "results/logs/oof/{model}/{stage}/fold{fold}.log",
     benchmark:
@@ -40,6 +44,7 @@ rule holdout_stage:
         models=models,
     output:
         cells="results/oof/{model}/{stage}/holdout.csv",
+        checksums=checksums("results/oof/{model}/{stage}/holdout.csv"),
     log:
         "results/logs/oof/{model}/{stage}/holdout.log",
     benchmark:
@@ -66,8 +71,10 @@ rule holdout_stage:
 rule join_holdout:
     input:
         tables=[f"results/oof/{model}/{stage}/holdout.csv" for model, stage in member_stages()],
+        checksums=checksums(*(f"results/oof/{model}/{stage}/holdout.csv" for model, stage in member_stages())),
     output:
         "results/oof/holdout.csv",
+        checksums=checksums("results/oof/holdout.csv"),
     log:
         "results/logs/oof/holdout.log",
     localrule: True
@@ -88,11 +95,15 @@ rule join_holdout:
 rule oof_metrics:
     input:
         images=lambda wildcards: expand("results/oof/{{model}}/{{stage}}/fold{fold}.images.csv", fold=FOLDS),
+        checksums=checksums(*expand("results/oof/{{model}}/{{stage}}/fold{fold}.images.csv", fold=FOLDS)),
         labels=lambda wildcards: tables("labels", trained_on(wildcards)),
         classes=settings.classes,
     output:
         metrics="results/oof/{model}/{stage}/metrics.csv",
         thresholds="results/oof/{model}/{stage}/thresholds.csv",
+        checksums=checksums(
+            "results/oof/{model}/{stage}/metrics.csv", "results/oof/{model}/{stage}/thresholds.csv"
+        ),
     log:
         "results/logs/oof/{model}/{stage}/metrics.log",
     localrule: True

@@ -9,6 +9,7 @@ rule score_cells:
     output:
         summary="results/score/{ds}.csv",
         classes="results/score/{ds}.classes.csv",
+        checksums=checksums("results/score/{ds}.csv", "results/score/{ds}.classes.csv"),
         picture=report(
             "results/score/{ds}.png",
             caption="../workflow/report/score.rst",
@@ -44,6 +45,7 @@ rule ablate:
         models=[model_file(model, stage, fold) for model, stage in member_stages() for fold in FOLDS],
     output:
         "results/ablation/{ds}.csv",
+        checksums=checksums("results/ablation/{ds}.csv"),
     log:
         "results/logs/ablation/{ds}.log",
     benchmark:

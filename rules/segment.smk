@@ -1,3 +1,4 @@
+from puzzlecell.data.bucket_fields import folder_state
 from puzzlecell.runtime.fingerprint import folder_digest
 from puzzlecell.segmentation.requirements import weights_state
 
@@ -6,9 +7,13 @@ SEGMENTER = settings.segmentation.chosen
 
 # Digest of the user's own label images, if they are used as masks.
 masks_state = lambda wildcards: (
-    f"label images: {folder_digest(own_masks(wildcards.ds))}"
-    if settings.segmentation.method == "masks"
-    else None
+    f"label images: {folder_state(own_masks(wildcards.ds))}"
+    if settings.segmentation.method == "masks" and is_url(own_masks(wildcards.ds))
+    else (
+        f"label images: {folder_digest(own_masks(wildcards.ds))}"
+        if settings.segmentation.method == "masks"
+        else None
+    )
 )
 
 

@@ -15,6 +15,7 @@ rule train:
         store=lambda wildcards: per_shard("results/store/{ds}/{sh}.h5", trained_on(wildcards)),
         labels=lambda wildcards: tables("labels", trained_on(wildcards)),
         folds="results/folds/folds.csv",
+        checksums=checksums("results/folds/folds.csv"),
         start=starts_from,
         classes=settings.classes,
     output:
@@ -26,6 +27,10 @@ rule train:
             category="Training",
         ),
         oof="results/models/{model}/{stage}/fold{fold}/oof.csv",
+        checksums=checksums(
+            "results/models/{model}/{stage}/fold{fold}/history.csv",
+            "results/models/{model}/{stage}/fold{fold}/oof.csv",
+        ),
     log:
         "results/logs/train/{model}/{stage}/fold{fold}.log",
     benchmark:

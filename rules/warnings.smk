@@ -1,18 +1,32 @@
 # What looked wrong in the results and did not stop the run: one table, and its main points at the end of the run.
+from dataclasses import replace
+
 from snakemake.logging import logger
 
 from puzzlecell.errors import UserError
+from puzzlecell.runtime.bucket import forget_lists
+from puzzlecell.runtime.bucket_files import copy_of, downloaded
 
 
 def report_warnings():
     """Write results/warnings.csv from the results that exist, and show on the terminal what it says."""
-    from puzzlecell.scoring.warnings_table import (
-        DatasetFiles,
-        StageFiles,
-        as_text,
-        find_all,
-        write_warnings,
-    )
+    from puzzlecell.scoring.warnings_table import as_text, write_warnings
+
+    path, findings = in_bucket("results/warnings.csv"), []
+    try:
+        findings = find_warnings()
+        text = as_text(path, findings)
+        write_warnings(path, findings)
+    except (OSError, UserError) as error:
+        text = f"{as_text(path, findings)}\n{path} cannot be written: {error}".strip()
+    if text:
+        # The display of this project shows it below its summary.
+        logger.warning(text, extra={"at_end": True})
+
+
+def find_warnings():
+    """Findings of the results that exist; those in a bucket are downloaded, except the images of the stores."""
+    from puzzlecell.scoring.warnings_table import DatasetFiles, StageFiles, find_all
 
     datasets = [
         DatasetFiles(
@@ -34,12 +48,25 @@ def report_warnings():
         for stage, given in chosen.stages.items()
         if given.checkpoints is None
     ]
-    findings = find_all(datasets, stages, CLASS_NAMES, settings.plausibility)
-    text = as_text("results/warnings.csv", findings)
-    try:
-        write_warnings("results/warnings.csv", findings)
-    except (OSError, UserError) as error:
-        text = f"{text}\nresults/warnings.csv cannot be written: {error}".strip()
-    if text:
-        # The display of this project shows it below its summary.
-        logger.warning(text, extra={"at_end": True})
+    if not BUCKET:
+        return find_all(datasets, stages, CLASS_NAMES, settings.plausibility)
+    forget_lists()
+    small = [path for files in datasets for path in [*files.rejected, *files.cells]]
+    small += [path for files in stages for path in files.held_out]
+    with downloaded([in_bucket(path) for table in small for path in (table, *checksums(table))]) as copies:
+
+        def copied(paths):
+            return [copy_of(copies, in_bucket(path)) for path in paths]
+
+        datasets = [
+            replace(
+                files,
+                stores=[in_bucket(path) for path in files.stores if exists(in_bucket(path))],
+                rejected=copied(files.rejected),
+                cells=copied(files.cells),
+            )
+            for files in datasets
+        ]
+        stages = [replace(files, held_out=copied(files.held_out)) for files in stages]
+        found = find_all(datasets, stages, CLASS_NAMES, settings.plausibility)
+    return [replace(finding, what=copies.named(finding.what)) for finding in found]

@@ -61,9 +61,8 @@ class Job:
         wildcards = details.get("wildcards") or {}
         name = " ".join([details["rule_name"], *(f"{key}={value}" for key, value in wildcards.items())])
         message = " ".join((details["rule_msg"] or "").split())
-        return cls(
-            message or name, next(iter(details["log"]), None), list(details["output"]), now, shown_at=now
-        )
+        log, output = ([url_of(path) for path in details[key]] for key in ("log", "output"))
+        return cls(message or name, next(iter(log), None), output, now, shown_at=now)
 
     def read_report(self, folder: Path, last: bool = False) -> None:
         """Read the newest report and delete its file if it is the last; ignore a missing or unreadable one."""
@@ -80,9 +79,19 @@ class Job:
 
     def log_end(self, lines: int = 15) -> list[str]:
         try:
-            return Path(self.log or "").read_text(errors="replace").splitlines()[-lines:]
+            return local_copy(self.log or "").read_text(errors="replace").splitlines()[-lines:]
         except OSError:
             return []
+
+
+def url_of(path: str) -> str:
+    """Return the URL of a file in a bucket, which Snakemake names `<URL> (send to storage)` and the like."""
+    return re.sub(r"^(s3://.*) \([a-z ]*storage\)$", r"\1", str(path))
+
+
+def local_copy(log: str) -> Path:
+    """Return where the log of a job on this machine is, which Snakemake sends to the bucket later."""
+    return Path(re.sub("^s3://", ".snakemake/storage/s3/", log))
 
 
 def changed_settings(reason: str) -> list[str]:

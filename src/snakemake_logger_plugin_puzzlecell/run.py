@@ -41,6 +41,12 @@ HIDDEN_MESSAGES = (
     "Select jobs to execute",
     "Shutting down, this",
     "Complete log(s):",
+    "Retrieving from storage:",
+    "Finished retrieval.",
+    "Storing in storage:",
+    "Finished upload.",
+    "Removing local copy of storage file:",
+    "Storing output in storage.",
     "Elapsed time:",
 )
 # Messages that Snakemake adds after a failed job, which has been reported by then.

@@ -124,11 +124,12 @@ def _start_problems(place: str, stage_name: str, stages: Mapping[str, Any]) -> l
     return []
 
 
-def file_problems(configuration: Any, root: Path) -> list[str]:
-    """Missing files of an otherwise valid configuration."""
+def file_problems(configuration: Any, root: Path, *, in_bucket: bool = False) -> list[str]:
+    """Missing files of an otherwise valid configuration. in_bucket: raw data are not on this machine."""
     problems = []
     for name, dataset in configuration.datasets.items():
-        problem = None if dataset.truth is None else file_problem(root / dataset.truth)
+        elsewhere = in_bucket or dataset.truth is None or dataset.truth.startswith("s3://")
+        problem = None if elsewhere else file_problem(root / dataset.truth)
         if problem:
             problems.append(f"datasets.{name}.truth: {dataset.truth}: {problem}")
     for model_name, model in configuration.models.items():

@@ -17,7 +17,9 @@ class DatasetSettings(Section):
         "split on its own; `holdout` sets are labelled but never used for training; `test` sets are predicted for "
         "the submission."
     )
-    path: str | None = Field(None, description="Folder of the data set. null: `data/<name>`.")
+    path: str | None = Field(
+        None, description="Folder of the data set, or its URL `s3://bucket/folder`. null: `data/<name>`."
+    )
     labels: str | None = Field(
         None,
         description="CSV with a column `ID` and the labels, either in a column `Label` or in one 0/1 column per "

@@ -84,10 +84,13 @@ class Configuration(Section):
         return [name for name, dataset in self.datasets.items() if dataset.role in roles]
 
 
-def load_configuration(values: Mapping[str, Any], root: str | Path = ".") -> Configuration:
+def load_configuration(
+    values: Mapping[str, Any], root: str | Path = ".", *, in_bucket: bool = False
+) -> Configuration:
     """Validate nested `values` (as loaded from YAML) and return the typed configuration.
 
-    root: folder that relative paths of the configuration refer to.
+    root: folder that relative paths of the configuration refer to. in_bucket: those of raw data refer to a bucket and
+    are not checked.
     Raises ConfigError listing every problem: unknown keys with the nearest known one, wrong types and ranges,
     undefined data sets, stages, ensemble members and classes, names that occur twice, an unusable class table, and
     missing files.
@@ -103,7 +106,7 @@ def load_configuration(values: Mapping[str, Any], root: str | Path = ".") -> Con
     problems += reference_problems(values)
     if configuration is not None:
         problems += class_problems(configuration, Path(root))
-        problems += file_problems(configuration, Path(root))
+        problems += file_problems(configuration, Path(root), in_bucket=in_bucket)
         problems += [] if of_training else size_problems(configuration)
     if configuration is None or problems:
         raise ConfigError(

@@ -14,8 +14,12 @@ from puzzlecell.data.fields import check_field
 from puzzlecell.data.image_sizes import size_mismatch, table_sizes
 from puzzlecell.data.labels import LabelError, read_ids, read_labels
 from puzzlecell.data.png import Header
-from puzzlecell.data.raw_files import CHANNELS, channel_path
-from puzzlecell.runtime.messages import first_lines
+from puzzlecell.data.raw_files import CHANNELS, channel_names
+from puzzlecell.runtime.bucket import is_url, listing
+from puzzlecell.runtime.messages import first_few, first_lines
+
+IN_BUCKET = 100
+"""Fields per data set in a bucket whose headers are read."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ def dataset_problems(
     have.
 
     max_megapixels: larger images count as damaged. sample: number of fields per data set, evenly spaced in its table,
-    whose headers are read; None reads all.
+    whose headers are read; None reads all. Of a data set in a bucket, the headers of at most 100 fields are read, and
+    the names of all files are compared with the list of its folder.
     """
     problems: list[str] = []
     owner: dict[str, str] = {}
@@ -68,7 +73,11 @@ def dataset_problems(
             continue
         ids = [field_id for field_id, of in owner.items() if of == name]
         checked = _spread(ids, sample)
-        headers, damaged = _check_fields(dataset.images, checked, max_megapixels, threads)
+        if is_url(dataset.images):
+            checked = ids
+            headers, damaged = _check_in_bucket(str(dataset.images), ids, max_megapixels, threads)
+        else:
+            headers, damaged = _check_fields(dataset.images, checked, max_megapixels, threads)
         if len(damaged) > _most_damaged(max_rejected, len(checked), len(ids)):
             part = "" if len(checked) == len(ids) else f" checked (of {len(ids)})"
             problems.append(
@@ -94,6 +103,20 @@ def _check_fields(
     return headers, ["; ".join(problems) for _, problems in found.values() if problems]
 
 
+def _check_in_bucket(
+    images: str, ids: Sequence[str], max_megapixels: float | None, threads: int
+) -> tuple[dict[str, Header | None], list[str]]:
+    """As `_check_fields`: missing files of all fields, headers of some of the others."""
+    present = listing(images)
+    missing = {
+        field_id: [name for name in channel_names(field_id) if name not in present] for field_id in ids
+    }
+    complete = [field_id for field_id, names in missing.items() if not names]
+    headers, damaged = _check_fields(images, _spread(complete, IN_BUCKET), max_megapixels, threads)
+    absent = [f"{images}/{first_few(names)}: missing" for names in missing.values() if names]
+    return headers, absent + damaged
+
+
 def _spread(ids: Sequence[str], sample: int | None) -> Sequence[str]:
     """Return `sample` evenly spaced IDs, or all if there are no more."""
     if sample is None or sample >= len(ids):
@@ -110,6 +133,10 @@ def _most_damaged(max_rejected: float, checked: int, fields: int) -> float:
 def _folder_problem(images: str | os.PathLike) -> str | None:
     """Return why a path is not a folder that can be read, or None."""
     try:
+        if is_url(images):
+            if listing(str(images)):
+                return None
+            raise FileNotFoundError
         if stat.S_ISDIR(Path(images).stat().st_mode):
             return None
         found = f"{images} is not a folder"
@@ -123,10 +150,12 @@ def _folder_problem(images: str | os.PathLike) -> str | None:
 def _other_names(images: str | os.PathLike, ids: Sequence[str]) -> str:
     """Return the end of a message: if files are missing, the name of one in the folder that belongs to no field."""
     try:
-        present = {path.name for path in Path(images).iterdir()}
+        present = (
+            set(listing(str(images))) if is_url(images) else {path.name for path in Path(images).iterdir()}
+        )
     except OSError:
         return ""
-    expected = {channel_path(images, field_id, channel).name for field_id in ids for channel in CHANNELS}
+    expected = {name for field_id in ids for name in channel_names(field_id)}
     if expected <= present:
         return ""
     if not present:

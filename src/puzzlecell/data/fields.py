@@ -12,8 +12,10 @@ import cv2
 import numpy as np
 
 from puzzlecell.data.png import Header, PngError, read_greyscale, read_header
-from puzzlecell.data.raw_files import CHANNELS, channel_path
+from puzzlecell.data.raw_files import CHANNELS, channel_names, channel_path
 from puzzlecell.errors import UserError
+from puzzlecell.runtime.bucket import is_url
+from puzzlecell.runtime.bucket_files import at_hand
 
 
 class FieldError(UserError):
@@ -25,9 +27,24 @@ def check_field(
 ) -> tuple[Header | None, list[str]]:
     """Check the headers of a field's four files; return their common size and bit depth, and every problem.
 
-    If the files differ, size and depth are those of most files; None if no file is readable. max_megapixels: see
-    `read_header`.
+    If the files differ, size and depth are those of most files; None if no file is readable. folder: also a URL in a
+    bucket, of which only the ends of the files are downloaded. max_megapixels: see `read_header`. Raises BucketError.
     """
+    if not is_url(folder):
+        return _check_field(folder, field_id, max_megapixels)
+    names = channel_names(field_id)
+    with at_hand(folder, names, ends=True) as files:
+        header, problems = _check_field(files.folder, field_id, max_megapixels)
+    if problems:
+        # Behind the end of a PNG there may be more data.
+        with at_hand(folder, names) as files:
+            header, problems = _check_field(files.folder, field_id, max_megapixels)
+    return header, [files.named(problem) for problem in problems]
+
+
+def _check_field(
+    folder: str | os.PathLike, field_id: str, max_megapixels: float | None
+) -> tuple[Header | None, list[str]]:
     headers: dict[str, Header] = {}
     problems = []
     for channel in CHANNELS:
@@ -69,12 +86,17 @@ def _together(folder: str | os.PathLike, field_id: str, problems: list[str]) -> 
 def read_field(
     folder: str | os.PathLike, field_id: str, *, max_megapixels: float | None = None
 ) -> np.ndarray:
-    """Read a field as (H, W, 4) RGBY, uint8 or uint16.
+    """Read a field as (H, W, 4) RGBY, uint8 or uint16. folder: also a URL in a bucket.
 
-    Raises FieldError naming every file that is missing, damaged, too large (see `read_header`) or of another size or
-    bit depth than the others. Takes 8 bytes of memory per pixel for 8 bit, 16 for 16 bit.
+    Raises BucketError, and FieldError naming every file that is missing, damaged, too large (see `read_header`) or of
+    another size or bit depth than the others. Takes 8 bytes of memory per pixel for 8 bit, 16 for 16 bit.
     """
-    header, problems = check_field(folder, field_id, max_megapixels=max_megapixels)
+    with at_hand(folder, channel_names(field_id)) as files:
+        return _read_field(files.folder, field_id, max_megapixels)
+
+
+def _read_field(folder: str | os.PathLike, field_id: str, max_megapixels: float | None) -> np.ndarray:
+    header, problems = _check_field(folder, field_id, max_megapixels)
     if header is None or problems:
         raise FieldError("; ".join(problems))
     dtype = np.uint16 if header.bit_depth == 16 else np.uint8

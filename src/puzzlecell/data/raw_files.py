@@ -15,6 +15,11 @@ def channel_path(folder: str | os.PathLike, field_id: str, channel: str) -> Path
     return Path(folder) / f"{field_id}_{channel}.png"
 
 
+def channel_names(field_id: str) -> list[str]:
+    """Names of the PNGs of a field."""
+    return [f"{field_id}_{channel}.png" for channel in CHANNELS]
+
+
 def shard_of(field_id: str, shards: int) -> int:
     """Number of the shard that contains a field: crc32 of its ID (UTF-8) modulo the number of shards."""
     return zlib.crc32(field_id.encode()) % shards

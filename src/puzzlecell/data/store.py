@@ -17,6 +17,8 @@ import pandas as pd
 
 from puzzlecell.errors import DamagedFileError, UserError
 from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.bucket import BucketError, is_url
+from puzzlecell.runtime.bucket_files import BucketFile
 from puzzlecell.runtime.checksums import array_checksum, check_place, columns_checksum, place_in_results
 from puzzlecell.runtime.messages import first_few
 
@@ -102,11 +104,11 @@ class ShardReader:
 
     Each array is opened on first access in each process and stays open: HDF5 handles do not survive a fork, and opening
     one costs as much as reading an image. Opening and reading raise DamagedFileError if a shard has changed since it
-    was written.
+    was written. Of a shard in a bucket (a URL), all but the images can be read.
     """
 
     def __init__(self, paths: Iterable[str | os.PathLike]):
-        self.paths = [Path(path) for path in paths]
+        self.paths = [path if is_url(path) else Path(path) for path in paths]
         tables = []
         self._checksums: list[dict[str, np.ndarray]] = []
         self._columns: list[dict[str, np.ndarray]] = []
@@ -196,16 +198,18 @@ class ShardReader:
         return self._arrays[number, name]
 
 
-def _read_columns(path: Path) -> dict[str, np.ndarray]:
+def _read_columns(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Read all arrays but the images and compare them with the checksum; raises DamagedFileError."""
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(BucketFile(str(path)) if is_url(path) else path, "r") as file:
             saved, place = _text(file.attrs["checksum"]), _text(file.attrs["place"])
             images = {name.removesuffix(CHECKSUMS) for name in file if name.endswith(CHECKSUMS)}
             columns = _columns(file, images)
             shapes = {name: file[name].shape[0] for name in images}
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file; start again to make it") from error
+    except BucketError:
+        raise
     except PermissionError as error:
         raise UserError(f"{path}: cannot be opened: Permission denied") from error
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError) as error:

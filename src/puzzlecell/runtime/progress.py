@@ -19,8 +19,13 @@ STATUS_FILE = "PUZZLECELL_STATUS_FILE"
 
 
 def status_path(folder: str | os.PathLike, log_path: str | os.PathLike) -> Path:
-    """Path of the status file of the job with this log."""
-    return Path(folder, f"{Path(log_path).as_posix().replace('/', '%2F')}.json")
+    """Path of the status file of the job with this log.
+
+    Job and display may name a log in a bucket differently, but not what follows `results`.
+    """
+    parts = Path(log_path).parts
+    last = len(parts) - 1 - parts[::-1].index("results") if "results" in parts else 0
+    return Path(folder, f"{'%2F'.join(parts[last:]).replace('/', '')}.json")
 
 
 class Progress(Protocol):

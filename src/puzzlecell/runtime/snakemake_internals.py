@@ -1,10 +1,17 @@
 """Wrappers around Snakemake's private interfaces, tested with the pinned version."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from puzzlecell.errors import UserError
+from puzzlecell.runtime.bucket import SETTINGS, environment_name, is_url, split
 from puzzlecell.runtime.threads import available_cores
+
+
+class StorageError(UserError):
+    """A storage that this workflow cannot use."""
 
 
 def has_own_configuration(workflow: Any) -> bool:
@@ -25,6 +32,38 @@ def limit_cores(workflow: Any) -> None:
         asked = workflow.global_resources["_cores"].value
         if asked is not None:
             workflow.register_resource("_cores", min(asked, available_cores()))
+
+
+def default_bucket(workflow: Any) -> str | None:
+    """URL below which this run keeps its files, such as `s3://bucket/run`; None without a default storage.
+
+    Raises StorageError for another storage than S3.
+    """
+    given = workflow.storage_settings
+    if given is None or given.default_storage_provider is None:
+        return None
+    prefix = given.default_storage_prefix or ""
+    if given.default_storage_provider != "s3" or not is_url(prefix):
+        raise StorageError(
+            f"default-storage-provider: {given.default_storage_provider} with the prefix {prefix!r}; this workflow "
+            "runs with local files, or with s3 and a prefix such as s3://bucket/run"
+        )
+    return prefix.rstrip("/")
+
+
+def share_bucket_settings(workflow: Any) -> None:
+    """Give the settings of Snakemake's S3 storage to this process and its jobs, which read raw files themselves."""
+    tagged = (workflow.storage_provider_settings or {}).get("s3")
+    settings = tagged and tagged.get_settings(None)
+    for name in SETTINGS if settings else ():
+        value = getattr(settings, name, None)
+        if value is not None:
+            os.environ[environment_name(name)] = str(value)
+
+
+def storage_copy(workflow: Any, url: str) -> str:
+    """Path at which a job finds its declared input or output in a bucket."""
+    return str(Path(workflow.storage_settings.local_storage_prefix, "s3", *split(url)))
 
 
 def planned_wildcards(workflow: Any, rule: str) -> list[Any]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import pandas as pd
@@ -13,6 +14,8 @@ from puzzlecell.data.chance import class_findings, read_held_out
 from puzzlecell.data.field_summary import read_cells, read_stored, summarise
 from puzzlecell.data.plausibility import Finding, dataset_findings, field_findings
 from puzzlecell.data.tables import read_csv, write_csv
+from puzzlecell.runtime.bucket import is_url, split, upload
+from puzzlecell.runtime.checksums import checksum_path
 
 AnyPath = str | os.PathLike
 Read = TypeVar("Read")
@@ -51,7 +54,7 @@ class _Reading:
     def each(self, read: Callable[[AnyPath], Read], paths: Sequence[AnyPath]) -> list[Read]:
         found = []
         for path in paths:
-            if not Path(path).is_file():
+            if not (is_url(path) or Path(path).is_file()):
                 continue
             try:
                 found.append(read(path))
@@ -79,7 +82,14 @@ def find_all(
 
 
 def write_warnings(path: AnyPath, findings: Sequence[Finding]) -> None:
-    """Write the table (CSV, `dataset, ID, what`), with its header alone if nothing was found."""
+    """Write the table (CSV, `dataset, ID, what`), with its header alone if nothing was found; also to a bucket."""
+    if is_url(path):
+        with TemporaryDirectory(prefix="puzzlecell-") as folder:
+            table = Path(folder, *split(str(path)))
+            write_warnings(table, findings)
+            upload(table, str(path))
+            upload(checksum_path(table), f"{path}.checksum")
+        return
     rows = [(finding.dataset, finding.ID, finding.what) for finding in findings]
     write_csv(path, pd.DataFrame(rows, columns=COLUMNS))
 

@@ -1,8 +1,8 @@
 """Common interface of the segmenters."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -57,13 +57,13 @@ def reason_if_empty(nuclei: np.ndarray, cells: np.ndarray, settings: LabellingSe
 class Resources:
     """Resources of a segmenter: CPU threads, a device (`cpu`, `cuda:0`, ...) and the data set's folder.
 
-    data_folder: parent of the folder with the user's own label images; None if unknown. max_megapixels: largest label
-    image of the user, in millions of pixels; None sets no limit.
+    data_folder: path or URL of the parent of the folder with the user's own label images; None if unknown.
+    max_megapixels: largest label image of the user, in millions of pixels; None sets no limit.
     """
 
     threads: int = 1
     device: str = "cpu"
-    data_folder: Path | None = None
+    data_folder: str | os.PathLike | None = None
     max_megapixels: float | None = None
 
 

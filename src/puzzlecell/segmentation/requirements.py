@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from puzzlecell.config.segmentation import SegmentationSettings
+from puzzlecell.runtime.bucket import is_folder
 from puzzlecell.runtime.fingerprint import files_digest
 
 PUBLISHED = "https://zenodo.org/record/4665863"
@@ -45,7 +46,7 @@ def missing_files(
                 "environment of envs/hpacellseg.yaml and give the path of its Python"
             )
     elif settings.method == "masks":
-        problems += [missing_masks(folder) for folder in mask_folders if not Path(folder).is_dir()]
+        problems += [missing_masks(folder) for folder in mask_folders if not is_folder(folder)]
     else:
         problems += [
             f"segmentation.{settings.method}: there is no file {path}"

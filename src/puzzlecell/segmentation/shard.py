@@ -4,7 +4,6 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import cv2
 import h5py
@@ -17,6 +16,7 @@ from puzzlecell.data.fields import read_field
 from puzzlecell.data.label_images import resize_label_image, tidy
 from puzzlecell.data.store import ShardReader, shard_writer
 from puzzlecell.data.tables import write_parquet
+from puzzlecell.runtime.bucket import parent
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads
 from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter
@@ -61,7 +61,7 @@ def segment_shard(
     read_from = raw_folder if settings.source == "raw" else None
     reader = ShardReader([store_path])
     side = settings.size or _stored_side(store_path)
-    data_folder = None if raw_folder is None else Path(raw_folder).parent
+    data_folder = None if raw_folder is None else parent(raw_folder)
     resources = Resources(threads, device, data_folder, max_megapixels)
     tables, reasons = [], {}
     with (

@@ -1,6 +1,7 @@
 """The user's own label images as a segmenter, with checks."""
 
 import logging
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,8 @@ from puzzlecell.config.segmenters import ClassicalSettings
 from puzzlecell.data.label_images import number_by_cell, resize_label_image, tidy
 from puzzlecell.data.png import MissingPngError, PngError, read_greyscale
 from puzzlecell.errors import UserError
+from puzzlecell.runtime.bucket import below, is_folder
+from puzzlecell.runtime.bucket_files import FilesAtHand, at_hand
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter, intensity
 from puzzlecell.segmentation.classical import find_nuclei
@@ -34,13 +37,13 @@ class MasksSegmenter(Segmenter):
 
     def __init__(
         self,
-        folder: Path,
+        folder: str | os.PathLike,
         classical: ClassicalSettings,
         threads: int = 1,
         *,
         max_megapixels: float | None = None,
     ):
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise MasksError(missing_masks(folder))
         self.folder, self.classical, self.threads = folder, classical, threads
         self.max_megapixels = max_megapixels
@@ -51,12 +54,17 @@ class MasksSegmenter(Segmenter):
             return list(pool.map(self._segment, fields))
 
     def _segment(self, field: FieldImage) -> SegmentedField:
-        path = self.folder / f"{field.field_id}_cells.png"
+        names = [f"{field.field_id}_{kind}.png" for kind in ("cells", "nuclei")]
+        with at_hand(self.folder, names) as files:
+            return self._read_both(field, files, *(Path(files.folder, name) for name in names))
+
+    def _read_both(
+        self, field: FieldImage, files: FilesAtHand, path: Path, nuclei_path: Path
+    ) -> SegmentedField:
         shape = field.image.shape[:2]
         cells = self._read(path, shape)
         if cells is None:
             raise MasksError(f"{path} is missing: segmentation.method: masks needs one for every field")
-        nuclei_path = self.folder / f"{field.field_id}_nuclei.png"
         nuclei = self._read(nuclei_path, shape)
         given = nuclei is not None
         if nuclei is None:
@@ -70,8 +78,9 @@ class MasksSegmenter(Segmenter):
         whole, nuclei = tidy(cells, nuclei)
         lost = int((cells > 0).sum() - (whole > 0).sum())
         if lost:
-            log.warning("%s: %d pixels left out: not connected to the main part of their cell", path, lost)
-        return SegmentedField(whole, nuclei, None if whole.any() else f"{path} has no cells")
+            where = files.named(str(path))
+            log.warning("%s: %d pixels left out: not connected to the main part of their cell", where, lost)
+        return SegmentedField(whole, nuclei, None if whole.any() else files.named(f"{path} has no cells"))
 
     def _read(self, path: Path, shape: tuple[int, int]) -> np.ndarray | None:
         """Return a label image at the size of the field, or None if the file does not exist."""
@@ -94,7 +103,7 @@ def make_segmenter(settings: SegmentationSettings, resources: Resources) -> Mask
     if resources.data_folder is None:
         raise MasksError("segmentation.method is masks, but the folder of the data set is not known")
     return MasksSegmenter(
-        resources.data_folder / settings.masks.folder,
+        below(resources.data_folder, settings.masks.folder),
         settings.classical,
         resources.threads,
         max_megapixels=resources.max_megapixels,
