@@ -5,7 +5,7 @@ MINUTES ?= 60
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help env run test long fuzz check bench study clean
+.PHONY: help env run test long cluster fuzz check bench study clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,6 +27,9 @@ test: env check  ## Run the checks and all tests but the long ones
 
 long: env  ## Run the tests that take minutes
 	. $(BIN)/activate && python -m pytest -m long
+
+cluster: env  ## Run the pipeline through a SLURM started on this machine (root on Debian or Ubuntu)
+	. $(BIN)/activate && python -m pytest -m cluster
 
 fuzz: env  ## Try random damage and random input for MINUTES (60), and count the examples
 	. $(BIN)/activate && python tests/property/fuzz.py --minutes $(MINUTES)

@@ -48,6 +48,8 @@ HIDDEN_MESSAGES = (
     "Removing local copy of storage file:",
     "Storing output in storage.",
     "Elapsed time:",
+    "Auto-selected partition",
+    "Cleaning up SLURM log files",
 )
 # Messages that Snakemake adds after a failed job, which has been reported by then.
 FAILURE_ECHOES = ("Exiting because a job execution failed", "At least one job did not complete successfully")
