@@ -5,7 +5,7 @@ from puzzlecell.runtime.claim import end_orphans
 from puzzlecell.runtime.devices import device_problem
 from puzzlecell.runtime.bucket_files import with_urls
 from puzzlecell.runtime.messages import first_lines
-from puzzlecell.runtime.orphans import announce_run
+from puzzlecell.runtime.run_record import announce_run, remove_scripts_of_killed_runs
 from puzzlecell.runtime.slurm import partition_problem, queued_jobs_problem
 from puzzlecell.runtime.snakemake_internals import (
     after_dry_run,
@@ -46,9 +46,10 @@ def cluster_problems():
 
 
 def clear_up():
-    """End jobs that a killed run of this folder left behind, and remove temporary folders of killed runs."""
+    """End jobs that a killed run of this folder left behind, and remove its temporary files."""
     for message in end_orphans("results/logs"):
         logger.warning(message)
+    remove_scripts_of_killed_runs()
     for folder in temporary_folders(workflow):
         remove_abandoned(folder.parent, "snakemake" if folder.name.startswith("snakemake") else "tmp")
 

@@ -9,7 +9,6 @@ import fcntl
 import json
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -19,8 +18,8 @@ from pathlib import Path
 
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.handover import handed_over_on_request, request
-from puzzlecell.runtime.orphans import run_of_this_job
 from puzzlecell.runtime.process import Process, process_of, this_process
+from puzzlecell.runtime.run_record import run_of_this_job
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +40,6 @@ class Holder:
     process: Process
     run: Process | None = None
     """Snakemake's process on the same machine that started the job; None for jobs of a cluster."""
-    script: str | None = None
-    """Copy of the rule's script that Snakemake made for this job, and removes after it."""
     slurm_job_id: str | None = None
     slurm_restart_count: str | None = None
 
@@ -52,7 +49,6 @@ class Holder:
         return cls(
             this_process(),
             run_of_this_job(),
-            sys.argv[0] or None,
             os.environ.get("SLURM_JOB_ID"),
             os.environ.get("SLURM_RESTART_COUNT"),
         )
@@ -65,12 +61,6 @@ class Holder:
     def __str__(self) -> str:
         slurm = f", SLURM job {self.slurm_job_id}" if self.slurm_job_id else ""
         return f"process {self.process.pid} on {self.process.host}{slurm}"
-
-    def remove_script(self) -> None:
-        """Remove the copy of the script, which Snakemake leaves behind if it is killed."""
-        if self.script and Path(self.script).parent.parts[-2:] == (".snakemake", "scripts"):
-            with suppress(OSError):
-                Path(self.script).unlink(missing_ok=True)
 
 
 def claim_path(log_path: Path) -> Path:
@@ -100,11 +90,10 @@ def claimed(
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with _taken(path, say, grace_s, patience_s) as file:
-        holder = Holder.here()
         try:
             file.truncate(0)
             try:
-                file.write(f"{json.dumps(asdict(holder))}\n".encode())
+                file.write(f"{json.dumps(asdict(Holder.here()))}\n".encode())
             except OSError as error:
                 # The lock holds without it, and the job says more about a full disk.
                 log.warning("%s: %s", path, error.strerror)
@@ -113,8 +102,6 @@ def claimed(
         finally:
             # Removed while it is locked: whoever has opened it already notices that, and makes a new one.
             path.unlink(missing_ok=True)
-            if holder.run is not None and holder.run.alive() is False:
-                holder.remove_script()
 
 
 def end_orphans(folder: str | os.PathLike, grace_s: float = GRACE_S) -> list[str]:
@@ -187,7 +174,7 @@ def _taken(path: Path, say: Callable[[str], object], grace_s: float, patience_s:
 
 
 def _take(path: Path, file: FileIO) -> bool:
-    """Lock a claim if nobody holds it, and remove what its last holder left."""
+    """Lock a claim if nobody holds it; return whether it is now held."""
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -202,11 +189,7 @@ def _take(path: Path, file: FileIO) -> bool:
         return False
     file.seek(0)
     last = _holder(file.read())
-    if last is not None and last.process != this_process():
-        if last.process.alive():
-            return False
-        last.remove_script()
-    return True
+    return last is None or last.process == this_process() or not last.process.alive()
 
 
 def _holder(content: bytes) -> Holder | None:

@@ -53,9 +53,9 @@ def job(snakemake: Any) -> Iterator[Reporter]:
     report = Reporter(title, terminal=terminal, status=status, status_s=5.0 if place() else 0.5)
     with (
         reported_errors(report, log_path),
+        ended_with_run(),
         claimed(claim_path(log_path) if log_path else None, report.warn),
         own_temporary_folder(),
-        ended_with_run(),
     ):
         redirect_output(log_path)
         logging.getLogger().addHandler(_Warnings(report))

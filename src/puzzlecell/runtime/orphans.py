@@ -8,30 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import parent_process
 
-from puzzlecell.runtime.process import Process, process_of, this_process
+from puzzlecell.runtime.process import Process
+from puzzlecell.runtime.run_record import run_of_this_job
 
 log = logging.getLogger(__name__)
-
-RUN = "PUZZLECELL_RUN"
-"""Environment variable with Snakemake's process, for the jobs that it starts on the same machine."""
-
-
-def announce_run(own_jobs: bool) -> None:
-    """Tell jobs that this process starts who it is, so that they end with it; not if a cluster starts them."""
-    os.environ.pop(RUN, None)
-    if own_jobs:
-        os.environ[RUN] = this_process().as_json()
-
-
-def run_of_this_job() -> Process | None:
-    """Return Snakemake's process that started this job on the same machine; None for jobs of a cluster."""
-    return process_of(os.environ.get(RUN))
 
 
 @contextmanager
 def ended_with_run(every_s: float = 2.0) -> Iterator[None]:
     """Inside the block, send SIGTERM to this process when the run that started it has been killed.
 
+    If it was killed before the block, SystemExit (143) is raised.
     Snakemake starts the job again and would discard what an orphan finishes, except for the saved state of a training.
     """
     over, run = threading.Event(), run_of_this_job()
@@ -43,7 +30,10 @@ def ended_with_run(every_s: float = 2.0) -> Iterator[None]:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
 
-    if run is not None and run.alive() is not None:
+    if run is not None and run.alive() is False:
+        log.warning("the run that started this job (process %d) was killed", run.pid)
+        raise SystemExit(128 + signal.SIGTERM)
+    if run is not None and run.alive():
         threading.Thread(target=watch, args=(run,), name="ended_with_run", daemon=True).start()
     try:
         yield

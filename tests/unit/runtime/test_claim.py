@@ -12,18 +12,15 @@ from dataclasses import asdict, replace
 import pytest
 
 from puzzlecell.runtime.claim import ClaimError, Holder, claim_path, claimed, end_orphans, read_holder
-from puzzlecell.runtime.orphans import RUN
 from puzzlecell.runtime.process import this_process
+from puzzlecell.runtime.run_record import RUN
 
 HOLD = """
-import os, signal, sys, time
+import os, sys, time
 from pathlib import Path
 from puzzlecell.runtime.claim import claimed
-from puzzlecell.runtime.orphans import ended_with_run
 
-if "deaf" in sys.argv:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-with claimed(Path(sys.argv[1])), ended_with_run(every_s=0.05):
+with claimed(Path(sys.argv[1])):
     child = os.fork() if "fork" in sys.argv else os.getpid()
     if child:
         print(child, flush=True)
@@ -60,20 +57,29 @@ def hold(path):
         process.stdout.close()
 
 
-@pytest.mark.parametrize("words", [(), ("deaf",)], ids=["ends by itself", "is killed"])
-@pytest.mark.parametrize("found", ["by the same job", "before the first job"])
-def test_an_orphan_is_ended_and_named(hold, path, words, found):
-    process = hold(*words, run=KILLED)
+@pytest.mark.parametrize("ends", [True, False], ids=["ends by itself", "is killed"])
+def test_an_orphan_makes_way_for_the_same_job(hold, path, ends):
+    process = hold(run=KILLED)
     said = []
-    if found == "by the same job":
-        with claimed(path, said.append, grace_s=1.0):
-            assert read_holder(path).process == this_process()
-    else:
-        said = end_orphans(path.parents[2], grace_s=1.0)
-        assert "logs/train/fold1.log: process" in said[0]
-    assert process.wait() == -(signal.SIGKILL if words else signal.SIGTERM)
+
+    def say(text):
+        said.append(text)
+        if ends:
+            process.terminate()
+
+    with claimed(path, say, grace_s=60 if ends else 0.1):
+        assert read_holder(path).process == this_process()
+    assert process.wait() == -(signal.SIGTERM if ends else signal.SIGKILL)
     assert len(said) == 1
     assert f"process {process.pid} on " in said[0]
+    assert not path.exists()
+
+
+def test_orphans_are_found_before_the_first_job(hold, path):
+    process = hold(run=KILLED)
+    (said,) = end_orphans(path.parents[2], grace_s=0.1)
+    assert process.wait() == -signal.SIGKILL
+    assert said.startswith(f"{path.parents[2]}/logs/train/fold1.log: process {process.pid} on ")
     assert not path.exists()
 
 
@@ -109,17 +115,10 @@ def write_claim(path, **given):
     path.write_text(json.dumps(asdict(Holder(**given))))
 
 
-def test_what_a_killed_job_left_is_removed(path, tmp_path):
-    script = tmp_path / ".snakemake/scripts/tmpabc.train.py"
-    script.parent.mkdir(parents=True)
-    own = tmp_path / "train.py"
-    for file in (script, own):
-        file.touch()
-        write_claim(path, process=KILLED, script=str(file))
-        assert end_orphans(tmp_path) == []
-        assert not path.exists()
-    assert not script.exists()
-    assert own.exists()
+def test_the_claim_of_a_killed_job_is_removed(path):
+    write_claim(path, process=KILLED)
+    assert end_orphans(path.parent) == []
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(

@@ -7,44 +7,50 @@ from dataclasses import replace
 
 import pytest
 
-from puzzlecell.runtime.orphans import RUN, announce_run, run_of_this_job
-from puzzlecell.runtime.process import start_time, this_process
+from puzzlecell.runtime.process import process_of, start_time, this_process
+from puzzlecell.runtime.run_record import RUN
 
-JOB = """
-import sys, time
-from puzzlecell.runtime.orphans import ended_with_run
+IMPORT = "import time\nfrom puzzlecell.runtime.orphans import ended_with_run\n"
+WITHIN = "with ended_with_run(every_s=0.02):\n    print('here', flush=True)\n    time.sleep({})"
+AFTER = "with ended_with_run(every_s=0.02):\n    pass\nprint('here', flush=True)\ntime.sleep({})"
 
-with ended_with_run(every_s=0.02):
-    time.sleep({inside})
-time.sleep({after})
-"""
+
+def start_job(run, script):
+    environment = {name: value for name, value in os.environ.items() if name != RUN}
+    environment |= {RUN: run.as_json()} if run else {}
+    command = [sys.executable, "-c", IMPORT + script]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize(
-    ("changes", "inside", "after", "status"),
-    [
-        ({"started": "1"}, 60, 0, -signal.SIGTERM),
-        ({}, 0.2, 0, 0),
-        ({"namespace": "of a container"}, 0.2, 0, 0),
-        ({"started": "1"}, 0, 0.2, 0),
-        (None, 0.2, 0, 0),
-    ],
-    ids=["killed", "running", "elsewhere", "job is over", "none"],
+    ("changes", "status"),
+    [({"started": "1"}, 143), ({}, 0), ({"namespace": "of a container"}, 0), (None, 0)],
+    ids=["killed", "running", "elsewhere", "none"],
 )
-def test_a_job_ends_with_the_run_that_started_it(changes, inside, after, status):
-    environment = {name: value for name, value in os.environ.items() if name != RUN}
-    if changes is not None:
-        environment[RUN] = replace(this_process(), **changes).as_json()
-    command = [sys.executable, "-c", JOB.format(inside=inside, after=after)]
-    assert subprocess.run(command, env=environment, timeout=50).returncode == status
+def test_a_job_begins_unless_its_run_was_killed(changes, status):
+    run = None if changes is None else replace(this_process(), **changes)
+    job = start_job(run, WITHIN.format(0.2))
+    job.communicate(timeout=50)
+    assert job.returncode == status
 
 
-def test_only_jobs_of_this_machine_know_the_run(monkeypatch):
-    monkeypatch.setenv(RUN, "of another run")
-    announce_run(own_jobs=True)
-    assert run_of_this_job() == this_process()
-    announce_run(own_jobs=False)
-    assert run_of_this_job() is None
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [(WITHIN.format(60), -signal.SIGTERM), (AFTER.format(0.2), 0)],
+    ids=["within the block", "after it"],
+)
+def test_a_job_ends_when_the_run_that_started_it_is_killed(script, status):
+    tell = (
+        "import time; from puzzlecell.runtime.process import *; print(this_process().as_json(), flush=True)"
+    )
+    command = [sys.executable, "-c", f"{tell}; time.sleep(600)"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    job = start_job(process_of(run.stdout.readline()), script)
+    assert job.stdout.readline() == "here\n"
+    run.kill()
+    run.communicate()
+    job.communicate(timeout=50)
+    assert job.returncode == status
 
 
 POOL = """

@@ -1,0 +1,58 @@
+import json
+import subprocess
+import sys
+from dataclasses import asdict, replace
+
+import pytest
+
+from puzzlecell.runtime.process import start_time, this_process
+from puzzlecell.runtime.run_record import (
+    RECORDS,
+    RUN,
+    SCRIPTS,
+    announce_run,
+    remove_scripts_of_killed_runs,
+    run_of_this_job,
+)
+
+HERE = this_process()
+KILLED = replace(HERE, started="1")
+FIRST = replace(HERE, pid=1, started=start_time(1))
+"""The first process of the system, which runs as long as any other."""
+
+
+def test_only_jobs_of_this_machine_know_their_run_and_its_record_ends_with_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(RUN, "of another run")
+    announce_run(own_jobs=True)
+    assert run_of_this_job() == this_process()
+    announce_run(own_jobs=False)
+    assert run_of_this_job() is None
+    (record,) = RECORDS.iterdir()
+    script = "from puzzlecell.runtime.run_record import announce_run; announce_run(own_jobs=True)"
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert list(RECORDS.iterdir()) == [record]
+
+
+@pytest.mark.parametrize(
+    ("run", "own_jobs", "left"),
+    [
+        (None, None, []),
+        (HERE, True, ["record"]),
+        (KILLED, True, []),
+        (KILLED, False, ["script"]),
+        (FIRST, True, ["record", "script"]),
+        (replace(HERE, namespace="of a container"), True, ["record", "script"]),
+    ],
+    ids=["none", "own", "killed", "killed, its cluster jobs go on", "running", "elsewhere"],
+)
+def test_scripts_are_removed_unless_a_job_may_use_them(tmp_path, monkeypatch, run, own_jobs, left):
+    monkeypatch.chdir(tmp_path)
+    for folder in (SCRIPTS, RECORDS):
+        folder.mkdir(parents=True)
+    files = {"record": RECORDS / "a.json", "script": SCRIPTS / "tmpabc.train.py"}
+    files["script"].touch()
+    if run is not None:
+        files["record"].write_text(json.dumps({"process": asdict(run), "own_jobs": own_jobs}))
+    remove_scripts_of_killed_runs()
+    assert [name for name, path in files.items() if path.exists()] == left
