@@ -9,6 +9,7 @@ from puzzlecell.segmentation.requirements import missing_files
 def check_before_start():
     """Raise WorkflowError listing every problem that would stop this run later."""
     problems = [
+        *unreachable_files(),
         *raw_data_problems(),
         *segmenter_problems(),
         *(ready_weights() or ready_networks()),
@@ -21,7 +22,7 @@ def check_before_start():
 
 def dry_run_report():
     """What a dry run shows after its plan: problems found by quick checks, which import no networks."""
-    problems = [*raw_data_problems(sample=100), *segmenter_problems(), *ready_weights()]
+    problems = [*unreachable_files(), *raw_data_problems(sample=100), *segmenter_problems(), *ready_weights()]
     if not problems:
         return ""
     return "\n".join(["", "This run would stop before its first job:", *problems])
