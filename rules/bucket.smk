@@ -1,13 +1,11 @@
 # Runs that keep their files in a bucket (`--default-storage-provider s3`), and data sets that lie in one.
 import re
 
-from snakemake_interface_executor_plugins.settings import SharedFSUsage
-
-from puzzlecell.config.places import place_problems
+from puzzlecell.config.places import raw_data_here, unsent_files
 from puzzlecell.data.bucket_fields import shard_state
 from puzzlecell.runtime.bucket import bucket_problem, entry, is_url, split
 from puzzlecell.runtime.bucket_files import planning_copy
-from puzzlecell.runtime.snakemake_internals import share_bucket_settings, storage_copy
+from puzzlecell.runtime.snakemake_internals import sent_files, share_bucket_settings, storage_copy
 
 # Files that the configuration names and that jobs declare as inputs: they are sent to the bucket.
 READY = [
@@ -65,9 +63,8 @@ def bucket_state(wildcards):
 
 def unreachable_files():
     """Files that the jobs of this run could not reach where the configuration says that they are."""
-    shared = workflow.storage_settings.shared_fs_usage
-    elsewhere = not workflow.local_exec and SharedFSUsage.SOURCES not in shared
-    return place_problems(settings, in_bucket=BUCKET is not None, elsewhere=elsewhere)
+    sent = sent_files(workflow)
+    return [] if sent is None else unsent_files(settings, sent)
 
 
 def check_buckets():
@@ -75,7 +72,7 @@ def check_buckets():
     images = [raw(ds, "images") for ds in settings.datasets]
     urls = dict.fromkeys(split(url)[0] for url in [*images, BUCKET or ""] if is_url(url))
     problems = [bucket_problem(f"s3://{bucket}") for bucket in urls]
-    problems += unreachable_files()
+    problems += raw_data_here(settings) if BUCKET else []
     if any(problems):
         raise WorkflowError("\n".join(filter(None, problems)))
 

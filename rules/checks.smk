@@ -26,6 +26,7 @@ def check_before_start():
     problems = [
         *cluster_problems(),
         *unwritable_folders(planned_folders(workflow)),
+        *unreachable_files(),
         *raw_data_problems(),
         *segmenter_problems(),
         *(ready_weights() or ready_networks()),
@@ -56,7 +57,7 @@ def clear_up():
 
 def dry_run_report():
     """What a dry run shows after its plan: problems found by quick checks, which import no networks."""
-    problems = [*raw_data_problems(sample=100), *segmenter_problems(), *ready_weights()]
+    problems = [*unreachable_files(), *raw_data_problems(sample=100), *segmenter_problems(), *ready_weights()]
     if not problems:
         return ""
     return "\n".join(["", "This run would stop before its first job:", *problems])

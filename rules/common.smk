@@ -21,7 +21,7 @@ from puzzlecell.runtime.tracking import Untracked, tracked, tracked_by
 try:
     # URL below which inputs and outputs are, such as s3://bucket/run; None if they are files of this machine.
     BUCKET = default_bucket(workflow)
-    settings = load_configuration(config, in_bucket=BUCKET is not None)
+    settings = load_configuration(config, files=workflow.is_main_process, raw_files=BUCKET is None)
 except (ConfigError, StorageError) as error:
     raise WorkflowError(str(error))
 

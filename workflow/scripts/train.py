@@ -1,14 +1,16 @@
 """Train one stage of a model on all folds but one; an interrupted training resumes from its last checkpoint."""
 
+import os
 from pathlib import Path
 
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.data.chance import warn_of_classes_at_chance
+from puzzlecell.data.store import shard_checksum
 from puzzlecell.runtime.devices import one_device
 from puzzlecell.runtime.fingerprint import fingerprint
 from puzzlecell.runtime.job import job
 from puzzlecell.runtime.tracking import tracked_texts
-from puzzlecell.training.run import TrainingRun, training_table
+from puzzlecell.training.run import STATES_BELOW, TrainingRun, training_table
 from puzzlecell.training.train import train
 
 if __name__ == "__main__":
@@ -23,10 +25,15 @@ if __name__ == "__main__":
             table=training_table(given.labels, given.folds, given.store, classes),
             fold=int(snakemake.wildcards.fold),
             output=Path(snakemake.output.model).parent,
+            states_below=os.environ.get(STATES_BELOW),
             fingerprint=fingerprint(
-                [params.code, *tracked_texts(params), *map(str, snakemake.wildcards)],
+                [
+                    params.code,
+                    *tracked_texts(params),
+                    *map(str, snakemake.wildcards),
+                    *map(shard_checksum, given.store),
+                ],
                 [*given.labels, given.folds, *start, given.classes],
-                given.store,
             ),
             init_from=Path(start[0]) if start else None,
             device=device,

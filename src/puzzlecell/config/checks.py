@@ -124,12 +124,12 @@ def _start_problems(place: str, stage_name: str, stages: Mapping[str, Any]) -> l
     return []
 
 
-def file_problems(configuration: Any, root: Path, *, in_bucket: bool = False) -> list[str]:
-    """Missing files of an otherwise valid configuration. in_bucket: raw data are not on this machine."""
+def file_problems(configuration: Any, root: Path, *, raw_files: bool = True) -> list[str]:
+    """Missing files of an otherwise valid configuration. raw_files: those of the data sets count too."""
     problems = []
     for name, dataset in configuration.datasets.items():
-        elsewhere = in_bucket or dataset.truth is None or dataset.truth.startswith("s3://")
-        problem = None if elsewhere else file_problem(root / dataset.truth)
+        here = raw_files and dataset.truth is not None and not dataset.truth.startswith("s3://")
+        problem = file_problem(root / dataset.truth) if here else None
         if problem:
             problems.append(f"datasets.{name}.truth: {dataset.truth}: {problem}")
     for model_name, model in configuration.models.items():

@@ -1,30 +1,40 @@
-"""Files that the jobs of a run could not reach: in a run with a bucket, or with jobs in containers elsewhere."""
+"""Files of the configuration that jobs could not reach: in a run with a bucket, or on machines without these files."""
 
+from collections.abc import Collection
 from pathlib import PurePath
 
 from puzzlecell.config.workflow import Configuration
 
 
-def place_problems(settings: Configuration, *, in_bucket: bool, elsewhere: bool) -> list[str]:
-    """Return one message per path of the configuration that jobs could not reach.
+def raw_data_here(settings: Configuration) -> list[str]:
+    """Return one message per raw file of this machine in a run whose inputs and outputs are in a bucket."""
+    return [
+        f"datasets.{name}.{key}: {path} is on this machine, but this run keeps its files in a bucket; give a path "
+        "below the bucket's prefix, or s3://bucket/folder"
+        for name, dataset in settings.datasets.items()
+        for key in ("path", "labels", "truth")
+        for path in [getattr(dataset, key)]
+        if path is not None and PurePath(path).is_absolute()
+    ]
 
-    in_bucket: inputs and outputs are in a bucket, at their relative paths. elsewhere: jobs run on machines that share
-    no files with this one and get copies of the workflow only.
+
+def unsent_files(settings: Configuration, sent: Collection[str]) -> list[str]:
+    """Return one message per file that jobs read, in a run whose jobs get nothing but the files of the workflow.
+
+    sent: paths of these files. An absolute path is taken to be that of a file on the machines of the jobs too.
     """
+    classes = settings.classes
     problems = []
-    for name, dataset in settings.datasets.items() if in_bucket else ():
-        for key in ("path", "labels", "truth"):
-            path = getattr(dataset, key)
-            if path is not None and PurePath(path).is_absolute():
-                problems.append(
-                    f"datasets.{name}.{key}: {path} is on this machine, but this run keeps its files in a bucket; "
-                    "give a path below the bucket's prefix, or s3://bucket/folder"
-                )
-    for place, path in _weights(settings) if elsewhere else ():
+    if not PurePath(classes).is_absolute() and str(PurePath(classes)) not in sent:
+        problems.append(
+            f"classes: {classes} is not sent to the machines of the jobs, which get the files that git knows: run "
+            f"`git add {classes}`"
+        )
+    for place, path in _weights(settings):
         if not PurePath(path).is_absolute():
             problems.append(
                 f"{place}: {path} is not sent to the machines of the jobs; put it into the container image or on a "
-                "volume that this machine and the jobs see at the same absolute path, and give that path"
+                "volume, at an absolute path where this machine has it too, and give that path"
             )
     return problems
 

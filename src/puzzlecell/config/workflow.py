@@ -85,12 +85,12 @@ class Configuration(Section):
 
 
 def load_configuration(
-    values: Mapping[str, Any], root: str | Path = ".", *, in_bucket: bool = False
+    values: Mapping[str, Any], root: str | Path = ".", *, files: bool = True, raw_files: bool = True
 ) -> Configuration:
     """Validate nested `values` (as loaded from YAML) and return the typed configuration.
 
-    root: folder that relative paths of the configuration refer to. in_bucket: those of raw data refer to a bucket and
-    are not checked.
+    root: folder that relative paths of the configuration refer to. files: whether missing files are problems, except
+    the class table, which always is one; raw_files: whether those of the data sets are.
     Raises ConfigError listing every problem: unknown keys with the nearest known one, wrong types and ranges,
     undefined data sets, stages, ensemble members and classes, names that occur twice, an unusable class table, and
     missing files.
@@ -106,7 +106,7 @@ def load_configuration(
     problems += reference_problems(values)
     if configuration is not None:
         problems += class_problems(configuration, Path(root))
-        problems += file_problems(configuration, Path(root), in_bucket=in_bucket)
+        problems += file_problems(configuration, Path(root), raw_files=raw_files) if files else []
         problems += [] if of_training else size_problems(configuration)
     if configuration is None or problems:
         raise ConfigError(

@@ -198,6 +198,15 @@ class ShardReader:
         return self._arrays[number, name]
 
 
+def shard_checksum(path: str | os.PathLike) -> str:
+    """Return the checksum of a shard, which changes with any of its fields; raises DamagedFileError."""
+    try:
+        with h5py.File(path, "r") as file:
+            return _text(file.attrs["checksum"])
+    except (OSError, RuntimeError, KeyError) as error:
+        raise DamagedFileError(path, f"it cannot be read as HDF5 ({error})") from error
+
+
 def _read_columns(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Read all arrays but the images and compare them with the checksum; raises DamagedFileError."""
     try:

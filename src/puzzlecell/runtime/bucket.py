@@ -20,7 +20,6 @@ SCHEME = "s3://"
 SETTINGS = ("endpoint_url", "region", "access_key", "secret_key", "token", "signature_version")
 """Settings of Snakemake's S3 storage that decide how a bucket is reached."""
 _DENIED = {"403", "401", "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
-_MISSING = {"404", "NoSuchKey", "NotFound"}
 
 
 class BucketError(UserError):
@@ -143,11 +142,11 @@ def read_range(url: str, start: int, length: int) -> tuple[bytes, int]:
 
 
 def bucket_problem(url: str) -> str | None:
-    """Return why the bucket of a URL cannot be used, None if it can: asks for it once."""
+    """Return why the bucket of a URL cannot be used, None if its files can be listed: asks once."""
     bucket, _ = split(url)
     try:
         with explained(f"{SCHEME}{bucket}"):
-            client().head_bucket(Bucket=bucket)
+            client().list_objects_v2(Bucket=bucket, MaxKeys=1)
     except BucketError as error:
         return str(error)
     return None
@@ -177,7 +176,7 @@ def _client(process: int) -> Any:
         max_pool_connections=32,
     )
     try:
-        return boto3.client(
+        return boto3.session.Session().client(
             "s3",
             endpoint_url=given["endpoint_url"],
             region_name=given["region"] or "us-east-1",
@@ -206,7 +205,7 @@ def explained(url: str) -> Iterator[None]:
         ) from error
     except errors.ClientError as error:
         code = error.response["Error"]["Code"]
-        if code == "NoSuchBucket" or (code in _MISSING and url == f"{SCHEME}{bucket}"):
+        if code == "NoSuchBucket":
             raise BucketError(
                 f"there is no bucket {bucket} at {_endpoint()}; create it, or correct its name"
             ) from error

@@ -130,12 +130,17 @@ class BucketFile(io.RawIOBase):
         return self._place
 
     def readinto(self, buffer) -> int:
+        # HDF5 takes one call to fill its buffer.
+        done = 0
         with memoryview(buffer).cast("B") as view:
-            number, skipped = divmod(self._place, self._block)
-            part = self._read_block(number)[skipped : skipped + len(view)] if self._place < self.size else b""
-            view[: len(part)] = part
-        self._place += len(part)
-        return len(part)
+            wanted = min(len(view), max(0, self.size - self._place))
+            while done < wanted:
+                number, skipped = divmod(self._place, self._block)
+                part = self._read_block(number)[skipped : skipped + wanted - done]
+                view[done : done + len(part)] = part
+                done += len(part)
+                self._place += len(part)
+        return done
 
     def _read_block(self, number: int) -> bytes:
         if number not in self._blocks:

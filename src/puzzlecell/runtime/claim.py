@@ -20,6 +20,7 @@ from puzzlecell.errors import UserError
 from puzzlecell.runtime.handover import handed_over_on_request, request
 from puzzlecell.runtime.process import Process, process_of, this_process
 from puzzlecell.runtime.run_record import run_of_this_job
+from puzzlecell.runtime.slurm import place
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ def claimed(
             except OSError as error:
                 # The lock holds without it, and the job says more about a full disk.
                 log.warning("%s: %s", path, error.strerror)
-            with handed_over_on_request(path) if holder.slurm_job_id else nullcontext():
+            with handed_over_on_request(path) if place() else nullcontext():
                 yield
         finally:
             # Removed while it is locked: whoever has opened it already notices that, and makes a new one.

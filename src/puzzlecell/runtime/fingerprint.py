@@ -10,15 +10,10 @@ from pathlib import Path
 from puzzlecell.errors import UserError
 
 
-def fingerprint(
-    settings: object,
-    contents: Iterable[str | os.PathLike] = (),
-    large: Iterable[str | os.PathLike] = (),
-) -> str:
-    """Return the SHA-256 (hex) of settings and files.
+def fingerprint(settings: object, contents: Iterable[str | os.PathLike] = ()) -> str:
+    """Return the SHA-256 (hex) of settings and of the names and contents of small files.
 
-    contents: small files, included with their contents. large: files included only with their paths, sizes and
-    modification times.
+    Nothing in it depends on the machine, so that a training can continue on another one.
     """
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for path in contents:
@@ -28,9 +23,6 @@ def fingerprint(
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror}") from error
         digest.update(hashlib.sha256(content).digest())
-    for path in large:
-        status = Path(path).stat()
-        digest.update(f"\n{path} {status.st_size} {status.st_mtime_ns}".encode())
     return digest.hexdigest()
 
 

@@ -66,6 +66,15 @@ def storage_copy(workflow: Any, url: str) -> str:
     return str(Path(workflow.storage_settings.local_storage_prefix, "s3", *split(url)))
 
 
+def sent_files(workflow: Any) -> set[str] | None:
+    """Files of the workflow that are sent to the machines of the jobs; None if these share them with this machine."""
+    from snakemake.settings.types import SharedFSUsage
+
+    if SharedFSUsage.SOURCES in workflow.storage_settings.shared_fs_usage:
+        return None
+    return set(workflow.dag.get_sources())
+
+
 def planned_wildcards(workflow: Any, rule: str) -> list[Any]:
     """Wildcards of the jobs of a rule that this run will execute; call it after the DAG has been built."""
     return [job.wildcards for job in _planned(workflow) if job.rule.name == rule]

@@ -15,7 +15,11 @@ from puzzlecell.data.labels import read_labels
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_csv
 from puzzlecell.errors import UserError
+from puzzlecell.runtime.checksums import place_in_results
 from puzzlecell.runtime.messages import first_few
+
+STATES_BELOW = "PUZZLECELL_STATES"
+"""Environment variable with `TrainingRun.states_below`."""
 
 
 class TrainingError(UserError):
@@ -40,6 +44,8 @@ class TrainingRun:
     """Folder for model.safetensors, history.csv, curves.png and oof.csv."""
     fingerprint: str
     """Depends on configuration, inputs and code; only a saved state with the same fingerprint is resumed."""
+    states_below: str | None = None
+    """Folder below which the saved state is kept, for machines whose disk does not outlive a job; None: `output`."""
     init_from: Path | None = None
     """model.safetensors of the stage to start from."""
     device: str = "cpu"
@@ -60,8 +66,9 @@ class TrainingRun:
 
     @property
     def states(self) -> Path:
-        """Return the folder of the saved state."""
-        return Path(self.output)
+        """Return the folder of the saved state: the output, or `results/...` below `states_below`."""
+        place = place_in_results(self.output)
+        return Path(self.states_below, "results", place) if self.states_below and place else Path(self.output)
 
 
 def training_table(

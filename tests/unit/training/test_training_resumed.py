@@ -46,6 +46,31 @@ def test_a_stopped_training_resumes_as_if_it_never_stopped(
     assert_equal(tmp_path, uninterrupted)
 
 
+def test_a_state_on_a_volume_is_resumed_on_a_machine_without_the_first_output(
+    training_fields, uninterrupted, tmp_path
+):
+    """The state is kept apart for each training, and nothing of it stays when the training is done."""
+    volume, sent = tmp_path / "volume", []
+
+    def stop(done, total, text=""):
+        if done == STEPS + 1 and not sent:
+            sent.append(done)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def on(machine):
+        output = tmp_path / machine / "results/models/m/stage1/fold1"
+        return make_run(*training_fields, output, STATEFUL, states_below=str(volume))
+
+    with pytest.raises(SystemExit):
+        train(on("first"), stop)
+    assert (volume / "results/models/m/stage1/fold1/last.ckpt").is_file()
+    done_again = []
+    train(on("second"), lambda done, total, text="": done_again.append(done))
+    assert min(done_again) > STEPS
+    assert_equal(on("second").output, uninterrupted)
+    assert not [path for path in volume.rglob("*") if path.is_file()]
+
+
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
 
 SIGNALLED = """
