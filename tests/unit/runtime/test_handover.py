@@ -54,9 +54,9 @@ def test_a_first_copy_that_does_not_answer_is_named(tmp_path, slurm_job):
     first = holding(path)
     os.kill(first.pid, signal.SIGSTOP)
     try:
-        with pytest.raises(ClaimError, match=f"process {first.pid} .* SLURM job 7 is still working"):
-            with claimed(path, patience_s=0.5):
-                pytest.fail("two copies work at the same time")
+        still = pytest.raises(ClaimError, match=f"process {first.pid} .* SLURM job 7 is still working")
+        with still, claimed(path, patience_s=0.5):
+            pytest.fail("two copies work at the same time")
     finally:
         first.kill()
         first.wait()
