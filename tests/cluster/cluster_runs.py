@@ -92,13 +92,21 @@ class ClusterRun:
             code = "still running"
         assert code == 0, self.text[-8000:]
 
-    def hold(self, training: str) -> None:
-        """Stop the processes of a training (SIGSTOP) as soon as it has saved a state."""
-        state = self.project.folder / f"results/models/{training}/last.ckpt"
-        log_path = self.project.folder / f"results/logs/train/{training}.log"
-        self.wait_for(f"{training} has saved its state", lambda: state.exists() and processes_of(log_path))
-        for number in processes_of(log_path):
-            os.kill(number, signal.SIGSTOP)
+    def hold(self, *trainings: str) -> None:
+        """Stop the processes of each training (SIGSTOP) as soon as it has saved a state."""
+        going = set(trainings)
+
+        def all_held() -> bool:
+            for training in list(going):
+                state = self.project.folder / f"results/models/{training}/last.ckpt"
+                found = processes_of(self.project.folder / f"results/logs/train/{training}.log")
+                if state.exists() and found:
+                    for number in found:
+                        os.kill(number, signal.SIGSTOP)
+                    going.remove(training)
+            return not going
+
+        self.wait_for(f"{' and '.join(trainings)} have saved their states", all_held)
 
     def let_go(self, training: str) -> None:
         """Let the processes of a training go on."""

@@ -55,8 +55,7 @@ def test_faults_of_jobs_nodes_and_the_controller_end_in_the_same_bytes(cluster, 
 
     with ClusterRun(project, cluster, *arguments) as run:
         log = "train/tiny/stage3/fold1"
-        run.hold("tiny/stage3/fold1")
-        run.hold("tiny/stage3/fold2")
+        run.hold("tiny/stage3/fold1", "tiny/stage3/fold2")
         cluster.stop_controller()
         run.wait_for("some seconds without a controller", after(6))
         cluster.start_controller()
