@@ -1,5 +1,6 @@
 """A training that is stopped in any way and resumed equals an uninterrupted one."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -113,6 +114,30 @@ def test_a_signal_to_all_processes_of_a_training(training_fields, uninterrupted,
     train(make_run(store, table, output, STATEFUL), lambda now, total, text="": done.append(now))
     assert min(done) == step + (number == signal.SIGTERM)
     assert_equal(output, uninterrupted)
+
+
+def test_a_killed_worker_of_a_loader_stops_the_training_which_then_resumes(
+    training_fields, uninterrupted, tmp_path
+):
+    """As if memory ran out: the state of the last epoch is resumed."""
+    killed = []
+
+    def kill_a_worker(done, total, text=""):
+        if done == STEPS + 2 and not killed:
+            killed.extend(multiprocessing.active_children()[:1])
+            os.kill(killed[0].pid, signal.SIGKILL)
+            killed[0].join()
+
+    with pytest.raises(RuntimeError, match="DataLoader worker"):
+        train(make_run(*training_fields, tmp_path, {**STATEFUL, "compute": {"workers": 1}}), kill_a_worker)
+    assert killed
+    assert not multiprocessing.active_children()
+    done_again = []
+    train(
+        make_run(*training_fields, tmp_path, STATEFUL), lambda done, total, text="": done_again.append(done)
+    )
+    assert min(done_again) == STEPS + 1
+    assert_equal(tmp_path, uninterrupted)
 
 
 def stop_after(step):
