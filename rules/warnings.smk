@@ -53,7 +53,8 @@ def find_warnings():
     forget_lists()
     small = [path for files in datasets for path in [*files.rejected, *files.cells]]
     small += [path for files in stages for path in files.held_out]
-    with downloaded([in_bucket(path) for table in small for path in (table, *checksums(table))]) as copies:
+    there = [in_bucket(path) for table in small for path in (table, *checksums(table))]
+    with downloaded([url for url in there if exists(url)]) as copies:
 
         def copied(paths):
             return [copy_of(copies, in_bucket(path)) for path in paths]

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePath
 
+from puzzlecell.errors import UserError
+from puzzlecell.runtime.bucket import is_url, read_range
 from puzzlecell.runtime.progress import status_path
 
 # Results for the user to look at, in the order in which the summary lists them.
@@ -81,6 +83,13 @@ class Job:
         try:
             return local_copy(self.log or "").read_text(errors="replace").splitlines()[-lines:]
         except OSError:
+            pass
+        if self.log is None or not is_url(self.log):
+            return []
+        # The job ran on another machine.
+        try:
+            return read_range(self.log, -20_000, 20_000)[0].decode(errors="replace").splitlines()[-lines:]
+        except (OSError, UserError):
             return []
 
 

@@ -1,5 +1,6 @@
 """A local S3 server, and projects that keep their files in a bucket of it."""
 
+import logging
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -82,6 +83,7 @@ def server() -> Iterator[str]:
     """URL of an S3 server on this machine."""
     pytest.importorskip("snakemake_storage_plugin_s3", reason="needs snakemake-storage-plugin-s3")
     moto = pytest.importorskip("moto.server", reason="needs moto[server], a local S3 server")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     running.start()
     host, port = running.get_host_and_port()
