@@ -24,12 +24,7 @@ def reader(monkeypatch):
 def test_a_file_is_read_once_for_each_argument(reader, tmp_path):
     path = tmp_path / "a"
     path.write_text("a")
-    assert [reader(path), reader(str(path)), reader(path, "1"), reader(path, suffix="1")] == [
-        "a",
-        "a",
-        "a1",
-        "a1",
-    ]
+    assert [reader(path), reader(str(path)), reader(path, "1"), reader(path, "1")] == ["a", "a", "a1", "a1"]
     assert len(reader.read) == 2
 
 
