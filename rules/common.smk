@@ -50,9 +50,12 @@ wildcard_constraints:
 
 
 def code(script, *modules):
-    """Digest of the library code that a script imports, as a parameter: Snakemake tracks only the script itself."""
-    digest = code_digest(f"{workflow.basedir}/workflow/scripts/{script}.py", modules)
-    return f"code of {script}: {digest}"
+    """Digest of the library code that a script imports, as a parameter: Snakemake tracks only the script itself.
+
+    A function, so that the process of a job reads the code of its own rule alone.
+    """
+    path = f"{workflow.basedir}/workflow/scripts/{script}.py"
+    return lambda wildcards: f"code of {script}: {code_digest(path, modules)}"
 
 
 def shards(dataset):

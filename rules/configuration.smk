@@ -1,4 +1,6 @@
 # Which configuration is used. Its files are checked as text here, because what Snakemake makes of them hides mistakes.
+import gc
+
 from snakemake.exceptions import WorkflowError
 
 from puzzlecell.config.yaml_file import file_text_problems
@@ -6,6 +8,10 @@ from puzzlecell.runtime.messages import first_lines
 from puzzlecell.runtime.snakemake_internals import configuration_files, has_own_configuration
 
 DEFAULT_CONFIGURATION = "config/config.yaml"
+
+# What has been imported so far stays until the end: looking for garbage in it again and again, and once more at the end,
+# takes a sixth of the processor time of a job's process.
+gc.freeze()
 
 # The processes of jobs get the same files, and they come later.
 if workflow.is_main_process:

@@ -221,6 +221,18 @@ def test_the_full_recipe_is_planned_without_the_default_and_without_torch(fresh)
     assert "simulate" not in plan
 
 
+def test_the_process_of_a_job_reads_the_code_of_its_own_rule_only(fresh):
+    with (fresh.folder / "src/puzzlecell/training/losses.py").open("a") as file:
+        file.write("(")
+    assert fresh.planned("results/folds/folds.csv")["split_folds"] == 1
+    # As an executor for clusters starts it.
+    job = ["--target-jobs", "simulate:ds=holdout", "--allowed-rules", "simulate", "--mode", "remote"]
+    done = fresh.run(*job, "--force", "--nolock", "--executor", "local")
+    assert done.returncode == 0, done.stdout
+    assert (fresh.folder / "results/simulated/holdout/labels.csv").exists()
+    assert "losses.py" in fresh.run("-n").stdout
+
+
 def test_ready_weights_of_other_classes_are_reported_before_any_job(finished, tmp_path):
     """Names in another order would give every cell wrong classes."""
     project = finished.copy(tmp_path / "project")

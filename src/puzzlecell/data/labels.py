@@ -2,18 +2,16 @@
 
 import os
 import re
-import time
-from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from puzzlecell.data.ids import id_problem
+from puzzlecell.data.ids import check_ids
 from puzzlecell.data.text_tables import TableError, listed, quoted, read_text_table
 from puzzlecell.runtime.messages import first_few
+from puzzlecell.runtime.unchanged_files import kept_while_unchanged
 
 LabelError = TableError
 """A label table cannot be used; the message lists every problem found in it."""
@@ -22,8 +20,6 @@ _NUMBER = "[0-9]{1,9}"
 _LISTED = re.compile(rf"{_NUMBER}(?: *\| *{_NUMBER})*").fullmatch
 _IN_BRACKETS = re.compile(rf"\[ *{_NUMBER}(?: *, *{_NUMBER})* *\]").fullmatch
 _NUMBERS = re.compile(_NUMBER).findall
-_SETTLED = 2 * 10**9
-"""Nanoseconds after which the time stamps of a changed file surely differ from before."""
 
 
 def read_ids(path: str | os.PathLike) -> pd.DataFrame:
@@ -32,49 +28,15 @@ def read_ids(path: str | os.PathLike) -> pd.DataFrame:
     Raises LabelError for a table that `read_text_table` refuses, for a table without rows, and for missing, invalid
     (see `puzzlecell.data.ids`) and duplicate IDs.
     """
-    path = Path(path)
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return _read_ids(path)
-    changed = max(found.st_mtime_ns, found.st_ctime_ns)
-    if time.time_ns() - changed < _SETTLED:
-        return _read_ids(path)
-    # Planning reads the table of a data set once for each of its shards.
-    return _kept_ids(path.absolute(), found.st_ino, found.st_size, changed).copy()
+    return _kept_ids(path).copy()
 
 
-@lru_cache(maxsize=8)
-def _kept_ids(path: Path, *_state: int) -> pd.DataFrame:
-    return _read_ids(path)
-
-
-def _read_ids(path: Path) -> pd.DataFrame:
+# Planning needs the table of a data set several times.
+@kept_while_unchanged
+def _kept_ids(path: Path) -> pd.DataFrame:
     table = read_text_table(path, ["ID"])
-    if len(table) == 0:
-        raise LabelError(f"{path}: the table has no rows")
-    problems = id_problems(path, table["ID"])
-    if problems:
-        raise LabelError("\n".join(problems))
+    check_ids(path, table.index.tolist(), table["ID"].tolist())
     return table
-
-
-def id_problems(path: str | os.PathLike, ids: pd.Series) -> list[str]:
-    """Return one message for each invalid ID, and one for IDs that occur twice. ids: with line numbers as index."""
-    texts = ids.tolist()
-    wrong = [(ids.index[place], text) for place, text in enumerate(texts) if id_problem(text)]
-    empty = [line for line, text in wrong if not text]
-    problems = [f"{path}: no ID in line {first_few(empty)}"] if empty else []
-    invalid = [f"{path}: line {line}: ID {quoted(text)} {id_problem(text)}" for line, text in wrong if text]
-    problems += listed(invalid, path)
-    if len(set(texts)) < len(texts):
-        lines: dict[str, list[int]] = {text: [] for text, times in Counter(texts).items() if times > 1}
-        for line, text in zip(ids.index.tolist(), texts, strict=True):
-            if text in lines:
-                lines[text].append(line)
-        twice = [f"{text} (lines {first_few(at)})" for text, at in lines.items() if not id_problem(text)]
-        problems += [f"{path}: ID more than once: {first_few(twice)}"] if twice else []
-    return problems
 
 
 def read_labels(path: str | os.PathLike, classes: Sequence[str]) -> pd.DataFrame:

@@ -1,11 +1,15 @@
-"""Names of raw files, their assignment to shards, and detection of changes."""
+"""Names of raw files, their assignment to shards, and detection of changes.
+
+Imports nothing heavy, because planning uses this module too.
+"""
 
 import os
 import zlib
 from pathlib import Path
 
-from puzzlecell.data.labels import read_ids
+from puzzlecell.data.ids import read_field_ids
 from puzzlecell.runtime.fingerprint import files_digest
+from puzzlecell.runtime.unchanged_files import kept_while_unchanged
 
 CHANNELS = ("red", "green", "blue", "yellow")
 
@@ -27,7 +31,16 @@ def shard_of(field_id: str, shards: int) -> int:
 
 def shard_ids(labels: str | os.PathLike, shard: int, shards: int) -> list[str]:
     """IDs of a data set that belong to a shard, in the order of its label table."""
-    return [field_id for field_id in read_ids(labels)["ID"] if shard_of(field_id, shards) == shard]
+    return list(_ids_by_shard(labels, shards).get(shard, []))
+
+
+# Planning asks for each shard of a data set in turn.
+@kept_while_unchanged
+def _ids_by_shard(labels: Path, shards: int) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for field_id in read_field_ids(labels):
+        found.setdefault(shard_of(field_id, shards), []).append(field_id)
+    return found
 
 
 def shard_digest(
@@ -45,5 +58,7 @@ def shard_digest(
         since = Path(labels).stat().st_mtime_ns if simulated and field_ids else 0
     except (OSError, ValueError):
         field_ids, since = [], 0
-    paths = (channel_path(images, field_id, channel) for field_id in field_ids for channel in CHANNELS)
+    # The paths as texts: making half a million Path objects takes longer than looking at the files.
+    folder = str(channel_path(images, "", "")).removesuffix("_.png")
+    paths = (f"{folder}{field_id}_{channel}.png" for field_id in field_ids for channel in CHANNELS)
     return files_digest(paths, since)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from puzzlecell.data.labels import id_problems
+from puzzlecell.data.ids import id_problems
 from puzzlecell.data.png import LARGEST_SIDE
 from puzzlecell.data.text_tables import TableError, listed, quoted, read_text_table
 
@@ -31,7 +31,7 @@ def read_submission(path: str | os.PathLike, classes: int | None = None) -> pd.D
     table = read_text_table(path, SUBMISSION_COLUMNS)[list(SUBMISSION_COLUMNS)]
     if table.empty:
         raise SubmissionError(f"{path}: the table has no rows")
-    problems = id_problems(path, table["ID"])
+    problems = id_problems(path, table.index.tolist(), table["ID"].tolist())
     for line, field_id, *sizes, text in table.itertuples():
         problem = next(filter(None, map(size_problem, SUBMISSION_COLUMNS[1:3], sizes)), None)
         problem = problem or detections_problem(text, classes)

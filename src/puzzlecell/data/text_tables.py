@@ -1,18 +1,22 @@
-"""The reader of the tables that users write, but for the class table: CSV in UTF-8, with commas, all values as text."""
+"""The reader of the tables that users write, but for the class table: CSV in UTF-8, with commas, all values as text.
+
+Imports nothing heavy, because planning reads the IDs of all fields.
+"""
 
 import csv
 import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from puzzlecell.errors import DamagedFileError, UserError
 from puzzlecell.regular_file import file_problem
 from puzzlecell.runtime.checksums import check_text, checksum_path
 from puzzlecell.runtime.messages import first_few
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LONGEST_VALUE = 2**28
 """Characters of the longest value; a field with 1,000 cells of 20 classes has a PredictionString of about 2**25."""
@@ -22,8 +26,21 @@ class TableError(UserError):
     """A table cannot be used; the message names the file and each line that is wrong."""
 
 
-def read_text_table(path: str | os.PathLike, required: Sequence[str] = ()) -> pd.DataFrame:
-    """Read a CSV table: a DataFrame of text, with the numbers of the lines (from 1, int64) as its index `line`.
+def read_text_table(path: str | os.PathLike, required: Sequence[str] = ()) -> "pd.DataFrame":
+    """Read a CSV table as `read_text_columns` does, and raise what it raises.
+
+    Returns a DataFrame of text, with the numbers of the lines (from 1, int64) as its index `line`.
+    """
+    import pandas as pd
+
+    lines, columns = read_text_columns(path, required)
+    return pd.DataFrame(columns, index=pd.Index(lines, dtype="int64", name="line"), dtype=str)
+
+
+def read_text_columns(
+    path: str | os.PathLike, required: Sequence[str] = ()
+) -> tuple[list[int], dict[str, list[str]]]:
+    """Read a CSV table: the numbers of its lines (from 1), and the values of each column, by name.
 
     required: columns that must be there; others are kept, except those without a name. No value is interpreted: `NA`,
     `007` and an empty value stay text. Empty lines at the end are ignored. Raises TableError, naming the line, for a
@@ -44,7 +61,7 @@ def read_text_table(path: str | os.PathLike, required: Sequence[str] = ()) -> pd
     _check_no_nul(path)
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            return _table(path, csv.reader(file, strict=True), required)
+            return _columns(path, csv.reader(file, strict=True), required)
     except UnicodeDecodeError:
         raise TableError(f"{path}: {_not_utf8(path)}; save the table as CSV in UTF-8") from None
 
@@ -65,7 +82,9 @@ def listed(problems: Sequence[str], path: str | os.PathLike, most: int = 20) -> 
     return [*problems[:most], f"{path}: and {more} more of this kind"] if more > 0 else list(problems)
 
 
-def _table(path: str | os.PathLike, reader: Any, required: Sequence[str]) -> pd.DataFrame:
+def _columns(
+    path: str | os.PathLike, reader: Any, required: Sequence[str]
+) -> tuple[list[int], dict[str, list[str]]]:
     # One list for all values: a list for each row would keep the garbage collector busy.
     values: list[str] = []
     lines: list[int] = []
@@ -92,8 +111,7 @@ def _table(path: str | os.PathLike, reader: Any, required: Sequence[str]) -> pd.
             line = reader.line_num + 1
     except csv.Error as error:
         raise TableError(f"{path}: {_csv_problem(str(error), line)}") from error
-    columns = {name: values[place::width] for place, name in enumerate(names) if name}
-    return pd.DataFrame(columns, index=pd.Index(lines, dtype="int64", name="line"), dtype=str)
+    return lines, {name: values[place::width] for place, name in enumerate(names) if name}
 
 
 def _csv_problem(error: str, line: int) -> str:

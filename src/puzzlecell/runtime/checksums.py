@@ -11,13 +11,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import xxhash
 from typing_extensions import Buffer
 
 from puzzlecell.errors import DamagedFileError
 from puzzlecell.runtime.atomic import written_whole
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _MARK = b"puzzlecell-xxh3:"
 _DIGITS = 32
@@ -158,13 +161,17 @@ def check_text(path: str | os.PathLike, *, required: bool = True) -> None:
     check_place(path, place)
 
 
-def array_checksum(array: np.ndarray) -> int:
+def array_checksum(array: "np.ndarray") -> int:
     """64-bit checksum of the values of an array, which is copied if it is not contiguous."""
+    import numpy as np  # imported here because planning needs this module too
+
     return xxhash.xxh3_64_intdigest(np.ascontiguousarray(array).data)
 
 
-def columns_checksum(columns: dict[str, np.ndarray]) -> str:
+def columns_checksum(columns: "dict[str, np.ndarray]") -> str:
     """Checksum of named arrays: names, types, shapes and values."""
+    import numpy as np
+
     digest = xxhash.xxh3_128()
     for name in sorted(columns):
         column = np.ascontiguousarray(columns[name])

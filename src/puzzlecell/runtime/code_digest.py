@@ -9,7 +9,7 @@ it affects no result.
 import ast
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -46,14 +46,7 @@ def library_files(script: str | os.PathLike, modules: Iterable[str] = ()) -> lis
 
 @cache
 def _imported(path: Path) -> frozenset[Path]:
-    names: set[str] = set()
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(file for name in names for file in _module_files(name))
+    return frozenset(file for name in _read(path)[1] for file in _module_files(name))
 
 
 def _module_files(name: str) -> list[Path]:
@@ -74,60 +67,67 @@ def _module_files(name: str) -> list[Path]:
     return files
 
 
-@cache
 def _meaning(path: Path) -> str:
-    return _dump(_Stripped().visit(_tree(path)))
+    return _read(path)[0]
 
 
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def _read(path: Path) -> tuple[str, frozenset[str]]:
+    """The meaning of a module as text, and the names of all modules that it may import."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    return _dump(tree), frozenset(_imported_names(tree))
 
 
-def _dump(node: object) -> str:
-    """A syntax tree as text, without empty fields, because these differ between versions of Python."""
-    if isinstance(node, ast.AST):
-        fields = [
-            f"{name}={_dump(value)}" for name, value in ast.iter_fields(node) if value not in (None, [])
-        ]
-        return f"{type(node).__name__}({','.join(fields)})"
+def _imported_names(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        if node.level == 0 and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    else:
+        # Statements alone can contain imports; expressions are most of a tree.
+        for name in _BLOCKS:
+            for inner in getattr(node, name, ()):
+                yield from _imported_names(inner)
+
+
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+_HINTS = {ast.arg: "annotation", ast.FunctionDef: "returns"}
+
+
+def _dump(node: object, in_class: bool = False) -> str:
+    """A syntax tree as text, without what affects no result; empty if nothing is left of it.
+
+    in_class: whether the node is a statement of a class body, where annotations stay, since pydantic and dataclasses
+    read them. Empty fields are left out, because these differ between versions of Python.
+    """
     if isinstance(node, list):
-        return f"[{','.join(map(_dump, node))}]"
-    return repr(node)
-
-
-class _Stripped(ast.NodeTransformer):
-    """Removes what affects no result. Annotations in class bodies stay, since pydantic and dataclasses read them."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        """Drop docstrings and other string statements."""
-        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if is_text else self.generic_visit(node)
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        """Drop the type hint of an argument."""
-        node.annotation = None
-        return node
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """Drop the return type."""
-        node.returns = None
-        return self.generic_visit(node)
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        """Keep the annotations in the class body."""
-        parts = [
-            self.generic_visit(part) if isinstance(part, ast.AnnAssign) else self.visit(part)
-            for part in node.body
-        ]
-        node.body = [part for part in parts if isinstance(part, ast.stmt)]
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        """Drop the type hint of a variable."""
+        return f"[{','.join(filter(None, [_dump(part, in_class) for part in node]))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    if isinstance(node, ast.AnnAssign) and not in_class:
         if node.value is None:
-            return None
-        return self.generic_visit(ast.Assign(targets=[node.target], value=node.value))
+            return ""
+        node = ast.Assign(targets=[node.target], value=node.value)
+    elif _is_text(node) or (isinstance(node, ast.keyword) and node.arg == "description"):
+        return ""
+    kind = type(node)
+    hint, has_class_body = _HINTS.get(kind), kind is ast.ClassDef
+    fields = []
+    for name in kind._fields:
+        value = getattr(node, name, None)
+        if value is not None and name != hint:
+            text = _dump(value, has_class_body and name == "body")
+            if text and text != "[]":
+                fields.append(f"{name}={text}")
+    return f"{kind.__name__}({','.join(fields)})"
 
-    def visit_keyword(self, node: ast.keyword) -> ast.AST | None:
-        """Drop descriptions of settings."""
-        return None if node.arg == "description" else self.generic_visit(node)
+
+def _is_text(node: ast.AST) -> bool:
+    """Whether a node is a docstring or another string statement."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )

@@ -36,7 +36,8 @@ def files_digest(paths: Iterable[str | os.PathLike], newer_than_ns: int = 0) -> 
     digest = hashlib.sha256()
     for path in paths:
         try:
-            status = Path(path).stat()
+            # Half a million files are looked at: this is the fastest way, faster than a scan of their folder.
+            status = os.stat(path)  # noqa: PTH116
         except (OSError, ValueError) as error:
             digest.update(_line(path, _reason(error)))
             continue

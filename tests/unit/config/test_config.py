@@ -224,12 +224,16 @@ def test_model_and_stage_settings_override_the_defaults(values):
     assert (loss.alpha, loss.beta, loss.gamma) == (0.9, 0.8, 0.3)
 
 
-def test_nothing_heavy_is_imported_for_planning():
+def test_nothing_heavy_is_imported_for_planning(tmp_path):
     check = (
-        "import sys; import puzzlecell.config.results, puzzlecell.runtime.code_digest, puzzlecell.data.raw_files;"
-        "print([name for name in ('torch', 'timm', 'albumentations', 'cv2') if name in sys.modules])"
+        "import sys; import puzzlecell.config.results, puzzlecell.runtime.code_digest;"
+        "from puzzlecell.data.raw_files import shard_digest; shard_digest(sys.argv[1], 'images', 0, 1);"
+        "heavy = 'torch', 'timm', 'albumentations', 'cv2', 'pandas', 'numpy', 'pyarrow';"
+        "print([name for name in heavy if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    table = tmp_path / "labels.csv"
+    table.write_text("ID\nx\n")
+    done = subprocess.run([sys.executable, "-c", check, table], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 

@@ -1,4 +1,6 @@
+import hashlib
 import os
+import zlib
 
 import cv2
 import numpy as np
@@ -135,6 +137,28 @@ def test_the_digest_of_a_shard_never_fails(raw, tmp_path, state, simulated):
     else:
         labels.write_text(f"ID\n{'x' * 300}\na\0b\n")
     assert shard_digest(labels, images, 0, 1, simulated=simulated)
+
+
+def test_the_digest_is_that_of_one_look_at_each_file(raw, tmp_path):
+    channel_path(raw.images, "f1", "red").unlink()
+    moved = channel_path(raw.images, "f2", "blue").rename(tmp_path / "elsewhere.png")
+    channel_path(raw.images, "f2", "blue").symlink_to(moved)
+    for shard in range(3):
+        digest = hashlib.sha256()
+        for field_id in (f"f{number}" for number in range(6)):
+            if zlib.crc32(field_id.encode()) % 3 == shard:
+                for channel in CHANNELS:
+                    path = channel_path(raw.images, field_id, channel)
+                    found = path.stat() if path.exists() else None
+                    state = f"{found.st_size} {found.st_mtime_ns}" if found else "missing"
+                    digest.update(f"{path} {state}\n".encode())
+        # The folder may be written in other ways.
+        folder = f"{raw.images.parent}//./{raw.images.name}/"
+        assert shard_digest(raw.labels, folder, shard, 3) == digest.hexdigest()[:16]
+
+
+def test_a_shard_that_does_not_exist_is_empty(raw):
+    assert shard_ids(raw.labels, 3, 3) == []
 
 
 def test_a_moved_folder_of_images_changes_the_digest(raw, tmp_path):

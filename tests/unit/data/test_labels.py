@@ -126,7 +126,7 @@ def test_a_table_that_is_read_again_is_kept_until_it_changes(tmp_path, monkeypat
     monkeypatch.setattr(labels_module, "read_text_table", lambda *a: parsed.append(a) or read_text_table(*a))
     ahead = time.time_ns() + 10**10
     with monkeypatch.context() as later:
-        later.setattr(labels_module.time, "time_ns", lambda: ahead)
+        later.setattr(time, "time_ns", lambda: ahead)
         first = read_ids(path)
         first.loc[2, "ID"] = "changed by the caller"
         assert read_ids(path)["ID"].tolist() == ["x"]

@@ -38,6 +38,24 @@ def test_imports_inside_functions_and_submodules_count(tmp_path):
     assert names(script) == {"__init__.py", "config/__init__.py", "config/base.py", "config/numbers.py"}
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "if a:\n    pass\nelse:\n    {}",
+        "try:\n    {}\nfinally:\n    pass",
+        "try:\n    pass\nexcept OSError:\n    {}",
+        "try:\n    pass\nfinally:\n    {}",
+        "with a:\n    {}",
+        "match a:\n    case 1:\n        {}",
+        "class A:\n    async def f():\n        for b in c:\n            {}",
+    ],
+)
+def test_imports_count_wherever_they_are(tmp_path, place):
+    script = tmp_path / "script.py"
+    script.write_text(place.format("import puzzlecell.errors"))
+    assert names(script) == {"__init__.py", "errors.py"}
+
+
 def test_scripts_depend_on_what_they_use_and_on_nothing_else():
     assert {"data/ingest.py", "data/store.py", "data/fields.py"} <= names(SCRIPTS / "ingest.py")
     assert not {"network/cam_network.py", "training/train.py"} & names(SCRIPTS / "ingest.py")

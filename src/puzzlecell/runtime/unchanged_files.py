@@ -1,0 +1,43 @@
+"""Results of reading a file, kept for as long as the file does not change."""
+
+import os
+import time
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from pathlib import Path
+from typing import TypeVar, TypeVarTuple
+
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
+
+_SETTLED = 2 * 10**9
+"""Nanoseconds after which the time stamps of a changed file surely differ from before."""
+
+
+def kept_while_unchanged(
+    read: Callable[[Path, *Arguments], Result],
+) -> Callable[[str | os.PathLike, *Arguments], Result]:
+    """Make a function that reads a file return its earlier result if the file has not changed since.
+
+    Whether it has is told by its size, times and inode; a file changed in the last two seconds is always read. All
+    callers get the same object, which they must not change. The eight latest results are kept. Further arguments must
+    be hashable.
+    """
+
+    @lru_cache(maxsize=8)
+    def kept(_state: tuple, path: Path, arguments: tuple[*Arguments]) -> Result:
+        return read(path, *arguments)
+
+    @wraps(read)
+    def result(path: str | os.PathLike, *arguments: *Arguments) -> Result:
+        path = Path(path)
+        try:
+            found = path.stat()
+        except (OSError, ValueError):
+            return read(path, *arguments)
+        changed = max(found.st_mtime_ns, found.st_ctime_ns)
+        if time.time_ns() - changed < _SETTLED:
+            return read(path, *arguments)
+        return kept((path.absolute(), found.st_ino, found.st_size, changed), path, arguments)
+
+    return result
