@@ -7,6 +7,7 @@ from puzzlecell.runtime.messages import first_lines
 from puzzlecell.runtime.run_record import announce_run, remove_scripts_of_killed_runs
 from puzzlecell.runtime.snakemake_internals import (
     after_dry_run,
+    before_snakemake_writes,
     planned_folders,
     planned_gpus,
     planned_wildcards,
@@ -29,6 +30,13 @@ def check_before_start():
         *gpu_problems(),
         *network_problems(),
     ]
+    if problems:
+        raise WorkflowError("\n".join(problems))
+
+
+def check_own_folder():
+    """Raise WorkflowError if Snakemake cannot keep its records in this folder."""
+    problems = unwritable_folders([".snakemake"])
     if problems:
         raise WorkflowError("\n".join(problems))
 
@@ -183,3 +191,4 @@ def network_problems():
 
 
 after_dry_run(workflow, dry_run_report)
+before_snakemake_writes(workflow, check_own_folder)
