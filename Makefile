@@ -2,10 +2,11 @@ PYTHON ?= python3
 VENV ?= .venv
 CORES ?= 10
 MINUTES ?= 60
+RUNS ?= 10
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help env run test long cluster fuzz check bench study clean
+.PHONY: help env run test long cluster soak fuzz check bench study clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +31,9 @@ long: env  ## Run the tests that take minutes
 
 cluster: env  ## Run the pipeline through a SLURM started on this machine (root on Debian or Ubuntu)
 	. $(BIN)/activate && python -m pytest -m cluster
+
+soak: env  ## Make everything RUNS (10) times in a row: nothing may be left over or grow
+	. $(BIN)/activate && SOAK_RUNS=$(RUNS) python -m pytest -s -m "long or not long" tests/faults/test_soak.py
 
 fuzz: env  ## Try random damage and random input for MINUTES (60), and count the examples
 	. $(BIN)/activate && python tests/property/fuzz.py --minutes $(MINUTES)

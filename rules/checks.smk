@@ -9,6 +9,7 @@ from puzzlecell.runtime.run_record import announce_run, remove_scripts_of_killed
 from puzzlecell.runtime.slurm import partition_problem, queued_jobs_problem
 from puzzlecell.runtime.snakemake_internals import (
     after_dry_run,
+    before_snakemake_writes,
     planned_folders,
     planned_gpus,
     planned_wildcards,
@@ -44,6 +45,13 @@ def cluster_problems():
     partitions = workflow.executor_settings.partition_config
     found = [queued_jobs_problem("."), partition_problem(partitions) if partitions else None]
     return [problem for problem in found if problem]
+
+
+def check_own_folder():
+    """Raise WorkflowError if Snakemake cannot keep its records in this folder."""
+    problems = unwritable_folders([".snakemake"])
+    if problems:
+        raise WorkflowError("\n".join(problems))
 
 
 def clear_up():
@@ -200,3 +208,4 @@ def network_problems():
 
 
 after_dry_run(workflow, dry_run_report)
+before_snakemake_writes(workflow, check_own_folder)

@@ -26,20 +26,22 @@ def test_a_run_stopped_by_a_full_disk_goes_on_once_there_is_space(runs, first, m
     runs.assert_nothing_left()
 
 
-def test_a_read_only_results_folder_is_named_before_the_first_job(changed, first, mount):
+@pytest.mark.parametrize("folder", ["results", "."])
+def test_a_read_only_folder_is_named_before_the_first_job(changed, first, mount, folder):
     (changed.folder / SUBMISSION).unlink()
-    results = changed.folder / "results"
+    read_only = changed.folder / folder
     with watched(changed) as runs:
-        mount(results, "-o", "bind,ro", results)
+        mount(read_only, "-o", "bind,ro", read_only)
         assert runs.start().wait() == 1
         shown = " ".join(runs.shown.split())
-        assert (
-            "results: this run cannot write into this folder, because its file system is mounted read-only"
-            in shown
+        named = folder if folder == "results" else str(changed.folder)
+        problem = (
+            f"{named}: this run cannot write into this folder, because its file system is mounted read-only"
         )
+        assert problem in shown
         assert "Traceback" not in shown
         assert "started:" not in shown
-        subprocess.run(["mount", "-o", "remount,bind,rw", results], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,rw", read_only], check=True)
         runs.finish()
         assert runs.submission == first
         runs.assert_nothing_left()

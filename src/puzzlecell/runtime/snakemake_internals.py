@@ -119,6 +119,21 @@ def after_dry_run(workflow: Any, report: Callable[[], str]) -> None:
     workflow.execute = execute_and_report
 
 
+def before_snakemake_writes(workflow: Any, check: Callable[[], None]) -> None:
+    """Call `check` before Snakemake writes into `.snakemake`: in real runs, and in dry runs that have to make it.
+
+    Called while the Snakefile is read. Snakemake itself shows a traceback if it cannot write there.
+    """
+    execute = workflow.execute
+
+    def check_and_execute(*arguments: Any, executor_plugin: Any, **options: Any) -> Any:
+        if not executor_plugin.common_settings.dryrun_exec or not Path(".snakemake").exists():
+            check()
+        return execute(*arguments, executor_plugin=executor_plugin, **options)
+
+    workflow.execute = check_and_execute
+
+
 def _planned(workflow: Any) -> list[Any]:
     """Jobs that this run executes or has executed, or that a dry run has shown."""
     return list(workflow.dag.needrun_jobs(exclude_finished=False))

@@ -10,7 +10,7 @@ _EFFECTIVE = os.access in os.supports_effective_ids
 def unwritable_folders(folders: Iterable[str | os.PathLike]) -> list[str]:
     """Return a message for each folder that files cannot be written into, nor into folders still to be made in it.
 
-    Nothing is written. Of an unwritable folder in another one below the working directory, only the outer is named.
+    Nothing is written. Of an unwritable folder in another one, up to the working directory, only the outer is named.
     """
     places = {_existing(Path(folder).absolute()) for folder in folders}
     problems = {_outermost(place): None for place in sorted(places) if not _writable(place)}
@@ -29,7 +29,7 @@ def _writable(place: Path) -> bool:
 
 def _outermost(place: Path) -> Path:
     here = Path.cwd()
-    while place.parent != here and here in place.parents and not _writable(place.parent):
+    while here in place.parents and not _writable(place.parent):
         place = place.parent
     return place
 
