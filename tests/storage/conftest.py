@@ -57,17 +57,16 @@ class BucketProject:
     configuration: str
 
     def run(
-        self, *arguments: str, prefix: str | None = None, **environment: str
+        self, *arguments: str, prefix: str | None = None, storage: bool = True, **environment: str
     ) -> subprocess.CompletedProcess:
-        """Run Snakemake; environment: further variables, or "" for none of that name."""
+        """Run Snakemake. storage: results in the bucket; environment: further variables, "" for none of that name."""
         variables = {**self.project.environment, **self.bucket.environment, **environment}
         # Targets come first: options of plugins take all words after them.
         command = self.project.command(configuration=None)
-        given = [
-            *("--default-storage-provider", "s3"),
-            *("--default-storage-prefix", prefix or f"{self.bucket.url}/run"),
-            *("--configfile", self.configuration),
-        ]
+        given = ["--configfile", self.configuration]
+        if storage:
+            given += ["--default-storage-provider", "s3"]
+            given += ["--default-storage-prefix", prefix or f"{self.bucket.url}/run"]
         return subprocess.run(
             [*command[:3], *arguments, *command[3:], *given],
             cwd=self.project.folder,

@@ -1,12 +1,14 @@
 """Objects of a bucket: lists, downloads, parts of files, and messages that say what to check."""
 
-import socket
 import zlib
 
+import cv2
 import h5py
 import numpy as np
 import pytest
+from helpers.ports import free_port
 
+from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.data.bucket_fields import folder_state, shard_state
 from puzzlecell.data.fields import FieldError, check_field, read_field
 from puzzlecell.data.raw_files import channel_names, shard_ids
@@ -23,6 +25,9 @@ from puzzlecell.runtime.bucket import (
     split,
 )
 from puzzlecell.runtime.bucket_files import BucketFile, copy_of, downloaded, planning_copy, with_urls
+from puzzlecell.segmentation.base import FieldImage, Resources
+from puzzlecell.segmentation.factory import make_segmenter
+from puzzlecell.segmentation.user_masks import MasksError
 
 
 @pytest.mark.parametrize(
@@ -92,6 +97,23 @@ def test_a_field_is_read_as_from_a_folder_and_messages_name_its_place_in_the_buc
     ]
     with pytest.raises(FieldError, match=f"{url}/{field_id}_blue.png: file is missing"):
         read_field(url, field_id)
+
+
+def test_own_masks_in_a_bucket_are_read_and_named(bucket, monkeypatch):
+    cells = np.zeros((60, 80), np.uint8)
+    cells[5:50, 5:35] = 9
+    settings, url = SegmentationSettings(method="masks"), f"{bucket.url}/data/test"
+    field = FieldImage("f", np.zeros((60, 80, 4), np.uint8), 0.08)
+    with pytest.raises(MasksError, match=f"there is no folder {url}/masks"):
+        make_segmenter(settings, Resources(data_folder=url))
+    bucket.put("data/test/masks/f_cells.png", cv2.imencode(".png", cells)[1].tobytes())
+    forget_lists()
+    segmenter = make_segmenter(settings, Resources(data_folder=url))
+    (found,) = segmenter.segment([field])
+    assert np.array_equal(found.cells > 0, cells > 0)
+    bucket.put("data/test/masks/f_cells.png", b"no PNG")
+    with pytest.raises(MasksError, match=f"^{url}/masks/f_cells.png: not a PNG"):
+        segmenter.segment([field])
 
 
 def test_of_large_files_only_the_ends_are_read_to_check_them(bucket, raw_fields, monkeypatch):
@@ -166,12 +188,6 @@ def test_the_small_arrays_of_a_shard_are_read_without_its_images(bucket, tmp_pat
     assert len(set(read)) << 18 < path.stat().st_size / 2
     with h5py.File(BucketFile(url)) as file:
         assert np.array_equal(file["images"][7], images[7])
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from puzzlecell.data.raw_files import shard_of
-from puzzlecell.data.store import ShardReader, write_shard
+from puzzlecell.data.store import ShardReader, shard_checksum, write_shard
 from puzzlecell.errors import DamagedFileError
 from puzzlecell.runtime.atomic import written_whole
 
@@ -138,3 +138,15 @@ def test_a_shard_at_the_place_of_another_one_is_refused(tmp_path, monkeypatch, w
     # A folder of another name is the user's affair.
     shutil.move("results", "kept")
     ShardReader(["kept/store/test/000.h5"])
+
+
+def test_the_checksum_of_a_shard_follows_its_content_and_not_its_file(tmp_path):
+    for name, seed in (("one", 0), ("same", 0), ("other", 1)):
+        write(tmp_path / name / "results/store/a/000.h5", ["a", "b"], seed)
+    paths = [tmp_path / name / "results/store/a/000.h5" for name in ("one", "same", "other")]
+    os.utime(paths[1], ns=(1, 1))
+    one, same, other = map(shard_checksum, paths)
+    assert one == same != other
+    paths[0].write_bytes(paths[0].read_bytes()[:100])
+    with pytest.raises(DamagedFileError, match="cannot be read as HDF5"):
+        shard_checksum(paths[0])

@@ -305,3 +305,22 @@ def test_snakemake_runs_with_it(folder):
     )
     (log,) = (folder / ".snakemake/log").iterdir()
     assert "Reason: Missing output files" in log.read_text()
+
+
+def test_files_in_a_bucket_are_shown_with_their_urls(folder):
+    """Snakemake adds what it will do with each file."""
+    shown = Shown()
+    url = f"s3://b/run/{LOG.format(1)}"
+    picture = "s3://b/run/results/score/test.png"
+    names = {"log": [f"{url} (send to storage)"], "output": [f"{picture} (send to storage)"]}
+    shown.handle(job_info(1, **names))
+    shown.handle(record(msg="Storing in storage: s3://b/run/x"), record(msg="Finished upload."))
+    log = folder / ".snakemake/storage/s3/b/run" / LOG.format(1)
+    log.parent.mkdir(parents=True)
+    log.write_text("what went wrong")
+    shown.handle(job_error(1, names["log"]))
+    text = shown.text
+    assert "what went wrong" in text
+    assert f"log: {url}\n" in text
+    assert "Storing" not in text and "Finished upload" not in text
+    assert "(send to storage)" not in text

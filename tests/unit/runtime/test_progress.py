@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from puzzlecell.runtime.progress import Reporter, default_progress
+from puzzlecell.runtime.progress import Reporter, default_progress, status_path
 
 
 class Clock:
@@ -73,3 +73,17 @@ def test_a_child_process_reports_to_the_status_file_of_its_job(tmp_path, monkeyp
     monkeypatch.setenv("PUZZLECELL_STATUS_FILE", str(tmp_path / "status.json"))
     default_progress("fold 1")(4, 4)
     assert json.loads((tmp_path / "status.json").read_text())["done"] == 4
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "results/logs/train/a.log",
+        ".snakemake/storage/s3/b/run/results/logs/train/a.log",
+        "s3://b/run/results/logs/train/a.log",
+        "s3://b/results/results/logs/train/a.log",
+    ],
+)
+def test_job_and_display_agree_on_the_status_file_of_a_log_in_a_bucket(log):
+    assert status_path("x", log) == status_path("x", "results/logs/train/a.log")
+    assert status_path("x", log) != status_path("x", "results/logs/train/b.log")
