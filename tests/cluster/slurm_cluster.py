@@ -30,7 +30,7 @@ SlurmctldHost=localhost(127.0.0.1)
 SlurmUser=root
 SlurmctldPort={controller}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/socket
+AuthInfo=socket={folder}/munge/socket,cred_expire=15
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool/%n
@@ -54,7 +54,7 @@ SlurmdTimeout=15
 SlurmdParameters=config_overrides
 KillWait=20
 MinJobAge=600
-ReturnToService=2
+ReturnToService=1
 GresTypes=gpu
 {nodes}
 PartitionName=cpu Nodes=ALL Default=YES MaxTime=7-00:00:00 State=UP
