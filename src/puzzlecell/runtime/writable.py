@@ -43,6 +43,5 @@ def _problem(place: Path) -> str:
         why = "its file system is mounted read-only; remount it"
     else:
         why = "you have no permission to; change it with chmod u+rwx"
-    return (
-        f"{shown}: this run cannot write into this folder, because {why}, or link results/ to another folder"
-    )
+    other = "" if place == here else ", or link results/ to another folder"
+    return f"{shown}: this run cannot write into this folder, because {why}{other}"
