@@ -22,10 +22,12 @@ from puzzlecell.segmentation.requirements import missing_files
 
 def check_before_start():
     """Raise WorkflowError listing every problem that would stop this run later."""
+    problems = cluster_problems()
+    if problems:
+        raise WorkflowError("\n".join(problems))
     announce_run(own_jobs=workflow.local_exec)
     clear_up()
     problems = [
-        *cluster_problems(),
         *unwritable_folders(planned_folders(workflow)),
         *unreachable_files(),
         *raw_data_problems(),
@@ -38,9 +40,14 @@ def check_before_start():
         raise WorkflowError("\n".join(problems))
 
 
+def on_slurm():
+    """Whether jobs are submitted to SLURM."""
+    return workflow.executor_plugin.name == "slurm"
+
+
 def cluster_problems():
     """Why jobs cannot be submitted to SLURM now, if they are to be."""
-    if workflow.executor_plugin.name != "slurm":
+    if not on_slurm():
         return []
     partitions = workflow.executor_settings.partition_config
     found = [queued_jobs_problem("."), partition_problem(partitions) if partitions else None]
@@ -58,7 +65,7 @@ def clear_up():
     """End jobs that a killed run of this folder left behind, and remove its temporary files."""
     for message in end_orphans("results/logs"):
         logger.warning(message)
-    remove_scripts_of_killed_runs()
+    remove_scripts_of_killed_runs(no_job_queued=on_slurm())
     for folder in temporary_folders(workflow):
         remove_abandoned(folder.parent, "snakemake" if folder.name.startswith("snakemake") else "tmp")
 
@@ -133,11 +140,12 @@ def field_ids(dataset):
         from puzzlecell.simulate.field import field_id
 
         return [field_id(dataset, index, simulated) for index in range(simulated.fields)]
-    from puzzlecell.data.labels import LabelError, read_ids
+    from puzzlecell.data.ids import read_field_ids
+    from puzzlecell.data.text_tables import TableError
 
     try:
-        return read_ids(readable(raw(dataset, "labels")))["ID"].tolist()
-    except LabelError:
+        return read_field_ids(readable(raw(dataset, "labels")))
+    except TableError:
         return []
 
 

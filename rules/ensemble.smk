@@ -15,7 +15,7 @@ rule ensemble:
     threads: 1
     resources:
         mem_mb=growing(4000, 0.05, in_dataset),
-        runtime=growing(30, 0.1 / 60, in_dataset),
+        runtime=minutes(30, 0.1 / 60, in_dataset),
     params:
         **tracked(results.ensemble(settings)),
         settings=settings.ensemble,
@@ -49,7 +49,7 @@ rule submission:
     threads: 1
     resources:
         mem_mb=growing(4000, 0.05, in_sets("test")),
-        runtime=growing(30, 1 / 60, in_sets("test")),
+        runtime=minutes(30, 1 / 60, in_sets("test")),
     params:
         **tracked(results.deciding(settings.submission, "submission")),
         datasets=[[here(raw(ds, "labels")), raw(ds, "images")] for ds in TEST],

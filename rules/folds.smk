@@ -13,7 +13,7 @@ rule split_folds:
     threads: 1
     resources:
         mem_mb=growing(4000),
-        runtime=growing(30),
+        runtime=minutes(30),
     params:
         **tracked(results.deciding(settings.folds, "folds")),
         train={ds: here(raw(ds, "labels")) for ds in settings.datasets_of("train")},

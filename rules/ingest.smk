@@ -27,7 +27,7 @@ rule simulate:
     threads: 1
     resources:
         mem_mb=growing(2000),
-        runtime=growing(60, 1 / 60, in_dataset),
+        runtime=minutes(60, 1 / 60, in_dataset),
     params:
         **tracked_by(
             {ds: results.simulation(settings, ds) for ds in settings.datasets},
@@ -63,7 +63,7 @@ rule ingest:
     threads: 1
     resources:
         mem_mb=growing(4000),
-        runtime=growing(30, 2 / 60, in_shard),
+        runtime=minutes(30, 2 / 60, in_shard),
     params:
         **tracked_by(
             {ds: results.store(settings, ds) for ds in settings.datasets}, lambda wildcards: wildcards.ds

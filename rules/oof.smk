@@ -21,7 +21,7 @@ rule oof_fold:
     threads: 1
     resources:
         mem_mb=growing(8000, 0.05, in_fold),
-        runtime=growing(60, STEP1_S / 60 * views(settings.step1), in_fold),
+        runtime=minutes(60, STEP1_S / 60 * views(settings.step1), in_fold),
         gpu=GPUS,
     params:
         **tracked(results.steps(settings, "step1")),
@@ -54,7 +54,7 @@ rule holdout_stage:
     threads: 1
     resources:
         mem_mb=growing(8000, 0.05, in_sets("holdout")),
-        runtime=growing(60, STEP1_S / 60 * len(FOLDS) * views(settings.step1), in_sets("holdout")),
+        runtime=minutes(60, STEP1_S / 60 * len(FOLDS) * views(settings.step1), in_sets("holdout")),
         gpu=GPUS,
     params:
         **tracked(results.steps(settings, "step1")),
@@ -83,7 +83,7 @@ rule join_holdout:
     threads: 1
     resources:
         mem_mb=growing(4000),
-        runtime=growing(30),
+        runtime=minutes(30),
     params:
         code=code("join_holdout"),
     message:
@@ -112,7 +112,7 @@ rule oof_metrics:
     threads: 1
     resources:
         mem_mb=growing(4000),
-        runtime=growing(30),
+        runtime=minutes(30),
     params:
         code=code("oof_metrics"),
     message:

@@ -9,6 +9,9 @@ UNKNOWN_FIELDS = 20_000
 # Seconds per field and network on one core, three to four times those measured with SEResNeXt50 at 512 x 512
 # (benchmarks/inference.py): these are limits.
 STEP1_S, STEP2_S = 5, 40
+# The longest run time (minutes): two days, which the partitions of most clusters allow. Where yours allow more, a
+# profile can set more for single rules.
+LONGEST = 2880
 
 
 def at_most(threads):
@@ -42,7 +45,7 @@ def views(step):
 
 
 def growing(base, per_field=0, counted=None):
-    """Memory (MB) or run time (minutes) that grows with the attempt and with the fields that a job works on.
+    """Memory (MB) that grows with the attempt and with the fields that a job works on.
 
     base: the amount for no field, in the first attempt. per_field: what each field adds. counted: function of the
     wildcards that returns the number of fields.
@@ -54,6 +57,12 @@ def growing(base, per_field=0, counted=None):
         return attempt * round(base + per_field * (counted(wildcards) if known else 0))
 
     return amount
+
+
+def minutes(base, per_field=0, counted=None):
+    """Run time in minutes: as `growing`, up to `LONGEST`."""
+    amount = growing(base, per_field, counted)
+    return lambda wildcards, attempt: min(LONGEST, amount(wildcards, attempt))
 
 
 def in_shard(wildcards):

@@ -24,7 +24,7 @@ rule score_cells:
     threads: 1
     resources:
         mem_mb=growing(8000, 0.1, in_dataset),
-        runtime=growing(60, 1 / 60, in_dataset),
+        runtime=minutes(60, 1 / 60, in_dataset),
     params:
         **tracked(results.score(settings)),
         settings=settings.score,
@@ -55,7 +55,7 @@ rule ablate:
     threads: at_most(8)
     resources:
         mem_mb=growing(16000, 0.1, in_dataset),
-        runtime=growing(480, len(FOLDS), in_dataset),
+        runtime=minutes(480, len(FOLDS), in_dataset),
         gpu=GPUS,
     params:
         **tracked(results.ablation(settings)),

@@ -7,14 +7,11 @@ SEGMENTER = settings.segmentation.chosen
 
 # Digest of the user's own label images, if they are used as masks.
 masks_state = lambda wildcards: (
-    f"label images: {folder_state(own_masks(wildcards.ds))}"
-    if settings.segmentation.method == "masks" and is_url(own_masks(wildcards.ds))
-    else (
-        f"label images: {folder_digest(own_masks(wildcards.ds))}"
-        if settings.segmentation.method == "masks"
-        else None
-    )
+    f"label images: {label_images_state(own_masks(wildcards.ds))}"
+    if settings.segmentation.method == "masks"
+    else None
 )
+label_images_state = lambda folder: folder_state(folder) if is_url(folder) else folder_digest(folder)
 
 
 rule segment:
@@ -37,7 +34,7 @@ rule segment:
     threads: at_most(SEGMENTER.threads)
     resources:
         mem_mb=growing(8000),
-        runtime=growing(60, 30 / 60, in_shard),
+        runtime=minutes(60, 30 / 60, in_shard),
         gpu=GPUS if SEGMENTER.uses_gpu else 0,
     params:
         **tracked_by(

@@ -1,6 +1,8 @@
 # Files of this machine that jobs declare as inputs: in a run with a bucket they are sent there.
 import re
 
+from puzzlecell.runtime.fingerprint import files_digest
+
 READY = [
     checkpoint_path(stage.checkpoints, fold)
     for given in settings.models.values()
@@ -28,6 +30,9 @@ if BUCKET:
         resources:
             mem_mb=1000,
             runtime=10,
+        params:
+            # Notices a file that was replaced by an older one.
+            lambda wildcards: f"file: {files_digest([SENT[wildcards.sent]])}",
         message:
             "Send {wildcards.sent} to the bucket"
         shell:

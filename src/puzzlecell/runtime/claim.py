@@ -17,7 +17,7 @@ from io import FileIO
 from pathlib import Path
 
 from puzzlecell.errors import UserError
-from puzzlecell.runtime.handover import handed_over_on_request, request
+from puzzlecell.runtime.handover import handed_over, request, request_path
 from puzzlecell.runtime.process import Process, process_of, this_process
 from puzzlecell.runtime.run_record import run_of_this_job
 from puzzlecell.runtime.slurm import place
@@ -76,21 +76,24 @@ def claimed(
     *,
     grace_s: float = GRACE_S,
     patience_s: float = 120.0,
+    handover: bool | None = None,
 ) -> Iterator[None]:
     """Hold a claim inside the block; None claims nothing.
 
-    An orphan that holds it has `grace_s` seconds to end by itself (`ended_with_run`), and is then killed. A job of a
-    cluster, which may be the first copy of a requeued one, is asked to end. Other holders are waited for. say: called
-    with what is waited for. The file is locked with a POSIX lock: it works on NFS, child processes do not inherit it,
-    and it ends with the process. Where the file system knows no locks, the process that the file names is looked up
-    instead.
+    An orphan that holds it has `grace_s` seconds to end by itself (`ended_with_run`), and is then killed. Other holders
+    are waited for. handover: they are asked to end, because they may be the first copy of a requeued job, and this
+    process ends when another one asks it, or takes the claim; None: in jobs of SLURM. say: called with what is waited
+    for. The file is locked with a POSIX lock: it works on NFS, child processes do not inherit it, and it ends with the
+    process. Where the file system knows no locks, the process that the file names is looked up instead; one on another
+    machine, which cannot be seen, counts as alive until `patience_s` is over.
     Raises ClaimError if another run is working on the job, or its holder does not end within `patience_s` seconds.
     """
     if path is None:
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _taken(path, say, grace_s, patience_s) as file:
+    handover = place() is not None if handover is None else handover
+    with _taken(path, say, grace_s, patience_s, handover) as file:
         try:
             file.truncate(0)
             try:
@@ -98,7 +101,7 @@ def claimed(
             except OSError as error:
                 # The lock holds without it, and the job says more about a full disk.
                 log.warning("%s: %s", path, error.strerror)
-            with handed_over_on_request(path) if place() else nullcontext():
+            with handed_over(path, file) if handover else nullcontext():
                 yield
         finally:
             # Removed while it is locked: whoever has opened it already notices that, and makes a new one.
@@ -121,6 +124,7 @@ def end_orphans(folder: str | os.PathLike, grace_s: float = GRACE_S) -> list[str
         with suppress(OSError), path.open("ab+", buffering=0) as file:
             if _take(path, file):
                 path.unlink(missing_ok=True)
+                request_path(path).unlink(missing_ok=True)
     return said
 
 
@@ -142,13 +146,15 @@ def read_holder(path: Path) -> Holder | None:
         return None
 
 
-def _taken(path: Path, say: Callable[[str], object], grace_s: float, patience_s: float) -> FileIO:
+def _taken(
+    path: Path, say: Callable[[str], object], grace_s: float, patience_s: float, handover: bool
+) -> FileIO:
     """Open and lock a claim as soon as its holder has ended."""
     until = time.monotonic() + patience_s
-    waiting = False
+    waiting, asked = False, -float("inf")
     while True:
         file = path.open("ab+", buffering=0)
-        if _take(path, file):
+        if _take(path, file, unseen_ended=time.monotonic() > until):
             return file
         file.close()
         holder = read_holder(path)
@@ -168,14 +174,20 @@ def _taken(path: Path, say: Callable[[str], object], grace_s: float, patience_s:
         elif holder is not None and not waiting:
             say(f"waiting for {holder}, which is still working on this job")
             waiting = True
-            if holder.slurm_job_id:
-                with suppress(OSError):
-                    request(path, str(Holder.here()))
+        # Again and again, since the holder may just have removed an earlier request.
+        if handover and time.monotonic() - asked > 5.0:
+            asked = time.monotonic()
+            with suppress(OSError):
+                request(path, str(Holder.here()))
         time.sleep(0.05)
 
 
-def _take(path: Path, file: FileIO) -> bool:
-    """Lock a claim if nobody holds it; return whether it is now held."""
+def _take(path: Path, file: FileIO, *, unseen_ended: bool = False) -> bool:
+    """Lock a claim if nobody holds it; return whether it is now held.
+
+    unseen_ended: whether a process that cannot be seen from here has ended, where the file system knows no locks.
+    """
+    locked = True
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -183,6 +195,7 @@ def _take(path: Path, file: FileIO) -> bool:
             if error.errno in (errno.EAGAIN, errno.EACCES):
                 return False
             raise
+        locked = False
     try:
         if not os.path.samestat(path.stat(), os.fstat(file.fileno())):
             return False
@@ -190,7 +203,10 @@ def _take(path: Path, file: FileIO) -> bool:
         return False
     file.seek(0)
     last = _holder(file.read())
-    return last is None or last.process == this_process() or not last.process.alive()
+    if last is None or last.process == this_process():
+        return True
+    alive = last.process.alive()
+    return not alive if alive is not None else locked or unseen_ended
 
 
 def _holder(content: bytes) -> Holder | None:

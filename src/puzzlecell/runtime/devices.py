@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from puzzlecell.errors import UserError
+from puzzlecell.runtime.run_record import run_of_this_job
 from puzzlecell.runtime.slurm import given_gpus
 from puzzlecell.runtime.temporary import shared_temporary_folder
 
@@ -25,7 +26,7 @@ def one_device(gpu: str, gpus: int = 1, patience_s: float = 5.0) -> Iterator[str
     gpu: `cpu`, `cuda`, or `auto` for a CUDA device if there is one, else the CPU. gpus: number of devices that the job
     uses; with more than one, the first devices are locked and `cuda` is yielded. patience_s: seconds between attempts.
     Snakemake does not assign GPUs to local jobs, so jobs do this themselves with file locks; a job waits while all GPUs
-    are locked. GPUs that SLURM has given to the job are its own, and are not locked.
+    are locked. A job that SLURM has started with GPUs of its own locks none.
     Raises DeviceError for `cuda` on a machine without a CUDA device, and if more GPUs are requested than available.
     """
     available = 0 if gpu == "cpu" else _cuda_devices()
@@ -35,7 +36,7 @@ def one_device(gpu: str, gpus: int = 1, patience_s: float = 5.0) -> Iterator[str
     if available == 0:
         log.info("device: cpu")
         yield "cpu"
-    elif given_gpus() is not None:
+    elif given_gpus() is not None and run_of_this_job() is None:
         log.info("device: %s", "cuda:0" if gpus == 1 else f"{gpus} GPUs")
         yield "cuda:0" if gpus == 1 else "cuda"
     elif gpus > 1:

@@ -8,7 +8,8 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -25,26 +26,43 @@ def request(claim: Path, asking: str) -> None:
 
 
 @contextmanager
-def handed_over_on_request(claim: Path, every_s: float = 2.0) -> Iterator[None]:
-    """Inside the block, in which this process holds a claim, send it SIGTERM once another one asks for the claim.
+def handed_over(claim: Path, held: FileIO, every_s: float = 2.0) -> Iterator[None]:
+    """Inside the block, in which this process holds a claim, send it SIGTERM once another one asks for it or has it.
 
-    A training then saves its state and ends. every_s: seconds between two looks. Earlier requests are removed.
+    Another one has it if the lock was lost, as after a failure of the network. A training saves its state and ends.
+    held: the claim, open and written. every_s: seconds between two looks. Earlier requests are removed.
     """
     over, path = threading.Event(), request_path(claim)
     path.unlink(missing_ok=True)
+    mine = _content(held)
+
+    def lost() -> bool:
+        try:
+            # By another descriptor, closing it would end the lock.
+            return _content(held) != mine or not os.path.samestat(claim.stat(), os.fstat(held.fileno()))
+        except OSError:
+            return True
 
     def watch() -> None:
         while not over.wait(every_s):
-            try:
+            with suppress(OSError):
                 asking = path.read_text(encoding="utf-8")
-            except OSError:
-                continue
-            log.warning("another copy of this job has been started (%s): ending this one", asking)
-            os.kill(os.getpid(), signal.SIGTERM)
+                log.warning("another copy of this job has been started (%s): ending this one", asking)
+                break
+            if lost():
+                log.warning("another copy of this job has been started and has taken over: ending this one")
+                break
+        else:
             return
+        if not over.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=watch, name="handed_over_on_request", daemon=True).start()
+    threading.Thread(target=watch, name="handed_over", daemon=True).start()
     try:
         yield
     finally:
         over.set()
+
+
+def _content(file: FileIO) -> bytes:
+    return os.pread(file.fileno(), 1 << 16, 0)

@@ -35,10 +35,11 @@ def run_of_this_job() -> Process | None:
     return process_of(os.environ.get(RUN))
 
 
-def remove_scripts_of_killed_runs() -> None:
+def remove_scripts_of_killed_runs(no_job_queued: bool = False) -> None:
     """Remove copies of scripts that killed runs left, if no other run or job that may use them goes on in this folder.
 
     Call it before the first job. Snakemake copies the script of each job and removes the copy after the job.
+    no_job_queued: whether a cluster has no more jobs of killed runs in this folder.
     """
     # Listed first: a run that begins now makes its scripts after its record.
     scripts = list(SCRIPTS.glob("tmp*"))
@@ -52,8 +53,9 @@ def remove_scripts_of_killed_runs() -> None:
         if process == this_process():
             continue
         killed = process is not None and process.alive() is False
-        unused &= killed and own_jobs
-        if killed:
+        ended = killed and (own_jobs or no_job_queued)
+        unused &= ended
+        if ended:
             path.unlink(missing_ok=True)
     for script in scripts if unused else []:
         with suppress(OSError):

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -21,11 +22,13 @@ class StopRequest:
     """Context manager in which SIGTERM and SIGINT set `signal_number` instead of ending the process.
 
     forward: also send them to the child processes, which do the work when there are several GPUs. A second signal ends
-    the process immediately.
+    the process immediately, unless it comes within `same_s` seconds: a batch system and a terminal send theirs to all
+    processes, so that a child gets it from there and from its parent.
     """
 
-    def __init__(self, forward: bool = False):
-        self.forward = forward
+    def __init__(self, forward: bool = False, same_s: float = 3.0):
+        self.forward, self.same_s = forward, same_s
+        self.noted_at = 0.0
         self.signal_number: int | None = None
         self._before: dict[int, Handler] = {}
 
@@ -40,8 +43,10 @@ class StopRequest:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.signal_number is not None:
+            if time.monotonic() - self.noted_at < self.same_s:
+                return
             raise SystemExit(128 + number)
-        self.signal_number = number
+        self.signal_number, self.noted_at = number, time.monotonic()
         log.info("%s received: saving a checkpoint, then stopping", signal.Signals(number).name)
         if self.forward:
             for child in multiprocessing.active_children():

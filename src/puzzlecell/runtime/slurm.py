@@ -31,14 +31,18 @@ def place(environment: Mapping[str, str] = os.environ) -> str | None:
 
 
 def queued_jobs_problem(folder: str | os.PathLike, run: Run | None = None) -> str | None:
-    """Say which jobs of an earlier run in a folder are still in SLURM's queue; None if there are none.
+    """Say which jobs of an earlier run in a folder are still in SLURM's queue, or why it cannot be read; None if none.
 
     A run that is killed leaves its jobs behind, and a second run would submit them again. run: as
     `subprocess.check_output`.
     """
     # The job's number, its working directory, and a comment that the executor plugin makes of its rule and wildcards.
     command = ["squeue", "--me", "--noheader", "--format=%i|%Z|%k"]
-    rows = [line.split("|", 2) for line in _output(command, run).splitlines() if line.count("|") >= 2]
+    try:
+        queue = _output(command, run)
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"SLURM cannot be asked for its queue: {error}"
+    rows = [line.split("|", 2) for line in queue.splitlines() if line.count("|") >= 2]
     here = os.path.realpath(folder)
     found = {
         number: comment
@@ -68,7 +72,10 @@ def partition_problem(path: str | os.PathLike, run: Run | None = None) -> str | 
         named = [name for name, given in content["partitions"].items() if not _elsewhere(given)]
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError):
         return None  # The plugin reports a file that it cannot read.
-    there = set(_output(["sinfo", "--noheader", "--format=%R"], run).split())
+    try:
+        there = set(_output(["sinfo", "--noheader", "--format=%R"], run).split())
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"SLURM cannot be asked for its partitions: {error}"
     missing = [str(name) for name in named if str(name) not in there]
     if not missing or not there:
         return None
@@ -84,8 +91,5 @@ def _elsewhere(limits: Any) -> bool:
 
 
 def _output(command: list[str], run: Run | None) -> str:
-    """Output of a command of SLURM; empty if there is no SLURM or it does not answer."""
-    try:
-        return (run or subprocess.check_output)(command, text=True, stderr=subprocess.DEVNULL, timeout=30)
-    except (OSError, subprocess.SubprocessError):
-        return ""
+    """Output of a command of SLURM; raises OSError or SubprocessError if there is no SLURM or it does not answer."""
+    return (run or subprocess.check_output)(command, text=True, stderr=subprocess.DEVNULL, timeout=60)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from puzzlecell.runtime.claim import ClaimError, claimed
-from puzzlecell.runtime.handover import request_path
+from puzzlecell.runtime.handover import handed_over, request_path
 
 HOLDER = """
 import signal, sys, time
@@ -30,6 +30,24 @@ with claimed(Path(sys.argv[1])):
 def slurm_job(monkeypatch):
     """This process is a job of SLURM, and so are those that it starts."""
     monkeypatch.setenv("SLURM_JOB_ID", "7")
+
+
+@pytest.fixture
+def ended_by_signal():
+    """Signals that this process gets."""
+    got = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: got.append(number))
+    yield got
+    signal.signal(signal.SIGTERM, before)
+
+
+def take_over(path, how):
+    if how == "rewritten":
+        path.write_bytes(b"another's")
+        return
+    path.rename(path.with_name("old"))
+    if how == "replaced":
+        path.write_bytes(b"mine")
 
 
 def holding(path):
@@ -62,9 +80,26 @@ def test_a_first_copy_that_does_not_answer_is_named(tmp_path, slurm_job):
         first.wait()
 
 
-def test_an_old_request_ends_nobody(tmp_path, slurm_job):
+@pytest.mark.parametrize("taken_over", ["rewritten", "replaced", "removed"])
+def test_a_copy_that_has_lost_its_claim_ends(tmp_path, ended_by_signal, taken_over):
+    """After a failure of the network, the lock is gone and the file is another's."""
+    path = tmp_path / ".log.claim"
+    with path.open("wb+", buffering=0) as held:
+        held.write(b"mine")
+        with handed_over(path, held, every_s=0.02):
+            time.sleep(0.1)
+            assert not ended_by_signal
+            take_over(path, taken_over)
+            until = time.monotonic() + 10
+            while not ended_by_signal and time.monotonic() < until:
+                time.sleep(0.01)
+    assert ended_by_signal
+
+
+def test_a_request_from_before_ends_nobody(tmp_path, ended_by_signal):
     path = tmp_path / ".log.claim"
     request_path(path).write_text("a copy that was killed while it waited")
-    with claimed(path):
+    with path.open("wb+", buffering=0) as held, handed_over(path, held, every_s=0.02):
         assert not request_path(path).exists()
-        time.sleep(0.1)
+        time.sleep(0.2)
+    assert not ended_by_signal

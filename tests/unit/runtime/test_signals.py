@@ -20,8 +20,16 @@ def test_a_signal_is_noted_and_the_previous_handler_is_restored(number):
     assert signal.getsignal(number) is before
 
 
+def test_the_same_signal_from_two_senders_counts_once():
+    """SLURM and a terminal send it to a child, and so does its parent."""
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.signal_number == signal.SIGTERM
+
+
 def test_a_second_signal_ends_the_process_immediately():
-    with StopRequest():
+    with StopRequest(same_s=0.0):
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(SystemExit) as ended:
             os.kill(os.getpid(), signal.SIGTERM)

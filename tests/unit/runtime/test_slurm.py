@@ -42,7 +42,7 @@ def test_jobs_of_an_earlier_run_in_this_folder_are_found(tmp_path):
     assert "scancel 5 " in problem
     assert "5: rule_train_wildcards_a_b_1" in problem
     assert queued_jobs_problem(tmp_path / "other", answering(queue)) is None
-    assert queued_jobs_problem(tmp_path, failing) is None
+    assert "cannot be asked for its queue" in queued_jobs_problem(tmp_path, failing)
 
 
 @pytest.mark.parametrize(
