@@ -224,7 +224,10 @@ def missing() -> str | None:
 
 
 def install() -> str | None:
-    """Install SLURM with apt-get if it is missing; return why no cluster can be started here, or None."""
+    """Install SLURM with apt-get if it is missing; return why no cluster can be started here, or None.
+
+    Raises ClusterError if apt-get fails: a machine that has it can have SLURM, too.
+    """
     if missing() is None or os.getuid() != 0 or shutil.which("apt-get") is None:
         return missing()
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -235,7 +238,7 @@ def install() -> str | None:
             step, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         if done.returncode:
-            return f"{' '.join(step)} failed: {done.stdout.strip().splitlines()[-1:]}"
+            raise ClusterError(f"{' '.join(step)} failed:\n{done.stdout[-2000:]}")
     return missing()
 
 

@@ -3,6 +3,8 @@ import tempfile
 import pytest
 
 from puzzlecell.runtime import devices
+from puzzlecell.runtime.process import this_process
+from puzzlecell.runtime.run_record import RUN
 
 
 def test_the_cpu_needs_no_lock():
@@ -71,3 +73,21 @@ def test_an_error_of_the_job_is_passed_on(monkeypatch, tmp_path):
 def test_a_missing_device_is_known_before_a_job_asks_for_it(monkeypatch, wanted, available, problem):
     monkeypatch.setattr(devices, "_cuda_devices", lambda: available)
     assert devices.device_problem(*wanted) == problem
+
+
+def test_gpus_that_slurm_gave_to_a_job_are_its_own(monkeypatch, tmp_path):
+    """SLURM numbers the GPUs of each job from 0: a lock would keep jobs on one node from each other's numbers."""
+    monkeypatch.setattr(devices, "_cuda_devices", lambda: 1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("SLURM_JOB_GPUS", "3")
+    with devices.one_device("auto") as first, devices.one_device("auto") as second:
+        assert first == second == "cuda:0"
+
+
+def test_a_local_run_inside_an_allocation_shares_out_its_gpus(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "_cuda_devices", lambda: 2)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("SLURM_JOB_GPUS", "2,3")
+    monkeypatch.setenv(RUN, this_process().as_json())
+    with devices.one_device("auto") as first, devices.one_device("auto") as second:
+        assert {first, second} == {"cuda:0", "cuda:1"}
