@@ -1,13 +1,11 @@
-"""The table of measured rates of `puzzlecell plan`: processor time of each part of the workflow, on one core.
+"""The table of measured rates of `puzzlecell plan`, first part: all that is not a network, on one core.
 
-Prints the rows of `src/puzzlecell/planning/measured_rates.py`: what a job costs to start, seconds per field, megapixel
-or cell of all that is not a network, and the operations per second of each network. A time per field and one per
-megapixel come from two sizes. Networks have random weights, so every class is considered in every field, which is the
-most that step 1, the ensemble and the score can cost.
-Run: OMP_NUM_THREADS=1 python benchmarks/rates.py [--only parts]
+Prints rows of `src/puzzlecell/planning/measured_rates.py`: what a job costs to start, seconds per field, megapixel or
+cell, and bytes. A time per field and one per megapixel come from two sizes. The network has random weights, so every
+class is considered in every field, which is the most that step 1, the ensemble and the score can cost.
+Run: OMP_NUM_THREADS=1 python benchmarks/rates.py
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -36,7 +34,6 @@ from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.submission import SubmissionSettings
-from puzzlecell.config.training import LossSettings
 from puzzlecell.data.ingest import ingest_shard
 from puzzlecell.data.labels import read_ids
 from puzzlecell.data.store import ShardReader, write_shard
@@ -47,30 +44,16 @@ from puzzlecell.inference.out_of_fold import write_oof
 from puzzlecell.inference.step1 import step1_scores, step1_shard
 from puzzlecell.inference.step2 import crop_geometry, cut_cells, pool_under, step2_shard
 from puzzlecell.network.cam_network import CamNetwork, save_network
-from puzzlecell.network.memory import channels_last
-from puzzlecell.network.puzzle import PuzzleNetwork
-from puzzlecell.planning.network_cost import network_cost, segmenter_flop
-from puzzlecell.runtime.malloc import keep_freed_memory
 from puzzlecell.scoring.report import write_score
 from puzzlecell.segmentation.hpa_labelling import label_cells
-from puzzlecell.segmentation.hpa_unet import HpaUnet
 from puzzlecell.segmentation.shard import segment_shard
 from puzzlecell.simulate.dataset import simulate_dataset
 from puzzlecell.simulate.field import simulate_field
 from puzzlecell.training.augment import Augmenter
 from puzzlecell.training.dataloaders import TrainingFields, collate
-from puzzlecell.training.losses import ComboLoss
 
 ROOT = Path(__file__).parents[1]
 CLASSES = read_classes(ROOT / "config/classes.csv")
-# Backbone, output stride, sides of a field and of a training crop: those of the two configurations.
-NETWORKS = (
-    ("tf_efficientnet_lite0", 16, 192, 192),
-    ("seresnext50_32x4d", 32, 512, 384),
-    ("seresnext101_32x4d", 32, 512, 384),
-    ("cspresnext50", 32, 512, 384),
-    ("regnety_064", 32, 512, 384),
-)
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -96,12 +79,9 @@ def starts() -> None:
     """Processor time of a job that does nothing: Python and the imports of its script."""
     for script in sorted((ROOT / "workflow/scripts").glob("*.py")):
         code = f"import runpy; runpy.run_path({str(script)!r}, run_name='imported')"
-        times = []
-        for _ in range(2):
-            process = subprocess.Popen([sys.executable, "-c", code])
-            _, _, usage = os.wait4(process.pid, 0)
-            times.append(usage.ru_utime + usage.ru_stime)
-        report(f"start {script.stem}", min(times), "s")
+        process = subprocess.Popen([sys.executable, "-c", code])
+        _, _, usage = os.wait4(process.pid, 0)
+        report(f"start {script.stem}", usage.ru_utime + usage.ru_stime, "s")
 
 
 def raw_fields(folder: Path) -> None:
@@ -147,7 +127,7 @@ def cell_tables(folder: Path) -> None:
     model, one, fields_table, two = (
         folder / name for name in ("model.safetensors", "one.parquet", "one.images.parquet", "two.parquet")
     )
-    network = NetworkSettings(backbone=NETWORKS[0][0], pretrained=False, output_stride=16)
+    network = NetworkSettings(backbone="tf_efficientnet_lite0", pretrained=False, output_stride=16)
     save_network(model, CamNetwork(network, CLASSES, 192, 192))
     step1_shard(
         one, fields_table, store=store, masks=masks, models=[model], settings=Step1Settings(), negative=18
@@ -250,53 +230,15 @@ def around_networks(folder: Path) -> None:
     report("load Mpx", loaded / len(ids) / (384**2 / 1e6), "s per megapixel of a crop")
 
 
-def networks(batch: int) -> None:
-    """Operations per second of prediction and of a training step, in batches of `batch` fields."""
-    keep_freed_memory()
-    for backbone, stride, field, crop in NETWORKS:
-        settings = NetworkSettings(backbone=backbone, pretrained=False, output_stride=stride)
-        network = channels_last(CamNetwork(settings, CLASSES, field, crop)).eval()
-        images = torch.randint(0, 256, (batch, 4, field, field), dtype=torch.uint8)
-        images = images.contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode():
-            network(images[:2])
-            seconds = cpu_seconds(lambda: network(images))  # noqa: B023
-        report(f"infer {backbone}", network_cost(settings, field).flop * batch / seconds / 1e9, "GFLOP/s")
-        puzzle, loss = PuzzleNetwork(network, 0).train(), ComboLoss(LossSettings())
-        optimiser = torch.optim.Adam(network.parameters(), lr=1e-4)
-        crops, labels = images[..., :crop, :crop], torch.zeros(batch, len(CLASSES))
-
-        def step() -> None:
-            loss(puzzle(crops), labels).total.mean().backward()  # noqa: B023
-            optimiser.step()  # noqa: B023
-            optimiser.zero_grad()  # noqa: B023
-
-        step()
-        flop = 3 * network_cost(settings, crop).flop * batch
-        report(f"train {backbone}", flop / cpu_seconds(step) / 1e9, "GFLOP/s")
-    unet = channels_last(HpaUnet().eval())
-    images = torch.rand(2, 3, 576, 576).contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        seconds = cpu_seconds(lambda: unet(images))
-    report("infer hpa_dpn", segmenter_flop(576, 576) * 2 / seconds / 1e9, "GFLOP/s")
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batch", type=int, default=16, help="fields per batch (default: %(default)s)")
-    parser.add_argument("--only", choices=("parts", "networks"), help="measure only one half")
-    given = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     with threadpool_limits(1), tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if given.only != "networks":
-            starts()
-            raw_fields(folder)
-            cell_tables(folder)
-            around_networks(folder)
-        if given.only != "parts":
-            networks(given.batch)
+        starts()
+        raw_fields(folder)
+        cell_tables(folder)
+        around_networks(folder)
 
 
 if __name__ == "__main__":

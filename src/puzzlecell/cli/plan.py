@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from functools import partial
 
 from puzzlecell.cli.arguments import Commands, number
 from puzzlecell.errors import UserError
@@ -18,7 +19,9 @@ def add_parser(commands: Commands) -> None:
     plan.add_argument(
         "--cores", type=_count, default=available_cores(), help="cores of a node (default: %(default)s)"
     )
-    plan.add_argument("--gpus", type=int, help="GPUs of a node (default: those of this machine)")
+    plan.add_argument(
+        "--gpus", type=partial(_count, least=0), help="GPUs of a node (default: those of this machine)"
+    )
     plan.add_argument("--nodes", type=_count, default=1, help="nodes of a cluster (default: %(default)s)")
     plan.add_argument("--jobs", type=_count, help="most jobs at a time (default: no limit)")
     plan.add_argument(
@@ -72,18 +75,21 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from puzzlecell.planning.estimate import estimate
-    from puzzlecell.planning.rates import Machine
-    from puzzlecell.planning.sizes import Stated
-    from puzzlecell.planning.table import as_json, as_text
     from puzzlecell.runtime.planned_jobs import planned_jobs
 
     for name in ("gpu_tflops", "gpu_tflops_inference", "cells"):
         value = getattr(options, name)
         if value is not None and value <= 0:
             raise UserError(f"--{name.replace('_', '-')}: found {value:g}; expected a number above 0")
-    if options.wait < 0 or (options.gpus or 0) < 0:
-        raise UserError("--wait and --gpus: expected 0 or more")
+    if options.wait < 0:
+        raise UserError(f"--wait: found {options.wait:g}; expected 0 or more seconds")
+    plan = planned_jobs(options.targets, options.configfile, cores=options.cores, everything=options.all)
+    # Imported now, because they take longer than finding most mistakes.
+    from puzzlecell.planning.estimate import estimate
+    from puzzlecell.planning.rates import Machine
+    from puzzlecell.planning.sizes import Stated
+    from puzzlecell.planning.table import as_json, as_text
+
     gpus = _gpus_here() if options.gpus is None else options.gpus
     machine = Machine(
         cores=options.cores,
@@ -94,7 +100,6 @@ def run(options: argparse.Namespace) -> None:
         tflops=options.gpu_tflops,
         tflops_inference=options.gpu_tflops_inference,
     )
-    plan = planned_jobs(options.targets, options.configfile, cores=options.cores, everything=options.all)
     found = estimate(
         plan, Stated(dict(options.fields), options.cells, options.side), machine, options.results
     )
@@ -114,10 +119,10 @@ def _gpus_here() -> int:
     return torch.cuda.device_count()
 
 
-def _count(text: str) -> int:
-    """Type of options with a number of things, at least one."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+def _count(text: str, least: int = 1) -> int:
+    """Type of options with a number of things."""
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, found {text!r}")
     return int(text)
 
 

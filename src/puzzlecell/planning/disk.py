@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
-import pyarrow.parquet as pq
 from pyarrow.lib import ArrowInvalid
 
+from puzzlecell.errors import UserError
 from puzzlecell.planning.job_work import JobWork
+from puzzlecell.planning.measured import submitted_cells
 from puzzlecell.planning.measured_rates import BYTES
 from puzzlecell.planning.network_cost import network_cost
 from puzzlecell.runtime.planned_jobs import PlannedJob
@@ -20,9 +21,9 @@ PIXELS = {"store": ("store", "images"), "masks": ("masks", "cells")}
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes by folder of the results; bytes that one training needs besides while it runs; and rates of the results.
+    """Bytes by folder of the results, and what one training needs besides while it runs.
 
-    measured: the kinds whose size per pixel is that of the results, not of the package's table.
+    measured: the kinds of files whose size per pixel or cell is that of the results, not of the package's table.
     """
 
     folders: Mapping[str, float]
@@ -93,18 +94,10 @@ def _rates(results: Path) -> tuple[dict[str, float], frozenset[str]]:
             size, pixels = size + path.stat().st_size, pixels + fields * height * width
         if pixels:
             found[kind] = size / pixels
-    cells = _rows((results / "cells").glob("*.parquet"))
-    submission = results / "submission.csv"
-    if cells and submission.is_file():
-        found["submission"] = submission.stat().st_size / cells
+    try:
+        cells = submitted_cells(results)
+        if cells:
+            found["submission"] = (results / "submission.csv").stat().st_size / cells
+    except (OSError, UserError, ArrowInvalid, KeyError):
+        pass
     return {**BYTES, **found}, frozenset(found)
-
-
-def _rows(paths: Iterable[Path]) -> int:
-    rows = 0
-    for path in paths:
-        try:
-            rows += pq.read_metadata(path).num_rows
-        except (OSError, ArrowInvalid):
-            continue
-    return rows

@@ -70,7 +70,7 @@ def estimate(
     job_work, measured = JobWork(settings, sizes), measured_run(results)
     work = [job_work(job) if job.needed else [] for job in plan.jobs]
     if job_work.unknown:
-        names = list(job_work.unknown)
+        names = [name for name in settings.datasets if name in job_work.unknown]
         raise UserError(
             f"the number of fields is unknown, because there is no label table yet: {', '.join(names)}; "
             f"state it, for example --fields {' '.join(f'{name}=1000' for name in names)}"

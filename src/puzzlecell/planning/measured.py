@@ -110,6 +110,18 @@ def measured_run(results: str | os.PathLike = "results") -> MeasuredRun:
     return found
 
 
+def submitted_cells(results: Path) -> int:
+    """Number of cells in `submission.csv`; scored holdout sets have tables of cells too, but are not submitted.
+
+    Raises OSError or UserError if a file cannot be read.
+    """
+    fields = read_csv(results / "submission.csv")["ID"]
+    tables = (
+        pq.read_table(path, columns=["ID"]).to_pandas() for path in (results / "cells").glob("*.parquet")
+    )
+    return sum(int(table["ID"].isin(fields).sum()) for table in tables)
+
+
 def _benchmark(path: Path) -> tuple[float, float] | None:
     """Seconds and peak memory (MB, NaN if not measured) in a benchmark file; None if it is no such file."""
     try:
@@ -123,7 +135,7 @@ def _benchmark(path: Path) -> tuple[float, float] | None:
         memory = float(row["max_rss"]) * 2**20 / MEGA
     except (ValueError, KeyError, TypeError):
         memory = math.nan
-    return (seconds, memory) if seconds > 0 else None
+    return (seconds, memory) if 0 < seconds < math.inf else None
 
 
 def _script(names: tuple[str, ...]) -> str:
@@ -223,14 +235,13 @@ def _holdout(results: Path, names: tuple[str, ...], settings: str) -> Work:
 
 def _cells(name: str) -> Callable[[Path, tuple[str, ...], str], Work]:
     def measure(results: Path, names: tuple[str, ...], settings: str) -> Work:
-        tables = (
-            sorted((results / "cells").glob("*.parquet"))
-            if name == "submission"
-            else [results / "cells" / f"{names[0]}.parquet"]
-        )
-        return cells_work(name, sum(pq.read_metadata(path).num_rows for path in tables))
+        return cells_work(name, pq.read_metadata(results / "cells" / f"{names[0]}.parquet").num_rows)
 
     return measure
+
+
+def _submission(results: Path, names: tuple[str, ...], settings: str) -> Work:
+    return cells_work("submission", submitted_cells(results))
 
 
 def _stage(results: Path, name: str, folds: int | None = None) -> Stage:
@@ -262,5 +273,6 @@ _MEASURES: dict[str, Callable[[Path, tuple[str, ...], str], Work]] = {
     "step2": _step2,
     "oof_fold": _oof,
     "holdout_stage": _holdout,
-    **{name: _cells(name) for name in ("ensemble", "submission", "score")},
+    "submission": _submission,
+    **{name: _cells(name) for name in ("ensemble", "score")},
 }

@@ -11,6 +11,8 @@ HEADER = ("rule", "jobs", "work", "rate", "from", "time", "core time", "GPU time
 
 def as_text(estimate: Estimate) -> str:
     """The estimate as a table with totals and remarks below it."""
+    if not estimate.rules:
+        return f"{_machine(estimate)}: nothing is left to be done"
     lines = [
         _machine(estimate),
         "",
@@ -19,10 +21,9 @@ def as_text(estimate: Estimate) -> str:
     ]
     timing = estimate.timing
     if timing is not None:
-        stated = any(rule.memory_mb and not rule.memory_measured for rule in estimate.rules)
         lines += [
             f"wall time  {duration(timing.wall_s)}; longest chain of jobs {duration(timing.critical_s)}",
-            f"memory     {megabytes(timing.memory_mb)} at a time on one node{', as stated by the rules' * stated}",
+            f"memory     {megabytes(timing.memory_mb)} at a time on one node",
         ]
     else:
         lines.append(f"wall time  unknown; there is no rate for {'; '.join(estimate.missing)}")
@@ -43,6 +44,7 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
         "memory_mb": timing.memory_mb if timing else None,
         "disk_bytes": dict(estimate.disk.folders),
         "disk_while_training_bytes": estimate.disk.training * estimate.trainings,
+        "disk_measured": sorted(estimate.disk.measured),
         "data_sets": {
             name: {
                 "fields": found.fields,
@@ -163,6 +165,8 @@ def _remarks(estimate: Estimate) -> list[str]:
         f"{found.cells:.3g} cells per field ({found.cells_from})"
         for name, found in estimate.sizes.items()
     ]
+    if estimate.disk.measured:
+        lines.append(f"bytes of {', '.join(sorted(estimate.disk.measured))}: as in the results so far")
     if any(PACKAGE in rule.sources for rule in estimate.rules):
         lines.append(
             "rates from the package: of one core of an AMD EPYC; twice the threads take half the time"

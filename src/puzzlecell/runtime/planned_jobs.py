@@ -74,7 +74,8 @@ def planned_jobs(
 
 
 def _jobs(dag: Any) -> list[PlannedJob]:
-    ordered = [job for level in dag.toposorted() for job in sorted(level, key=str)]
+    # In an order of their own, because Snakemake's levels are sets.
+    ordered = [job for level in dag.toposorted() for job in sorted(level, key=_name)]
     place = {job: number for number, job in enumerate(ordered)}
     return [
         PlannedJob(
@@ -89,6 +90,10 @@ def _jobs(dag: Any) -> list[PlannedJob]:
         )
         for job in ordered
     ]
+
+
+def _name(job: Any) -> tuple[str, list[tuple[str, str]]]:
+    return job.rule.name, sorted(job.wildcards_dict.items())
 
 
 def _number(job: Any, resource: str) -> int | None:
