@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from puzzlecell.runtime import temporary
 from puzzlecell.runtime.process import this_process
 from puzzlecell.runtime.temporary import (
     OWNER,
+    note_process,
     own_temporary_folder,
     remove_abandoned,
     shared_temporary_folder,
@@ -81,3 +83,25 @@ def test_a_killed_job_leaves_a_folder_that_the_next_job_removes(shared):
     with own_temporary_folder():
         assert len(list(shared.iterdir())) == 1
     assert list(shared.iterdir()) == []
+
+
+NUMBERS = [2**22 + number for number in range(1, 4)]
+"""Larger than any process number."""
+
+
+def test_shared_memory_of_a_killed_job_and_of_its_noted_children_is_removed(shared, tmp_path, monkeypatch):
+    monkeypatch.setattr(temporary, "_SHARED_MEMORY", tmp_path)
+    owner, child, other = (replace(HERE, pid=number) for number in NUMBERS)
+    kept = [f"sem.loky-{other.pid}-a", f"sem.loky-{HERE.pid}-a", f"sem.loky-1{owner.pid}-a", "sem.mp-a"]
+    for name in (*kept, f"sem.loky-{owner.pid}-a", f"sem.loky-{child.pid}-b", f"torch_{child.pid}_12_0"):
+        (tmp_path / name).touch()
+    folder = shared / "puzzlecell-job-12"
+    folder.mkdir()
+    for process in (child, replace(HERE, started="1")):
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        monkeypatch.setattr(temporary, "this_process", lambda process=process: process)
+        note_process()
+    (folder / OWNER).write_text(owner.as_json())
+    remove_abandoned(shared, "puzzlecell-job-")
+    assert not folder.exists()
+    assert {path.name for path in tmp_path.iterdir()} == set(kept)
