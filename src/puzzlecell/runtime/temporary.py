@@ -32,16 +32,16 @@ def shared_temporary_folder() -> Path:
 def own_temporary_folder() -> Iterator[None]:
     """Put the temporary files of this process and its children into a folder of their own inside the block.
 
-    It is removed at the end. Folders of processes that were killed are removed at the beginning.
+    It is removed at the end. Folders of processes that were killed are removed at the beginning. Where no such folder
+    can be made, or its path would be too long for sockets, the shared one is used.
     """
     shared = shared_temporary_folder()
     remove_abandoned(shared, PREFIX)
-    if len(str(shared)) > _LONGEST:
+    own = _made_in(shared)
+    if own is None:
         yield
         return
     before = {name: os.environ.get(name) for name in ("TMPDIR", _COMPILED)}, tempfile.tempdir
-    own = Path(tempfile.mkdtemp(prefix=PREFIX, dir=shared))
-    mark_owned(own)
     os.environ["TMPDIR"] = tempfile.tempdir = str(own)
     # What torch.compile makes takes minutes, and is for later jobs too.
     os.environ.setdefault(_COMPILED, str(shared / f"torchinductor_{os.getuid()}"))
@@ -56,17 +56,33 @@ def own_temporary_folder() -> Iterator[None]:
         shutil.rmtree(own, ignore_errors=True)
 
 
+def _made_in(shared: Path) -> Path | None:
+    if len(str(shared)) > _LONGEST:
+        return None
+    try:
+        own = Path(tempfile.mkdtemp(prefix=PREFIX, dir=shared))
+    except OSError:
+        return None
+    mark_owned(own)
+    return own
+
+
 def mark_owned(folder: str | os.PathLike) -> None:
     """Note in a temporary folder that this process uses it, for `remove_abandoned`."""
-    Path(folder, OWNER).write_text(this_process().as_json())
+    _note(Path(folder, OWNER))
 
 
 def note_process() -> None:
     """Note in the folder of the job that this child process has semaphores of its own, for `remove_abandoned`."""
     folder = Path(tempfile.gettempdir())
     if folder.name.startswith(PREFIX):
-        process = this_process()
-        (folder / _SHARER.format(process.pid)).write_text(process.as_json())
+        _note(folder / _SHARER.format(os.getpid()))
+
+
+def _note(path: Path) -> None:
+    # On a full disk, the folder stays if this process is killed; that is no reason to stop.
+    with suppress(OSError):
+        path.write_text(this_process().as_json())
 
 
 def remove_abandoned(parent: str | os.PathLike, prefix: str) -> None:

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -40,6 +41,15 @@ def test_temporary_files_of_a_job_and_its_children_are_in_a_folder_that_is_remov
     assert list(shared.iterdir()) == []
     assert tempfile.gettempdir() == os.environ["TMPDIR"] == str(shared)
     assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
+
+
+def test_where_no_folder_can_be_made_the_shared_one_is_used(shared, monkeypatch):
+    def full(**_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    with own_temporary_folder():
+        assert tempfile.gettempdir() == str(shared)
 
 
 def test_folders_stay_short_enough_for_the_sockets_of_workers(shared, monkeypatch):
@@ -98,6 +108,7 @@ def test_shared_memory_of_a_killed_job_and_of_its_noted_children_is_removed(shar
     folder = shared / "puzzlecell-job-12"
     folder.mkdir()
     for process in (child, replace(HERE, started="1")):
+        monkeypatch.setattr(os, "getpid", lambda process=process: process.pid)
         monkeypatch.setattr(tempfile, "tempdir", str(folder))
         monkeypatch.setattr(temporary, "this_process", lambda process=process: process)
         note_process()
