@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 
 from puzzlecell.runtime.progress import Progress, default_progress, no_progress
 from puzzlecell.runtime.signals import StopRequest
+from puzzlecell.runtime.temporary import note_process
 from puzzlecell.runtime.threads import limited_threads, set_threads
 from puzzlecell.training.checkpoint import finish, resume, save, save_best
 from puzzlecell.training.dataloaders import close_workers
@@ -59,6 +60,7 @@ def launch(run: TrainingRun) -> None:
 
 def fit_process(fabric: Fabric, run: TrainingRun) -> None:
     """Run one of several training processes."""
+    note_process()
     logging.basicConfig(level=logging.INFO if fabric.is_global_zero else logging.WARNING)
     set_threads(max(1, run.threads // fabric.world_size), opencv=1)
     fit(fabric, run, default_progress(f"fold {run.fold}") if fabric.is_global_zero else no_progress)

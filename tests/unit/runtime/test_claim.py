@@ -28,6 +28,7 @@ with claimed(Path(sys.argv[1])):
 """
 KILLED = replace(this_process(), started="1")
 """A run that has ended."""
+ELSEWHERE = replace(KILLED, boot="other", host="elsewhere")
 
 
 @pytest.fixture
@@ -115,15 +116,14 @@ def write_claim(path, **given):
     path.write_text(json.dumps(asdict(Holder(**given))))
 
 
-def test_the_claim_of_a_killed_job_is_removed(path):
-    write_claim(path, process=KILLED)
+@pytest.mark.parametrize(("holder", "left"), [(KILLED, False), (ELSEWHERE, True)], ids=["here", "elsewhere"])
+def test_only_claims_of_killed_jobs_are_removed(path, holder, left):
+    write_claim(path, process=holder)
     assert end_orphans(path.parent) == []
-    assert not path.exists()
+    assert path.exists() is left
 
 
-@pytest.mark.parametrize(
-    "holder", [KILLED, replace(KILLED, boot="other", host="elsewhere")], ids=["here", "elsewhere"]
-)
+@pytest.mark.parametrize("holder", [KILLED, ELSEWHERE], ids=["here", "elsewhere"])
 @pytest.mark.parametrize("locks", [True, False])
 def test_a_claim_that_nobody_holds_is_taken_over(path, monkeypatch, holder, locks):
     write_claim(path, process=holder)

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -7,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from puzzlecell.runtime import temporary
 from puzzlecell.runtime.process import this_process
 from puzzlecell.runtime.temporary import (
     OWNER,
+    note_process,
     own_temporary_folder,
     remove_abandoned,
     shared_temporary_folder,
@@ -38,6 +41,15 @@ def test_temporary_files_of_a_job_and_its_children_are_in_a_folder_that_is_remov
     assert list(shared.iterdir()) == []
     assert tempfile.gettempdir() == os.environ["TMPDIR"] == str(shared)
     assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
+
+
+def test_where_no_folder_can_be_made_the_shared_one_is_used(shared, monkeypatch):
+    def full(**_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    with own_temporary_folder():
+        assert tempfile.gettempdir() == str(shared)
 
 
 def test_folders_stay_short_enough_for_the_sockets_of_workers(shared, monkeypatch):
@@ -81,3 +93,26 @@ def test_a_killed_job_leaves_a_folder_that_the_next_job_removes(shared):
     with own_temporary_folder():
         assert len(list(shared.iterdir())) == 1
     assert list(shared.iterdir()) == []
+
+
+NUMBERS = [2**22 + number for number in range(1, 4)]
+"""Larger than any process number."""
+
+
+def test_shared_memory_of_a_killed_job_and_of_its_noted_children_is_removed(shared, tmp_path, monkeypatch):
+    monkeypatch.setattr(temporary, "_SHARED_MEMORY", tmp_path)
+    owner, child, other = (replace(HERE, pid=number) for number in NUMBERS)
+    kept = [f"sem.loky-{other.pid}-a", f"sem.loky-{HERE.pid}-a", f"sem.loky-1{owner.pid}-a", "sem.mp-a"]
+    for name in (*kept, f"sem.loky-{owner.pid}-a", f"sem.loky-{child.pid}-b", f"torch_{child.pid}_12_0"):
+        (tmp_path / name).touch()
+    folder = shared / "puzzlecell-job-12"
+    folder.mkdir()
+    for process in (child, replace(HERE, started="1")):
+        monkeypatch.setattr(os, "getpid", lambda process=process: process.pid)
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        monkeypatch.setattr(temporary, "this_process", lambda process=process: process)
+        note_process()
+    (folder / OWNER).write_text(owner.as_json())
+    remove_abandoned(shared, "puzzlecell-job-")
+    assert not folder.exists()
+    assert {path.name for path in tmp_path.iterdir()} == set(kept)

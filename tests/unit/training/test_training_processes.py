@@ -124,3 +124,21 @@ def test_a_request_to_stop_reaches_all_processes_and_the_training_resumes(
     train(make_run(store, table, output, PLAIN), lambda now, total, text="": done.append(now))
     assert min(done) == kept + 1
     assert_close(output, single)
+
+
+SEMAPHORE = """
+import multiprocessing, os
+from pathlib import Path
+import puzzlecell.training.train
+
+lock = multiprocessing.get_context("spawn").Lock()
+print(os.getpid(), *Path("/dev/shm").glob(f"sem.loky-{os.getpid()}-*"))
+"""
+
+
+def test_semaphores_of_a_training_are_named_after_their_process():
+    """Those of several training processes are left behind if all are killed, and found by these names."""
+    told = subprocess.run(
+        [sys.executable, "-c", SEMAPHORE], capture_output=True, text=True, check=True
+    ).stdout
+    assert len(told.split()) == 2
