@@ -7,6 +7,7 @@ min_version("9.20")
 include: "rules/configuration.smk"
 include: "rules/common.smk"
 include: "rules/bucket.smk"
+include: "rules/send.smk"
 include: "rules/checks.smk"
 include: "rules/ingest.smk"
 include: "rules/folds.smk"

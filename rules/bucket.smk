@@ -1,21 +1,9 @@
 # Runs that keep their files in a bucket (`--default-storage-provider s3`), and data sets that lie in one.
-import re
-
 from puzzlecell.config.places import raw_data_here, unsent_files
 from puzzlecell.data.bucket_fields import shard_state
 from puzzlecell.runtime.bucket import bucket_problem, entry, is_url, split
 from puzzlecell.runtime.bucket_files import planning_copy
 from puzzlecell.runtime.snakemake_internals import sent_files, share_bucket_settings, storage_copy
-
-# Files that the configuration names and that jobs declare as inputs: they are sent to the bucket.
-READY = [
-    checkpoint_path(stage.checkpoints, fold)
-    for given in settings.models.values()
-    for stage in given.stages.values()
-    if stage.checkpoints is not None
-    for fold in FOLDS
-]
-SENT = {path.lstrip("/"): path for path in [settings.classes, *READY]}
 
 
 def in_bucket(path):
@@ -56,9 +44,8 @@ def bucket_state(wildcards):
     # Snakemake stores the parameters as the main process has them. Simulated fields are remade as a whole.
     if given.simulate or not workflow.is_main_process:
         return "raw files: in a bucket"
-    return "raw files: " + shard_state(
-        readable(raw(wildcards.ds, "labels")), images, int(wildcards.sh), given.shards
-    )
+    labels = readable(raw(wildcards.ds, "labels"))
+    return f"raw files: {shard_state(labels, images, int(wildcards.sh), given.shards)}"
 
 
 def unreachable_files():
@@ -71,8 +58,8 @@ def check_buckets():
     """Raise WorkflowError if a bucket of this run cannot be used."""
     images = [raw(ds, "images") for ds in settings.datasets]
     urls = dict.fromkeys(split(url)[0] for url in [*images, BUCKET or ""] if is_url(url))
-    problems = [bucket_problem(f"s3://{bucket}") for bucket in urls]
-    problems += raw_data_here(settings) if BUCKET else []
+    found = [bucket_problem(f"s3://{bucket}") for bucket in urls]
+    problems = [*found, *(raw_data_here(settings) if BUCKET else [])]
     if any(problems):
         raise WorkflowError("\n".join(filter(None, problems)))
 
@@ -80,26 +67,3 @@ def check_buckets():
 share_bucket_settings(workflow)
 if workflow.is_main_process:
     check_buckets()
-
-if BUCKET:
-
-    rule send:
-        input:
-            lambda wildcards: local(SENT[wildcards.sent]),
-        output:
-            "{sent}",
-        log:
-            "results/logs/send/{sent}.log",
-        wildcard_constraints:
-            sent="|".join(map(re.escape, SENT)),
-        localrule: True
-        conda:
-            "../envs/pipeline.yaml"
-        threads: 1
-        resources:
-            mem_mb=1000,
-            runtime=10,
-        message:
-            "Send {wildcards.sent} to the bucket"
-        shell:
-            "cp {input:q} {output:q} > {log:q} 2>&1"
