@@ -58,8 +58,8 @@ def check_buckets():
     """Raise WorkflowError if a bucket of this run cannot be used."""
     images = [raw(ds, "images") for ds in settings.datasets]
     urls = dict.fromkeys(split(url)[0] for url in [*images, BUCKET or ""] if is_url(url))
-    problems = [bucket_problem(f"s3://{bucket}") for bucket in urls]
-    problems += raw_data_here(settings) if BUCKET else []
+    found = [bucket_problem(f"s3://{bucket}") for bucket in urls]
+    problems = [*found, *(raw_data_here(settings) if BUCKET else [])]
     if any(problems):
         raise WorkflowError("\n".join(filter(None, problems)))
 
