@@ -132,6 +132,8 @@ def test_a_copy_of_a_requeued_job_takes_over_from_the_first(cluster, reference, 
             "SLURM has started it again",
             lambda: run.running(comment) == number and cluster.jobs()[number]["node"] != node,
         )
+        asked = project.folder / "results/logs/train/tiny/stage3/.fold1.log.claim.wanted"
+        run.wait_for("the second copy asks for the job", asked.exists)
         run.let_go("tiny/stage3/fold1")
         run.finish()
         cluster.start_node(node)
