@@ -14,16 +14,21 @@ STEP1_S, STEP2_S = 5, 40
 LONGEST = 2880
 
 
-def at_most(threads):
+def capped(threads):
     """Threads of a job: capped by the cores of this machine if the jobs run on it."""
     return min(threads, available_cores()) if workflow.local_exec else threads
+
+
+def at_most(threads):
+    """As `capped`, for a rule: where the jobs run is not known yet when the rules are read."""
+    return lambda wildcards: capped(threads)
 
 
 def training_threads(wildcards):
     """Threads of a training: on one machine, the folds of a stage share its cores."""
     if workflow.local_exec and not workflow.remote_exec:
         return max(1, available_cores() // settings.folds.count)
-    return at_most(TRAINING_THREADS * max(1, training_gpus(wildcards)))
+    return capped(TRAINING_THREADS * max(1, training_gpus(wildcards)))
 
 
 def training_gpus(wildcards):
