@@ -33,6 +33,7 @@ class ClusterRun:
     def __init__(self, project: Project, cluster: Cluster, *arguments: str, target: str = TARGET):
         self.project, self.cluster = project, cluster
         self.output = project.folder / "run.txt"
+        self.held: dict[str, list[int]] = {}
         own = {
             "--profile": "profiles/slurm",
             "--slurm-status-command": "squeue",
@@ -103,14 +104,15 @@ class ClusterRun:
                 if state.exists() and found:
                     for number in found:
                         os.kill(number, signal.SIGSTOP)
+                    self.held[training] = found
                     going.remove(training)
             return not going
 
         self.wait_for(f"{' and '.join(trainings)} have saved their states", all_held)
 
     def let_go(self, training: str) -> None:
-        """Let the processes of a training go on."""
-        for number in processes_of(self.project.folder / f"results/logs/train/{training}.log"):
+        """Let the held processes of a training go on."""
+        for number in self.held.pop(training):
             os.kill(number, signal.SIGCONT)
 
     def running(self, comment: str) -> str | None:
