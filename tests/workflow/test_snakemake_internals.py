@@ -120,3 +120,35 @@ def test_untracked_parameters_rerun_nothing_and_others_say_why(workflow):
     assert "Nothing to be done" in workflow()
     workflow.write(PARAMETERS.format(tracked="gamma: 2", free=2))
     assert "before: 'gamma: 1' now: 'gamma: 2'" in workflow("-n")
+
+
+FOLDERS = """
+before_snakemake_writes(workflow, lambda: print("before the first file"))
+print("temporary:", *temporary_folders(workflow))
+onstart:
+    print("planned:", *sorted(map(str, planned_folders(workflow))))
+rule all:
+    input: 'made/below/a.txt'
+rule make:
+    output: 'made/below/a.txt'
+    log: 'logs/a.log'
+    benchmark: 'benchmarks/a.tsv'
+    shell: 'touch {output} {log}'
+"""
+
+
+def test_folders_of_the_run_and_of_its_jobs_are_known(workflow, tmp_path, monkeypatch):
+    for name in ("TMPDIR", "XDG_CACHE_HOME"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(name, str(tmp_path / name))
+    workflow.write(FOLDERS)
+    shown = workflow()
+    assert "planned: benchmarks logs made/below\n" in shown
+    assert "before the first file\n" in shown
+    folders = shown.split("temporary: ")[1].splitlines()[0].split()
+    assert [pathlib.Path(folder).relative_to(tmp_path).parts[0] for folder in folders] == [
+        "TMPDIR",
+        "XDG_CACHE_HOME",
+    ]
+    assert not any(map(os.path.exists, folders))
+    assert "before the first file" not in workflow("-n", "--forcerun", "make")
