@@ -1,7 +1,7 @@
 """The table of measured rates: what the parts of the workflow cost where no run has been measured yet.
 
-Processor time on one core of an AMD EPYC with AVX-512, from `OMP_NUM_THREADS=1 python benchmarks/rates.py`. No GPU was
-measured.
+Processor time on one core of an AMD EPYC with AVX-512, from `OMP_NUM_THREADS=1 python benchmarks/rates.py` and
+`network_rates.py`. No GPU was measured.
 """
 
 SECONDS: dict[str, float] = {
@@ -38,17 +38,17 @@ SECONDS: dict[str, float] = {
 """Seconds to start the script of a job, and per field, megapixel or cell of what is not a network."""
 
 GFLOP_PER_SECOND: dict[str, float] = {
-    "infer tf_efficientnet_lite0": 37.1,
+    "infer tf_efficientnet_lite0": 29.7,
     "train tf_efficientnet_lite0": 53.2,
-    "infer seresnext50_32x4d": 158,
+    "infer seresnext50_32x4d": 77.5,
     "train seresnext50_32x4d": 149,
-    "infer seresnext101_32x4d": 183,
+    "infer seresnext101_32x4d": 86.8,
     "train seresnext101_32x4d": 163,
-    "infer cspresnext50": 99.1,
+    "infer cspresnext50": 63.8,
     "train cspresnext50": 148,
-    "infer regnety_064": 182,
+    "infer regnety_064": 88.0,
     "train regnety_064": 162,
-    "infer hpa_dpn": 207,
+    "infer hpa_dpn": 166,
 }
 """Operations per second, in 1e9, of networks in batches of 16 fields: prediction (`infer`) and training (`train`)."""
 
@@ -63,4 +63,4 @@ BYTES: dict[str, float] = {
     "overlay": 3534000,
     "oof table": 217,
 }
-"""Bytes per pixel of a field (`simulated`, `store`, `masks`), per shard (`overlay`), per fold and per cell."""
+"""Bytes per pixel of a field (`simulated`, `store`, `masks`), per shard (`overlay`) and per cell (the others)."""
