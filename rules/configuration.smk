@@ -10,7 +10,7 @@ from puzzlecell.runtime.snakemake_internals import configuration_files, has_own_
 DEFAULT_CONFIGURATION = "config/config.yaml"
 
 # What has been imported so far stays until the end: looking for garbage in it again and again, and once more at the end,
-# takes a sixth of the processor time of a job's process.
+# takes a quarter of the processor time of a job's process.
 gc.freeze()
 
 # The processes of jobs get the same files, and they come later.
