@@ -83,7 +83,7 @@ def test_the_image_has_no_problems():
         ("RUN useradd", "RUN apt-get update && useradd", "not needed"),
         ("WORKDIR /workdir", "WORKDIR workdir", "is relative"),
         ('version="0.1.0"', 'version="0.0.9"', "the label version is not"),
-        ("FROM docker", "ADD x y\nFROM docker", "expected one FROM, first"),
+        ("FROM python", "ADD x y\nFROM python", "expected one FROM, first"),
     ],
 )
 def test_each_mistake_is_found(old, new, message):

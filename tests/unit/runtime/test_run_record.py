@@ -40,7 +40,7 @@ def test_only_jobs_of_this_machine_know_their_run_and_its_record_ends_with_it(tm
         (None, None, []),
         (HERE, True, ["record"]),
         (KILLED, True, []),
-        (KILLED, False, ["script"]),
+        (KILLED, False, ["record", "script"]),
         (FIRST, True, ["record", "script"]),
         (replace(HERE, namespace="of a container"), True, ["record", "script"]),
     ],
@@ -56,3 +56,7 @@ def test_scripts_are_removed_unless_a_job_may_use_them(tmp_path, monkeypatch, ru
         files["record"].write_text(json.dumps({"process": asdict(run), "own_jobs": own_jobs}))
     remove_scripts_of_killed_runs()
     assert [name for name, path in files.items() if path.exists()] == left
+    if left and not own_jobs:
+        # Known from the queue of the cluster.
+        remove_scripts_of_killed_runs(no_job_queued=True)
+        assert not any(path.exists() for path in files.values())
