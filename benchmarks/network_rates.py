@@ -6,10 +6,12 @@ Run: OMP_NUM_THREADS=1 python benchmarks/network_rates.py [--batch 16]
 """
 
 import argparse
+from functools import partial
 
 import torch
 from rates import CLASSES, cpu_seconds, report
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.training import LossSettings
@@ -42,6 +44,15 @@ def prediction(batch: int) -> None:
     report("infer hpa_dpn", segmenter_flop(576, 576) * 4 / seconds / 1e9, "GFLOP/s")
 
 
+def training_step(
+    puzzle: PuzzleNetwork, loss: ComboLoss, optimiser: torch.optim.Optimizer, crops: Tensor, labels: Tensor
+) -> None:
+    """One step of a training, as the package makes it."""
+    loss(puzzle(crops), labels).total.mean().backward()
+    optimiser.step()
+    optimiser.zero_grad()
+
+
 def training(batch: int) -> None:
     """Operations per second of a training step, in batches of `batch` fields."""
     keep_freed_memory()  # as training does, and prediction does not
@@ -51,12 +62,7 @@ def training(batch: int) -> None:
         puzzle, loss = PuzzleNetwork(network, 0).train(), ComboLoss(LossSettings())
         optimiser = torch.optim.Adam(network.parameters(), lr=1e-4)
         crops, labels = random_images(batch, crop), torch.zeros(batch, len(CLASSES))
-
-        def step() -> None:
-            loss(puzzle(crops), labels).total.mean().backward()  # noqa: B023
-            optimiser.step()  # noqa: B023
-            optimiser.zero_grad()  # noqa: B023
-
+        step = partial(training_step, puzzle, loss, optimiser, crops, labels)
         step()
         flop = 3 * network_cost(settings, crop).flop * batch
         report(f"train {backbone}", flop / min(cpu_seconds(step) for _ in range(3)) / 1e9, "GFLOP/s")

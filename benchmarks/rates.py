@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -89,17 +90,12 @@ def raw_fields(folder: Path) -> None:
     simulated, stored = {}, {}
     for size, fields in ((256, 40), (2048, 2)):
         images, settings = folder / f"raw{size}", SimulationSettings(fields=fields, size=size)
-        simulated[size**2 / 1e6] = (
-            cpu_seconds(lambda: simulate_dataset(images, settings, 1, labelled=True)) / fields  # noqa: B023
-        )
+        simulate = partial(simulate_dataset, images, settings, 1, labelled=True)
+        simulated[size**2 / 1e6] = cpu_seconds(simulate) / fields
         ids = read_ids(images / "labels.csv")["ID"].tolist()
         paths = folder / f"{size}.h5", folder / f"{size}.csv"
-        stored[size**2 / 1e6] = (
-            cpu_seconds(
-                lambda: ingest_shard(*paths, images / "images", ids, IngestSettings(size=min(512, size)))  # noqa: B023
-            )
-            / fields
-        )
+        ingest = partial(ingest_shard, *paths, images / "images", ids, IngestSettings(size=min(512, size)))
+        stored[size**2 / 1e6] = cpu_seconds(ingest) / fields
     report_line("simulate", simulated)
     report_line("ingest", stored)
 
@@ -117,12 +113,8 @@ def cell_tables(folder: Path) -> None:
         )
         ingest_shard(store, folder / "rejected.csv", images / "images", ids, IngestSettings(size=size))
         segmentation = SegmentationSettings()
-        seconds[size**2 / 1e6] = (
-            cpu_seconds(
-                lambda: segment_shard(store, masks, table, segmentation, pixel_um, overlay_path=overlay)  # noqa: B023
-            )
-            / fields
-        )
+        segment = partial(segment_shard, store, masks, table, segmentation, pixel_um, overlay_path=overlay)
+        seconds[size**2 / 1e6] = cpu_seconds(segment) / fields
     report_line("classical", seconds)
     model, one, fields_table, two = (
         folder / name for name in ("model.safetensors", "one.parquet", "one.images.parquet", "two.parquet")
@@ -197,13 +189,18 @@ def file_sizes(folder: Path, cells: int) -> None:
         report(name, (folder / file).stat().st_size / cells, "bytes per cell")
 
 
+def score_all(fields: list[tuple]) -> None:
+    """Step 1 of fields whose maps have been predicted."""
+    for one in fields:
+        step1_scores(*one, Step1Settings(), 18)
+
+
 def around_networks(folder: Path) -> None:
     """What step 1, step 2 and the loader do besides the networks."""
     seconds = {}
     for size in (256, 512):
         given = [example(len(CLASSES), 22, size, seed) for seed in range(6)]
-        work = lambda: [step1_scores(*one, Step1Settings(), 18) for one in given]  # noqa: B023, E731
-        seconds[size**2 / 1e6] = cpu_seconds(work) / len(given)
+        seconds[size**2 / 1e6] = cpu_seconds(partial(score_all, given)) / len(given)
     report_line("step1", seconds)
     geometry = crop_geometry(Step2Settings(), 512, 384)
     image = np.random.default_rng(0).integers(0, 256, (512, 512, 4), np.uint8)

@@ -1,9 +1,9 @@
 # Checks before the first job: all problems are reported in one message, before hours of work.
 from snakemake.logging import logger
 
+from puzzlecell.runtime.bucket_files import with_urls
 from puzzlecell.runtime.claim import end_orphans
 from puzzlecell.runtime.devices import device_problem
-from puzzlecell.runtime.bucket_files import with_urls
 from puzzlecell.runtime.messages import first_lines
 from puzzlecell.runtime.run_record import announce_run, remove_scripts_of_killed_runs
 from puzzlecell.runtime.slurm import partition_problem, queued_jobs_problem

@@ -6,7 +6,7 @@ import functools
 TRAINING_THREADS = 8
 # Fields of a data set whose table does not exist yet.
 UNKNOWN_FIELDS = 20_000
-# Seconds per field and network on one core, three to four times those measured with SEResNeXt50 at 512 x 512
+# Seconds per field and network on one core, about four times those measured with SEResNeXt50 at 512 x 512
 # (benchmarks/inference.py): these are limits.
 STEP1_S, STEP2_S = 5, 40
 # The longest run time (minutes): two days, which the partitions of most clusters allow. Where yours allow more, a
@@ -42,11 +42,6 @@ def fields(dataset):
     if settings.datasets[dataset].simulate:
         return settings.datasets[dataset].simulate.fields
     return len(field_ids(dataset)) or UNKNOWN_FIELDS
-
-
-def views(step):
-    """Number of views of a field or cell that are predicted, and averaged, in a step."""
-    return (2 if step.tta.flip else 1) * (4 if step.tta.rotate else 1)
 
 
 def growing(base, per_field=0, counted=None):

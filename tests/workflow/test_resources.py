@@ -1,5 +1,6 @@
 """rules/resources.smk: threads, memory and run time of jobs, on one machine, on a cluster and in a cluster's job."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -84,7 +85,15 @@ def test_a_training_asks_for_its_gpus():
     assert resources(training_gpus=4, gpus=0).training_gpus(SHARD) == 0
 
 
-def test_views_count():
-    given = resources()
-    step = SimpleNamespace(tta=SimpleNamespace(flip=True, rotate=True))
-    assert (given.views(given.settings.step1), given.views(step)) == (1, 8)
+def test_the_profile_for_slurm_shows_the_other_option_for_each_rule_that_asks_for_gpus():
+    rules = re.findall(
+        r"^rule (\w+):\n((?:.*\n)*?)(?=^\S|\Z)",
+        "\n".join(path.read_text() for path in (ROOT / "rules").glob("*.smk")),
+        re.MULTILINE,
+    )
+    profile = (ROOT / "profiles/slurm/config.yaml").read_text()
+    shown = re.findall(r"^#   (\w+): \{gpu: 0, gres: \"gpu:1\"\}", profile, re.MULTILINE)
+    assert sorted(shown) == sorted(
+        name for name, body in rules if re.search(r"^        gpu=", body, re.MULTILINE)
+    )
+    assert "train" in shown

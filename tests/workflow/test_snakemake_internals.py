@@ -4,8 +4,11 @@ import os
 import pathlib
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+
+from puzzlecell.runtime.snakemake_internals import limit_cores
 
 HEAD = """
 from puzzlecell.runtime.snakemake_internals import *
@@ -91,6 +94,21 @@ def test_the_gpus_of_planned_jobs_are_known(workflow):
 def test_cores_are_limited_to_those_of_the_machine(workflow):
     workflow.write("limit_cores(workflow)\nrule all:\n    output: touch('a')\n")
     assert f"Provided cores: {len(os.sched_getaffinity(0))}\n" in workflow("--cores", "1000")
+
+
+def test_cores_of_a_cluster_are_not_limited_to_those_of_the_login_node(monkeypatch):
+    given = SimpleNamespace(
+        is_main_process=True,
+        global_resources={"_cores": SimpleNamespace(value=1000)},
+        execute=lambda **_: None,
+    )
+    given.register_resource = lambda name, value: given.global_resources.update({name: value})
+    limit_cores(given)
+    for local, expected in ((False, 1000), (True, len(os.sched_getaffinity(0)))):
+        executor = SimpleNamespace(common_settings=SimpleNamespace(local_exec=local))
+        given.execute(executor_plugin=executor)
+        found = given.global_resources["_cores"]
+        assert getattr(found, "value", found) == expected
 
 
 def test_the_jobs_of_a_run_are_known_before_it_starts(workflow):

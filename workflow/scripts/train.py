@@ -6,7 +6,6 @@ from pathlib import Path
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.data.chance import warn_of_classes_at_chance
 from puzzlecell.data.store import shard_checksum
-from puzzlecell.runtime.claim import claimed
 from puzzlecell.runtime.devices import one_device
 from puzzlecell.runtime.fingerprint import fingerprint
 from puzzlecell.runtime.job import job
@@ -41,6 +40,5 @@ if __name__ == "__main__":
             threads=snakemake.threads,
             metadata={"stage": snakemake.wildcards.stage},
         )
-        with claimed(run.states / ".claim" if run.states_below else None, handover=True):
-            train(run, progress)
+        train(run, progress)
         warn_of_classes_at_chance(snakemake.output.oof, classes, params.plausibility)

@@ -16,6 +16,11 @@ class TtaSettings(Section):
         description="Also predict views rotated by 90, 180 and 270 degrees, which multiplies the number of views by 4.",
     )
 
+    @property
+    def views(self) -> int:
+        """Number of views that are predicted and averaged."""
+        return (2 if self.flip else 1) * (4 if self.rotate else 1)
+
 
 class Step1Settings(Section):
     """Step 1: the class activation maps of whole fields, read under each cell."""

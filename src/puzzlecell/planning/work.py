@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.segmentation import SegmentationSettings
-from puzzlecell.config.steps import Step1Settings, Step2Settings, TtaSettings
+from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.training import TrainingSettings
 from puzzlecell.inference.step2 import crop_geometry
-from puzzlecell.inference.tta import views
 from puzzlecell.planning.network_cost import network_cost, segmenter_flop
 from puzzlecell.segmentation.hpa_unet import SIDES_DIVIDE_BY
 
@@ -133,7 +132,7 @@ def train_work(
 
 def step1_work(stage: Stage, settings: Step1Settings, fields: float, label_side: int) -> Work:
     """Predict whole fields with all networks of a stage, and read the maps under cells of label images."""
-    gflop = fields * stage.folds * number_of_views(settings.tta) * stage.gflop(stage.field_size)
+    gflop = fields * stage.folds * settings.tta.views * stage.gflop(stage.field_size)
     reads = fields * (1 if settings.average == "maps" else stage.folds)
     return _prediction(
         "step1", stage, gflop, {"step1 field": reads, "step1 Mpx": reads * label_side**2 / MEGA}
@@ -143,18 +142,13 @@ def step1_work(stage: Stage, settings: Step1Settings, fields: float, label_side:
 def step2_work(stage: Stage, settings: Step2Settings, cells: float) -> Work:
     """Predict the crop of each cell with all networks of a stage."""
     canvas = crop_geometry(settings, stage.field_size, stage.crop_size).canvas
-    gflop = cells * stage.folds * number_of_views(settings.tta) * stage.gflop(canvas)
+    gflop = cells * stage.folds * settings.tta.views * stage.gflop(canvas)
     return _prediction("step2", stage, gflop, {"step2 cell": cells})
 
 
 def cells_work(name: str, cells: float) -> Work:
     """What is done for each cell after the networks: `ensemble`, `submission` or `score`."""
     return Work(name, cells, "cells", parts={f"{name} cell": cells})
-
-
-def number_of_views(settings: TtaSettings) -> int:
-    """Number of views of test-time augmentation."""
-    return len(views(settings))
 
 
 def _prediction(step: str, stage: Stage, gflop: float, parts: Mapping[str, float]) -> Work:

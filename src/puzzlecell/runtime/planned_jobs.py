@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from puzzlecell.errors import UserError
+from puzzlecell.runtime.snakemake_internals import loaded_workflow
 from puzzlecell.runtime.threads import assumed_cores
 
 
@@ -49,22 +50,15 @@ def planned_jobs(
     machine that the run is planned for, which decides the threads of its jobs. everything: as if nothing was done yet.
     Raises UserError for a folder without a Snakefile, an invalid configuration, and targets that cannot be made.
     """
-    from snakemake.api import SnakemakeApi
     from snakemake.exceptions import RuleException, WorkflowError
-    from snakemake.settings.enums import Quietness
-    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
+    from snakemake.settings.types import DAGSettings
 
     if not Path("Snakefile").is_file():
         raise UserError("there is no Snakefile here; change to the folder of the project first")
     if configfile is not None and not Path(configfile).is_file():
         raise UserError(f"--configfile: there is no file {configfile}")
     try:
-        with assumed_cores(cores), SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-            workflow = api.workflow(
-                resource_settings=ResourceSettings(cores=cores),
-                config_settings=ConfigSettings(configfiles=[Path(configfile)] if configfile else []),
-                snakefile=Path("Snakefile"),
-            )._workflow
+        with assumed_cores(cores), loaded_workflow(cores, configfile) as workflow:
             workflow.dag_settings = DAGSettings(targets=set(targets), forceall=everything)
             workflow._prepare_dag(forceall=everything, ignore_incomplete=True, lock_warn_only=True)
             workflow._build_dag()

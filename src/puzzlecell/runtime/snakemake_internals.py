@@ -1,7 +1,8 @@
 """Wrappers around Snakemake's private interfaces, tested with the pinned version."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,17 @@ def configuration_files(workflow: Any, default: str) -> list[Path]:
 
 
 def limit_cores(workflow: Any) -> None:
-    """Limit `--cores` to the cores of this machine, because more threads than cores slow down every job."""
-    if workflow.local_exec and workflow.is_main_process:
+    """Limit `--cores` of a run on this machine to its cores, because more threads than cores slow down every job.
+
+    Called while the Snakefile is read, when it is not known yet where the jobs will run.
+    """
+
+    def limit(executor: Any) -> None:
         asked = workflow.global_resources["_cores"].value
-        if asked is not None:
+        if asked is not None and executor.common_settings.local_exec and workflow.is_main_process:
             workflow.register_resource("_cores", min(asked, available_cores()))
+
+    _before_execution(workflow, limit)
 
 
 def default_bucket(workflow: Any) -> str | None:
@@ -124,19 +131,48 @@ def before_snakemake_writes(workflow: Any, check: Callable[[], None]) -> None:
 
     Called while the Snakefile is read. Snakemake itself shows a traceback if it cannot write there.
     """
+
+    def check_if_needed(executor: Any) -> None:
+        if not executor.common_settings.dryrun_exec or not Path(".snakemake").exists():
+            check()
+
+    _before_execution(workflow, check_if_needed)
+
+
+def _before_execution(workflow: Any, act: Callable[[Any], None]) -> None:
+    """Call `act` with the plugin of the executor, before the DAG is built."""
     execute = workflow.execute
 
-    def check_and_execute(*arguments: Any, executor_plugin: Any, **options: Any) -> Any:
-        if not executor_plugin.common_settings.dryrun_exec or not Path(".snakemake").exists():
-            check()
+    def act_and_execute(*arguments: Any, executor_plugin: Any, **options: Any) -> Any:
+        act(executor_plugin)
         return execute(*arguments, executor_plugin=executor_plugin, **options)
 
-    workflow.execute = check_and_execute
+    workflow.execute = act_and_execute
 
 
 def _planned(workflow: Any) -> list[Any]:
     """Jobs that this run executes or has executed, or that a dry run has shown."""
     return list(workflow.dag.needrun_jobs(exclude_finished=False))
+
+
+@contextmanager
+def loaded_workflow(cores: int, configfile: str | None = None) -> Iterator[Any]:
+    """Provide the workflow in the current folder with its rules, for this number of cores; runs nothing.
+
+    configfile: in place of the default configuration. Raises Snakemake's WorkflowError for an invalid configuration.
+    """
+    from snakemake.api import SnakemakeApi
+    from snakemake.settings.enums import Quietness
+    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
+
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=cores),
+            config_settings=ConfigSettings(configfiles=[Path(configfile)] if configfile else []),
+            snakefile=Path("Snakefile"),
+        )._workflow
+        workflow.dag_settings = DAGSettings()
+        yield workflow
 
 
 def job_of(rule: str, wildcards: dict[str, str], configfile: str | None = None) -> tuple[Path, Any]:
@@ -145,20 +181,11 @@ def job_of(rule: str, wildcards: dict[str, str], configfile: str | None = None) 
     Uses the workflow in the current folder and runs nothing. Raises ValueError for an unknown rule, a rule without a
     script, or other wildcards than the rule's; Snakemake's WorkflowError for an invalid configuration.
     """
-    from snakemake.api import SnakemakeApi
     from snakemake.dag import DAG
     from snakemake.iocontainers import Snakemake
     from snakemake.jobs import Job
-    from snakemake.settings.enums import Quietness
-    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
-    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-        workflow = api.workflow(
-            resource_settings=ResourceSettings(cores=available_cores()),
-            config_settings=ConfigSettings(configfiles=[Path(configfile)] if configfile else []),
-            snakefile=Path("Snakefile"),
-        )._workflow
-        workflow.dag_settings = DAGSettings()
+    with loaded_workflow(available_cores(), configfile) as workflow:
         scripts = {found.name: found for found in workflow.rules if found.script}
         if rule not in scripts:
             raise ValueError(

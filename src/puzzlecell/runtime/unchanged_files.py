@@ -19,9 +19,9 @@ def kept_while_unchanged(
 ) -> Callable[[str | os.PathLike, *Arguments], Result]:
     """Make a function that reads a file return its earlier result if the file has not changed since.
 
-    Whether it has is told by its size, times and inode; a file changed in the last two seconds is always read. All
-    callers get the same object, which they must not change. The eight latest results are kept. Further arguments must
-    be hashable.
+    A file counts as unchanged if its size, its times and its inode are the same; a file changed in the last two seconds
+    is always read again. All callers get the same object and must not modify it. The eight latest results are kept.
+    Further arguments must be hashable.
     """
 
     @lru_cache(maxsize=8)

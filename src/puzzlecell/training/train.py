@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
+from puzzlecell.runtime.claim import claimed
 from puzzlecell.runtime.progress import Progress, default_progress, no_progress
 from puzzlecell.runtime.signals import StopRequest
 from puzzlecell.runtime.temporary import note_process
@@ -36,10 +37,12 @@ def train(run: TrainingRun, progress: Progress | None = None) -> None:
     (143, 130). `progress(done, total, text="")` counts steps.
 
     Raises TrainingError for an invalid table or device and for a loss or weights that are not finite; NetworkError
-    for the network or its weights.
+    for the network or its weights; ClaimError if another machine goes on with the same states.
     """
     check_table(run)
-    with limited_threads(run.threads, opencv=1):
+    # States on a volume can be reached from several machines, where the claim beside the log does not count.
+    shared = run.states / ".claim" if run.states_below else None
+    with claimed(shared, handover=True), limited_threads(run.threads, opencv=1):
         if run.world == 1:
             fit(make_fabric(run), run, progress or default_progress(f"fold {run.fold}"))
         else:
