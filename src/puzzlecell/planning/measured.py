@@ -47,6 +47,10 @@ _LEAST = 0.1
 """Smallest part of a job's time that counts as work: a tiny job is mostly its start."""
 
 
+_SAMPLED_S = 2.0
+"""Snakemake looks at the memory of a job every half second: of a shorter job, it may have seen only the start."""
+
+
 @dataclass
 class Rate:
     """Time that jobs of one kind took: core-seconds on a CPU and GPU-seconds on a GPU, for an amount of work."""
@@ -95,7 +99,7 @@ def measured_run(results: str | os.PathLike = "results") -> MeasuredRun:
             continue
         seconds, memory = row
         script = _script(names)
-        if math.isfinite(memory):
+        if math.isfinite(memory) and seconds >= _SAMPLED_S:
             found.memory_mb[script] = max(memory, found.memory_mb.get(script, 0.0))
         log = _log(results / "logs" / Path(*names[:-1], f"{names[-1]}.log"))
         work = None if log is None else _work(results, names, log)

@@ -140,7 +140,9 @@ def test_time_is_that_of_cores_or_gpus(results, job, options, device, seconds):
 def test_jobs_of_a_kind_are_added_and_the_largest_memory_counts(results, job):
     job("train/m/s/fold1", 100, TRAINING, memory="100")
     job("train/m/s/fold2", 50, TRAINING, memory="300")
-    job("ensemble/test", 1, memory="-")
+    job("ensemble/test", 5, memory="-")
+    # Seen before it had imported anything.
+    job("submission", 0.5, memory="1.3")
     found = measured_run(results)
     rate = found.rates["train (test_resnet)", "cpu"]
     assert rate.seconds == pytest.approx(150 - 2 * SECONDS["start train"])
