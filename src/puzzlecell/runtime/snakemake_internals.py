@@ -181,11 +181,12 @@ def job_of(rule: str, wildcards: dict[str, str], configfile: str | None = None) 
     Uses the workflow in the current folder and runs nothing. Raises ValueError for an unknown rule, a rule without a
     script, or other wildcards than the rule's; Snakemake's WorkflowError for an invalid configuration.
     """
-    from snakemake.dag import DAG
-    from snakemake.iocontainers import Snakemake
-    from snakemake.jobs import Job
-
     with loaded_workflow(available_cores(), configfile) as workflow:
+        # Only now: snakemake.dag cannot be imported before snakemake.workflow, which imports it too.
+        from snakemake.dag import DAG
+        from snakemake.iocontainers import Snakemake
+        from snakemake.jobs import Job
+
         scripts = {found.name: found for found in workflow.rules if found.script}
         if rule not in scripts:
             raise ValueError(
