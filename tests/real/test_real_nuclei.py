@@ -7,9 +7,10 @@ from helpers.paths import SHARED
 from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.data.field_summary import contrast, summarise
-from puzzlecell.data.fields import read_field, resize_field
+from puzzlecell.data.fields import read_field
 from puzzlecell.data.plausibility import dataset_findings, field_findings
 from puzzlecell.data.raw_files import CHANNELS
+from puzzlecell.data.resize import resize_field
 from puzzlecell.segmentation.base import FieldImage, Resources
 from puzzlecell.segmentation.cell_table import cell_table
 from puzzlecell.segmentation.factory import make_segmenter

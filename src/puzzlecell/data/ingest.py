@@ -12,8 +12,9 @@ import pandas as pd
 from puzzlecell import __version__
 from puzzlecell.config.datasets import IngestSettings
 from puzzlecell.data.field_summary import contrast
-from puzzlecell.data.fields import FieldError, read_field, resize_field
+from puzzlecell.data.fields import FieldError, read_field
 from puzzlecell.data.raw_files import CHANNELS
+from puzzlecell.data.resize import resize_field
 from puzzlecell.data.store import write_shard
 from puzzlecell.data.tables import write_csv
 from puzzlecell.errors import UserError

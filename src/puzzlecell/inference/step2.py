@@ -11,8 +11,10 @@ from scipy.ndimage import find_objects
 from scipy.special import expit
 
 from puzzlecell.config.steps import Step2Settings
-from puzzlecell.data.fields import intensity_range, read_field, sized_field
+from puzzlecell.data.fields import read_field
+from puzzlecell.data.intensity import intensity_range
 from puzzlecell.data.label_images import nearest_index
+from puzzlecell.data.resize import sized_field
 from puzzlecell.data.tables import probability_table, write_parquet
 from puzzlecell.inference.predict import (
     Paths,

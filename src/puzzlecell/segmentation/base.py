@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from puzzlecell.config.labelling import LabellingSettings
-from puzzlecell.data.fields import intensity_range
+from puzzlecell.data.intensity import intensity_range
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from skimage.transform import resize
 
-from puzzlecell.data.fields import FieldError, check_field, intensity_range, read_field, resize_field
+from puzzlecell.data.fields import FieldError, check_field, read_field
+from puzzlecell.data.intensity import intensity_range
 from puzzlecell.data.png import PngError, read_header
 from puzzlecell.data.raw_files import CHANNELS, channel_path
+from puzzlecell.data.resize import resize_field
 
 
 def write_field(folder, field_id, field):
@@ -170,7 +172,8 @@ def test_resizing_in_bands_equals_resizing_in_one_piece(height, width, dtype):
 
 PEAK = """
 import sys
-from puzzlecell.data.fields import read_field, resize_field
+from puzzlecell.data.fields import read_field
+from puzzlecell.data.resize import resize_field
 
 def peak():
     lines = open("/proc/self/status").read().splitlines()

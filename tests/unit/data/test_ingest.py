@@ -9,9 +9,10 @@ import pytest
 
 from puzzlecell.config.datasets import IngestSettings
 from puzzlecell.data.checks import RawDataset, dataset_problems
-from puzzlecell.data.fields import read_field, resize_field
+from puzzlecell.data.fields import read_field
 from puzzlecell.data.ingest import DataError, ingest_shard
 from puzzlecell.data.raw_files import CHANNELS, channel_path, shard_digest, shard_ids, shard_of
+from puzzlecell.data.resize import resize_field
 from puzzlecell.data.store import ShardReader
 
 
