@@ -10,8 +10,9 @@ import numpy as np
 
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.segmenters import ClassicalSettings
+from puzzlecell.data.image_errors import ImageError, MissingImageError
 from puzzlecell.data.label_images import number_by_cell, resize_label_image, tidy
-from puzzlecell.data.png import MissingPngError, PngError, read_greyscale
+from puzzlecell.data.png import read_greyscale
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.bucket import below, is_folder
 from puzzlecell.runtime.bucket_files import FilesAtHand, at_hand
@@ -86,9 +87,9 @@ class MasksSegmenter(Segmenter):
         """Return a label image at the size of the field, or None if the file does not exist."""
         try:
             labels = read_greyscale(path, max_megapixels=self.max_megapixels)
-        except MissingPngError:
+        except MissingImageError:
             return None
-        except PngError as error:
+        except ImageError as error:
             raise MasksError(str(error)) from error
         if not _same_proportions(labels.shape, shape):
             raise MasksError(
