@@ -18,19 +18,20 @@ class IntensitySettings(Section):
 
     rule: Literal["reference", "depth", "percentiles"] = Field(
         "reference",
-        description="`reference`: black is 0; white is 65535 if any pixel of the field is above 255, else 255, as in the "
-        "published code; of floating-point fields, which must not exceed 1, white is 1. `depth`: white is the brightest "
-        "value of a number of bits, or a value of your own. `percentiles`: black and white are percentiles of each "
-        "channel of each field, which evens out exposures, but also loses how bright a field is.",
+        description="`reference`: black is 0; white is 65535 if any pixel of the field is above 255, else 255, as in "
+        "the published code; of floating-point fields, which must not exceed 1, white is 1. `depth`: white is the "
+        "brightest value of a number of bits, or a value of your own. `percentiles`: black and white are percentiles "
+        "of each channel of each field, which evens out exposures, but also loses how bright a field is.",
     )
     bits: Bits | tuple[Bits, Bits, Bits, Bits] | None = Field(
         None,
-        description="For `depth`: bits of the camera, such as 12 in 16-bit files: white is 2^bits - 1. A brighter pixel is "
-        "an error.",
+        description="For `depth`: bits of the camera, such as 12 in 16-bit files: white is 2^bits - 1. A field with a "
+        "brighter pixel counts as damaged.",
     )
     maximum: Maximum | tuple[Maximum, Maximum, Maximum, Maximum] | None = Field(
         None,
-        description="For `depth`, in place of `bits`: the raw value that becomes white. Brighter pixels become white, too.",
+        description="For `depth`, in place of `bits`: the raw value that becomes white. Brighter pixels become white "
+        "too.",
     )
     low: Percent | tuple[Percent, Percent, Percent, Percent] = Field(
         0.1, description="For `percentiles`: the percentile that becomes black."
@@ -42,9 +43,9 @@ class IntensitySettings(Section):
         0.1,
         gt=0,
         le=1,
-        description="For `percentiles`: smallest range from black to white, as a fraction of the brightest pixel of the "
-        "field in any channel, so that the noise of a channel without a stain stays dark. Of integers, the range is "
-        "also at least 16 grey levels.",
+        description="For `percentiles`: smallest range from black to white, as a fraction of the brightest pixel of "
+        "the field in any channel, so that the noise of a channel without a stain stays dark. Of integers, the range "
+        "is also at least 16 grey levels.",
     )
 
     @model_validator(mode="after")

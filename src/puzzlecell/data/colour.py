@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from puzzlecell.data.image_errors import ImageProblem
+
 HUES = {
     "red": (1, 0, 0),
     "green": (0, 1, 0),
@@ -10,10 +12,10 @@ HUES = {
     "magenta": (1, 0, 1),
     "cyan": (0, 1, 1),
 }
-LOSSY_MEAN, LOSSY_MOST = 0.06, 0.5
+LOSSY_MEAN, LOSSY_MOST = 0.1, 0.5
 """What JPEG may add to a channel that is not used: on average, as a fraction of the mean of the used one, and at most,
-as a fraction of the brightest possible pixel. Measured on real fields in one colour, qualities 50 to 90, subsampled: up to
-0.045 and 0.36."""
+as a fraction of the brightest possible pixel. Measured on real fields in one colour, qualities 50 to 90, subsampled: up
+to 0.045 and 0.36."""
 
 
 def single_channel(image: np.ndarray, *, lossy: bool = False) -> np.ndarray:
@@ -21,11 +23,11 @@ def single_channel(image: np.ndarray, *, lossy: bool = False) -> np.ndarray:
 
     It is that of a grey image (equal channels), or of one whose colour is the same everywhere: red, green, blue, or
     equal parts of two of these. Alpha has to be opaque. lossy: whether the image was JPEG, so that channels that are
-    not used are not exactly zero, and equal channels not exactly equal. Raises ValueError saying what was found.
+    not used are not exactly zero, and equal channels not exactly equal. Raises ImageProblem saying what was found.
     """
     top = np.iinfo(image.dtype).max
     if image.shape[2] == 4 and int(image[..., 3].min()) < top:
-        raise ValueError("an image with transparent parts; expected an opaque one")
+        raise ImageProblem("an image with transparent parts; expected an opaque one")
     channels = [image[..., number] for number in range(3)]
     if _alike(channels, channels[1], top, lossy):
         # JPEG keeps green best, and a grey image entirely.
@@ -40,7 +42,7 @@ def single_channel(image: np.ndarray, *, lossy: bool = False) -> np.ndarray:
         f"{name} 0 to {int(channel.max())}"
         for name, channel in zip(("red", "green", "blue"), channels, strict=True)
     )
-    raise ValueError(
+    raise ImageProblem(
         f"a colour image that uses several channels ({levels}); expected a grey image, one in shades of a single "
         f"colour, or the number of the channel"
     )

@@ -9,3 +9,7 @@ class ImageError(UserError):
 
 class MissingImageError(ImageError):
     """There is no such file."""
+
+
+class ImageProblem(ValueError):  # noqa: N818
+    """What is wrong with an image, without its path; whoever knows the file makes an ImageError of it."""

@@ -17,8 +17,8 @@ class Header:
     """Size in pixels and type of a greyscale image, as far as the file says it without being decoded.
 
     bit_depth: bits per pixel of the decoded image: 8 or 16 if `kind` is `uint`, 32 if it is `float`. pixel_size_um:
-    side of a pixel in micrometres; None if the file does not say it. note: how an unusual file is read, for a warning; the same
-    text for all files of the same sort, or None.
+    side of a pixel in micrometres; None if the file does not say it. note: how an unusual file is read, for a warning;
+    the same text for all files of the same sort, or None.
     """
 
     height: int

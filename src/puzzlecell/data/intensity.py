@@ -27,13 +27,14 @@ def intensity_limits(field: np.ndarray, settings: IntensitySettings) -> np.ndarr
     given depth.
     """
     if settings.rule == "percentiles":
-        return _percentiles(field, settings)
-    high = [float(intensity_range(field))] * len(CHANNELS)
+        return _percentile_limits(field, settings)
     if settings.maximum is not None:
         high = list(each(settings.maximum))
     elif settings.bits is not None:
         high = [2.0**bits - 1 for bits in each(settings.bits)]
         _check_depth(field, high)
+    else:
+        high = [float(intensity_range(field))] * len(CHANNELS)
     return np.array([[0, top] for top in high], np.float32)
 
 
@@ -60,7 +61,10 @@ def to_unit(image: np.ndarray, limits: np.ndarray | None = None) -> np.ndarray:
     """
     if limits is None:
         return np.divide(image, intensity_range(image), dtype=np.float32)
-    low, high = limits[:, 0], limits[:, 1]
+    if (limits == limits[0]).all():
+        # Four times as fast as channel by channel.
+        limits = limits[0]
+    low, high = limits[..., 0], limits[..., 1]
     unit = np.subtract(image, low, dtype=np.float32)
     unit /= high - low
     return np.clip(unit, 0, 1, out=unit)
@@ -72,15 +76,26 @@ def stored_limits(store: "ShardReader") -> dict[str, np.ndarray]:
     return dict(zip(store.ids, limits, strict=True))
 
 
-def _percentiles(field: np.ndarray, settings: IntensitySettings) -> np.ndarray:
+def _percentile_limits(field: np.ndarray, settings: IntensitySettings) -> np.ndarray:
     least = settings.min_range * float(field.max(initial=0))
     # A field that is black everywhere stays black with any range.
     least = max(least, SMALLEST_RANGE) if field.dtype.kind != "f" else least or 1.0
     limits = np.empty((len(CHANNELS), 2), np.float32)
     for channel, ends in enumerate(zip(each(settings.low), each(settings.high), strict=True)):
-        low, high = np.percentile(field[..., channel], ends)
+        low, high = _percentiles_of(field[..., channel], ends)
         limits[channel] = low, max(high, low + least)
     return limits
+
+
+def _percentiles_of(image: np.ndarray, percents: tuple[float, float]) -> np.ndarray:
+    """Percentiles of an image as np.percentile defines them; of integers from their histogram, which is faster."""
+    if image.dtype.kind == "f":
+        return np.percentile(image, percents)
+    places = (image.size - 1) * np.array(percents) / 100
+    below = np.floor(places)
+    counts = np.cumsum(np.bincount(image.ravel()))
+    values = np.searchsorted(counts, [below, np.minimum(below + 1, image.size - 1)], side="right")
+    return values[0] + (places - below) * (values[1] - values[0])
 
 
 def _check_depth(field: np.ndarray, high: list[float]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from puzzlecell.data.colour import single_channel
 from puzzlecell.data.file_bytes import whole_content
-from puzzlecell.data.image_errors import ImageError
+from puzzlecell.data.image_errors import ImageError, ImageProblem
 from puzzlecell.data.image_header import Header, check_size
 
 NOTE = "a colour JPEG, of which the one channel in use was taken"
@@ -43,9 +43,9 @@ class JpegLayout:
 
 
 def jpeg_layout(content: bytes) -> JpegLayout:
-    """Find the parts of a JPEG without decoding it; raises ValueError saying what is wrong with it."""
+    """Find the parts of a JPEG without decoding it; raises ImageProblem saying what is wrong with it."""
     if content[:3] != b"\xff\xd8\xff":
-        raise ValueError(f"not a JPEG (it starts with {content[:8]!r})")
+        raise ImageProblem(f"not a JPEG (it starts with {content[:8]!r})")
     frame: tuple[int, int, int] | None = None
     ends: list[int] = []
     place = 2
@@ -53,8 +53,8 @@ def jpeg_layout(content: bytes) -> JpegLayout:
         found = _MARKER.match(content, place)
         if not found:
             if len(content) - place < 2:
-                raise ValueError("cut off, the end of the JPEG is missing")
-            raise ValueError(f"damaged, no marker at byte {place}")
+                raise ImageProblem("cut off, the end of the JPEG is missing")
+            raise ImageProblem(f"damaged, no marker at byte {place}")
         kind, place = found[1][0], found.end()
         if kind == END:
             break
@@ -62,31 +62,31 @@ def jpeg_layout(content: bytes) -> JpegLayout:
             continue
         length = int.from_bytes(content[place : place + 2])
         if length < 2 or place + length > len(content):
-            raise ValueError("cut off, the end of the JPEG is missing")
+            raise ImageProblem("cut off, the end of the JPEG is missing")
         if kind in FRAMES:
             if frame:
-                raise ValueError("damaged, a second image size inside")
+                raise ImageProblem("damaged, a second image size inside")
             frame = _frame(kind, content[place + 2 : place + length])
         place += length
         if kind == SCAN:
             # The compressed data of a scan follow its header.
             place = _end_of_scan(content, place, ends)
     if frame is None or not ends:
-        raise ValueError("damaged, a JPEG without an image")
+        raise ImageProblem("damaged, a JPEG without an image")
     return JpegLayout(*frame, tuple(ends), place)
 
 
 def _frame(kind: int, content: bytes) -> tuple[int, int, int]:
     """Height, width and number of channels from a start of frame."""
     if kind not in READABLE or len(content) < 6:
-        raise ValueError(
+        raise ImageProblem(
             f"a JPEG of an unusual kind (SOF{kind - 0xC0}); expected a baseline or progressive one"
         )
     depth, height, width, channels = struct.unpack(">BHHB", content[:6])
     if depth != 8:
-        raise ValueError(f"a JPEG of {depth} bits per channel; expected 8")
+        raise ImageProblem(f"a JPEG of {depth} bits per channel; expected 8")
     if channels not in (1, 3):
-        raise ValueError(f"a JPEG of {channels} channels; expected grey or RGB")
+        raise ImageProblem(f"a JPEG of {channels} channels; expected grey or RGB")
     return height, width, channels
 
 
@@ -95,7 +95,7 @@ def _end_of_scan(content: bytes, place: int, ends: list[int]) -> int:
     while True:
         found = _MARKER.search(content, place)
         if not found:
-            raise ValueError("cut off, the end of the JPEG is missing")
+            raise ImageProblem("cut off, the end of the JPEG is missing")
         ends.append(found.start())
         if not 0xD0 <= found[1][0] <= 0xD7:
             return found.start()
@@ -121,7 +121,7 @@ def read_jpeg(
     header, layout = _layout(path, content, channel, max_megapixels)
     try:
         image = _decode_checked(content, layout)
-    except ValueError as error:
+    except ImageProblem as error:
         raise ImageError(f"{path}: {error}; copy the file again") from error
     if image.shape[:2] != (header.height, header.width):
         raise ImageError(f"{path}: damaged, the image cannot be decoded; copy the file again")
@@ -131,7 +131,7 @@ def read_jpeg(
         return np.ascontiguousarray(image[..., channel])
     try:
         return np.ascontiguousarray(single_channel(image, lossy=True))
-    except ValueError as error:
+    except ImageProblem as error:
         raise ImageError(f"{path}: {error}") from error
 
 
@@ -146,16 +146,16 @@ def with_more_data(content: bytes, layout: JpegLayout) -> bytes:
 
 
 def _decode_checked(content: bytes, layout: JpegLayout) -> np.ndarray:
-    """Decode a JPEG: (H, W) or (H, W, 3) uint8; raises ValueError if it is damaged or data are missing."""
+    """Decode a JPEG: (H, W) or (H, W, 3) uint8; raises ImageProblem if it is damaged or data are missing."""
     from imagecodecs import jpeg8_decode
 
     try:
         image = jpeg8_decode(content[: layout.length])
         longer = jpeg8_decode(with_more_data(content, layout))
     except RuntimeError as error:
-        raise ValueError(f"damaged, the JPEG cannot be decoded: {error}") from error
+        raise ImageProblem(f"damaged, the JPEG cannot be decoded: {error}") from error
     if not np.array_equal(image, longer):
-        raise ValueError(DATA_MISSING)
+        raise ImageProblem(DATA_MISSING)
     return image
 
 
@@ -164,7 +164,7 @@ def _layout(
 ) -> tuple[Header, JpegLayout]:
     try:
         layout = jpeg_layout(content)
-    except ValueError as error:
+    except ImageProblem as error:
         again = "; copy the file again" if str(error).startswith(("cut off", "damaged")) else ""
         raise ImageError(f"{path}: {error}{again}") from error
     check_size(path, layout.height, layout.width, max_megapixels)

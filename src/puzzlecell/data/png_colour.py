@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from puzzlecell.data.colour import single_channel
+from puzzlecell.data.image_errors import ImageProblem
 from puzzlecell.data.image_header import Header
 from puzzlecell.data.png import PngError, PngLayout, intact_content
 
@@ -67,5 +68,5 @@ def read_colour(path: str | os.PathLike, layout: PngLayout, channel: int | None)
         if image.shape[2] == 2:
             image = image[..., [0, 0, 0, 1]]
         return np.ascontiguousarray(single_channel(image))
-    except ValueError as error:
+    except ImageProblem as error:
         raise PngError(f"{path}: {error}") from error

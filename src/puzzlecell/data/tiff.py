@@ -16,7 +16,7 @@ import numpy as np
 
 from puzzlecell.data.colour import single_channel
 from puzzlecell.data.file_bytes import GZIP_SIGNATURE, TIFF_SIGNATURES, first_bytes, whole_content
-from puzzlecell.data.image_errors import ImageError
+from puzzlecell.data.image_errors import ImageError, ImageProblem
 from puzzlecell.data.image_header import MOST_PIXELS, Header, check_size
 from puzzlecell.data.image_plane import ImagePlane
 from puzzlecell.data.jpeg import DATA_MISSING, jpeg_layout, with_more_data
@@ -77,7 +77,7 @@ def _opened(plane: ImagePlane, max_megapixels: float | None) -> Iterator[tuple["
             yield tiff, size
     except (ImageError, MemoryError):
         raise
-    except ValueError as error:
+    except ImageProblem as error:
         raise ImageError(f"{plane}: {error}") from error
     # tifffile checks little, so what a damaged file leads to may be any of a dozen exceptions.
     except Exception as error:
@@ -133,21 +133,21 @@ def _header(
 
 
 def _check_segments(page: "TiffPage", size: int) -> None:
-    """Raise ValueError unless all strips or tiles of a page are inside the file and of a size that can be right."""
+    """Raise ImageProblem unless all strips or tiles of a page are inside the file and of a size that can be right."""
     if page.samplesperpixel > MOST_SAMPLES:
-        raise ValueError(f"{page.samplesperpixel} channels; expected at most {MOST_SAMPLES}")
+        raise ImageProblem(f"{page.samplesperpixel} channels; expected at most {MOST_SAMPLES}")
     if page.is_tiled and page.tilewidth * page.tilelength > MOST_PIXELS // 16:
-        raise ValueError(f"damaged, tiles of {page.tilewidth} x {page.tilelength} pixels")
+        raise ImageProblem(f"damaged, tiles of {page.tilewidth} x {page.tilelength} pixels")
     expected = int(np.prod(page.chunked))
     offsets, counts = np.asarray(page.dataoffsets), np.asarray(page.databytecounts)
     kind = "tiles" if page.is_tiled else "strips"
     if len(offsets) < expected or len(counts) < expected:
-        raise ValueError(f"damaged, {min(len(offsets), len(counts))} of {expected} {kind} are listed")
+        raise ImageProblem(f"damaged, {min(len(offsets), len(counts))} of {expected} {kind} are listed")
     if (offsets[:expected] <= 0).any() or (counts[:expected] <= 0).any():
-        raise ValueError(f"damaged, some of its {kind} are empty; tifffile would fill them with zeros")
+        raise ImageProblem(f"damaged, some of its {kind} are empty; tifffile would fill them with zeros")
     end = int((offsets[:expected].astype(object) + counts[:expected].astype(object)).max())
     if end > size:
-        raise ValueError(
+        raise ImageProblem(
             f"cut off, its {kind} end at byte {end}, but the file at {size}; copy the file again"
         )
 
@@ -171,7 +171,7 @@ def _samples(page: "TiffPage", sample: int | None) -> np.ndarray:
         part = part[0, : height - top, : width - left]
         image[plane, top : top + part.shape[0], left : left + part.shape[1]] = part
     if image is None:
-        raise ValueError("damaged, there are no pixels in the page")
+        raise ImageProblem("damaged, there are no pixels in the page")
     return np.moveaxis(image, 0, -2).reshape(height, width, -1) if planes > 1 else image[0]
 
 
@@ -182,7 +182,7 @@ def _segment(page: "TiffPage", index: int) -> tuple[np.ndarray, tuple[int, ...]]
     file.seek(page.dataoffsets[index])
     content = file.read(count)
     if len(content) != count:
-        raise ValueError("cut off while it was read; start again")
+        raise ImageProblem("cut off while it was read; start again")
     decode = page.decode
     if page.compression != JPEG:
         found, place, shape = decode(content, index)
@@ -192,12 +192,12 @@ def _segment(page: "TiffPage", index: int) -> tuple[np.ndarray, tuple[int, ...]]
         found, place, shape = decode(content[: layout.length], index, **tables)
         longer = decode(with_more_data(content, layout), index, **tables)[0]
         if found is None or longer is None or not np.array_equal(found, longer):
-            raise ValueError(f"{DATA_MISSING}; copy the file again")
+            raise ImageProblem(f"{DATA_MISSING}; copy the file again")
     part = np.asarray(found)
     # Tiles at the border may end with the image; elsewhere a part must have its full size.
     rows, columns = page.imagelength - place[2], page.imagewidth - place[3]
     if part.shape[1] < min(shape[1], rows) or part.shape[2] < min(shape[2], columns):
-        raise ValueError("damaged, a strip or tile is smaller than it should be; copy the file again")
+        raise ImageProblem("damaged, a strip or tile is smaller than it should be; copy the file again")
     return part, place
 
 
@@ -205,5 +205,5 @@ def _looked_up(page: "TiffPage", samples: np.ndarray) -> np.ndarray:
     """Replace the numbers of palette colours by the colours: (H, W, 1) -> (H, W, 3) uint8."""
     palette = page.colormap
     if palette is None or palette.ndim != 2 or samples.dtype != np.uint8 or samples.max() >= palette.shape[1]:
-        raise ValueError("damaged, its palette does not have all colours")
+        raise ImageProblem("damaged, its palette does not have all colours")
     return (palette >> 8).astype(np.uint8).T[samples[..., 0]]

@@ -4,6 +4,8 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from puzzlecell.data.image_errors import ImageProblem
+
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
@@ -35,7 +37,7 @@ UNEVEN = 0.01
 def tiff_pixel_size(tiff: "TiffFile", page: "TiffPage") -> float | None:
     """Return the side of a pixel in micrometres from OME-XML, from ImageJ's metadata or from the resolution tags.
 
-    None if there is none, or none that can be true: without a unit, or coarser than a microscope. Raises ValueError if
+    None if there is none, or none that can be true: without a unit, or coarser than a microscope. Raises ImageProblem if
     the pixels are not square.
     """
     for found in (_of_ome(tiff), _of_imagej(tiff, page), _of_tags(page)):
@@ -48,7 +50,7 @@ def _square(x: float, y: float) -> float | None:
     if not (0 < x <= LARGEST_UM and 0 < y <= LARGEST_UM):
         return None
     if abs(x - y) > UNEVEN * max(x, y):
-        raise ValueError(f"its pixels are {x:.4g} x {y:.4g} um; expected square ones")
+        raise ImageProblem(f"its pixels are {x:.4g} x {y:.4g} um; expected square ones")
     return x
 
 

@@ -69,7 +69,7 @@ class MasksSegmenter(Segmenter):
         nuclei = self._read(nuclei_path, shape)
         given = nuclei is not None
         if nuclei is None:
-            nuclei = find_nuclei(intensity(field.image)[..., 2], field.pixel_um, self.classical)
+            nuclei = find_nuclei(intensity(field)[..., 2], field.pixel_um, self.classical)
             nuclei = np.where(cells > 0, nuclei, 0)
         nuclei, outside = number_by_cell(nuclei, cells)
         if outside and given:

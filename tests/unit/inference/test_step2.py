@@ -144,10 +144,16 @@ def test_pooling_under_the_cell():
 def test_raw_fields_as_bytes():
     field = np.zeros((2, 2, 4), np.uint16)
     field[0, 0] = (0, 257, 65535, 128)
-    assert as_bytes(field)[0, 0].tolist() == [0, 1, 255, 0]
-    assert as_bytes((field % 256).astype(np.uint16))[0, 0].tolist() == [0, 1, 255, 128]
+    whole, low = (np.array([[0, top]] * 4, np.float32) for top in (65535, 255))
+    assert as_bytes(field, whole)[0, 0].tolist() == [0, 1, 255, 0]
+    assert as_bytes((field % 256).astype(np.uint16), low)[0, 0].tolist() == [0, 1, 255, 128]
     eight_bit = field.astype(np.uint8)
-    np.testing.assert_array_equal(as_bytes(eight_bit), eight_bit)
+    np.testing.assert_array_equal(as_bytes(eight_bit, low), eight_bit)
+    every = np.arange(65536, dtype=np.uint16).reshape(128, 128, 4)
+    np.testing.assert_array_equal(as_bytes(every, whole), every.astype(np.uint32) * 255 // 65535)
+    stretched = np.array([[0, 514], [257, 514], [0, 65535], [128, 129]], np.float32)
+    assert as_bytes(field, stretched)[0, 0].tolist() == [0, 0, 255, 0]
+    assert as_bytes(field / np.float32(65535), whole / 65535)[0, 0].tolist() == [0, 1, 255, 0]
 
 
 @pytest.fixture(scope="module")
