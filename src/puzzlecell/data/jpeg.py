@@ -5,6 +5,7 @@ so each file is decoded twice, the second time with more data behind each part: 
 missing.
 """
 
+import itertools
 import os
 import re
 import struct
@@ -22,7 +23,7 @@ NOTE = "a colour JPEG, of which the one channel in use was taken"
 READABLE = {0xC0, 0xC1, 0xC2}
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
-END, SCAN = 0xD9, 0xDA
+RESTART, END, SCAN = 0xD0, 0xD9, 0xDA
 # Markers inside compressed data: FF 00 is a byte FF, and FF D0 to FF D7 count parts.
 _MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
 # Bits of both kinds, so that no decoder mistakes them for the zeros that it would fill in.
@@ -92,14 +93,18 @@ def _frame(kind: int, content: bytes) -> tuple[int, int, int]:
 
 def _end_of_scan(content: bytes, place: int, ends: list[int]) -> int:
     """Return where the marker behind the compressed data starts; adds the ends of the data to `ends`."""
-    while True:
+    for number in itertools.count():
         found = _MARKER.search(content, place)
         if not found:
             raise ImageProblem("cut off, the end of the JPEG is missing")
         ends.append(found.start())
-        if not 0xD0 <= found[1][0] <= 0xD7:
-            return found.start()
+        kind = found[1][0]
+        if not RESTART <= kind < RESTART + 8:
+            break
+        if kind != RESTART + number % 8:
+            raise ImageProblem(f"damaged, part {number} of its compressed data is missing")
         place = found.end()
+    return ends[-1]
 
 
 def jpeg_header(

@@ -20,6 +20,7 @@ from puzzlecell.data.image_errors import ImageError, ImageProblem
 from puzzlecell.data.image_header import MOST_PIXELS, Header, check_size
 from puzzlecell.data.image_plane import ImagePlane
 from puzzlecell.data.jpeg import DATA_MISSING, jpeg_layout, with_more_data
+from puzzlecell.data.tiff_chain import check_chain
 from puzzlecell.data.tiff_page import Chosen, choose_page, is_colour
 from puzzlecell.data.tiff_pixel_size import tiff_pixel_size
 from puzzlecell.data.tiff_values import raw_values, type_of
@@ -69,12 +70,14 @@ def _opened(plane: ImagePlane, max_megapixels: float | None) -> Iterator[tuple["
 
     path = plane.path
     packed = first_bytes(path, 2) == GZIP_SIGNATURE
-    content = io.BytesIO(_unpacked(path, max_megapixels)) if packed else None
     try:
-        size = len(content.getbuffer()) if content else os.stat(path).st_size  # noqa: PTH116
-        # Other files that OME-XML names are planes of their own.
-        with tifffile.TiffFile(content or path, _multifile=False) as tiff:
-            yield tiff, size
+        with io.BytesIO(_unpacked(path, max_megapixels)) if packed else open(path, "rb") as file:  # noqa: PTH123
+            check_chain(file)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            # Other files that OME-XML names are planes of their own.
+            with tifffile.TiffFile(file, _multifile=False) as tiff:
+                yield tiff, size
     except (ImageError, MemoryError):
         raise
     except ImageProblem as error:

@@ -37,8 +37,8 @@ UNEVEN = 0.01
 def tiff_pixel_size(tiff: "TiffFile", page: "TiffPage") -> float | None:
     """Return the side of a pixel in micrometres from OME-XML, from ImageJ's metadata or from the resolution tags.
 
-    None if there is none, or none that can be true: without a unit, or coarser than a microscope. Raises ImageProblem if
-    the pixels are not square.
+    None if there is none, or none that can be true: without a unit, or coarser than a microscope. Raises
+    ImageProblem if the pixels are not square.
     """
     for found in (_of_ome(tiff), _of_imagej(tiff, page), _of_tags(page)):
         if found is not None:

@@ -17,8 +17,8 @@ FEW_BITS = {1: 255, 2: 85, 4: 17}
 def type_of(dtype: np.dtype | None, bits: object) -> tuple[Literal["uint", "float"], int, str | None]:
     """Return kind, bits and note of the intensities that pixels of a type are read as.
 
-    dtype, bits: type of the decoded pixels and bits per pixel of the file, as tifffile says them. Raises ImageProblem if
-    pixels of the type are no intensities.
+    dtype, bits: type of the decoded pixels and bits per pixel of the file, as tifffile says them. Raises
+    ImageProblem if pixels of the type are no intensities.
     """
     expected = "expected 8- or 16-bit integers or floating point"
     if dtype is None or not isinstance(bits, int):
@@ -38,8 +38,8 @@ def type_of(dtype: np.dtype | None, bits: object) -> tuple[Literal["uint", "floa
 def raw_values(image: np.ndarray, bits: int) -> np.ndarray:
     """Convert decoded pixels (H, W) of any type that `type_of` accepts to uint8, uint16 or float32.
 
-    1, 2 and 4 bits are stretched to 8; 9 to 15 bits keep their values. Raises ImageProblem for integers below 0 or beyond
-    65535 (8 bits: 255), and for floating-point values that are below 0 or not finite.
+    1, 2 and 4 bits are stretched to 8; 9 to 15 bits keep their values. Raises ImageProblem for integers below 0 or
+    beyond 65535 (8 bits: 255), and for floating-point values that are below 0 or not finite.
     """
     if image.dtype.kind == "f":
         return _checked_float(image)

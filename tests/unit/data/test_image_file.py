@@ -133,12 +133,22 @@ def test_a_jpeg_inside_a_tiff_is_read(tmp_path):
 
 WITH_NAN = UNIT.copy()
 WITH_NAN[3, 3:5] = np.nan, np.inf
+# The offset of the next page, behind the 11 or more tags of the first, leads back to it.
+TAGS = int.from_bytes(tiff(DEEP, metadata=None)[8:10], "little")
+CIRCLE = bytearray(tiff(DEEP, metadata=None))
+CIRCLE[10 + 12 * TAGS : 14 + 12 * TAGS] = CIRCLE[4:8]
+# The type of the first tag, the width of the image, does not exist.
+LOST_TAG = bytearray(tiff(DEEP, metadata=None))
+LOST_TAG[12] = 99
 HOLE = tiff(DEEP, rowsperstrip=35, metadata=None).replace(struct.pack("<HH", 6300, 6300), bytes(4))
 REFUSED = {
     "empty": (b"", "an empty file; expected PNG, TIFF"),
     "text": (b"hello world", "not an image that can be read .it starts with b'hello wo'.; expected PNG"),
     "cut off": (tiff(DEEP)[:-500], "cut off, its strips end at byte .* but the file at"),
-    "cut off in its header": (tiff(DEEP)[:30], "damaged, the TIFF cannot be read"),
+    "cut off in its header": (tiff(DEEP)[:30], "cut off, its list of pages leads beyond its end"),
+    "pages in a circle": (CIRCLE, "its pages form a circle"),
+    "no tags": (tiff(DEEP)[:8] + bytes(400), "damaged, page 0 has 0 tags"),
+    "a tag of no type": (LOST_TAG, "0 x 70 pixels; expected at least one"),
     "no strip": (HOLE, "some of its strips are empty"),
     "zlib": (tiff(DEEP, compression="deflate")[:-300] + bytes(300), "damaged"),
     "gzip cut off": (packed(tiff(DEEP))[:-40], "gzip cannot unpack it"),
