@@ -39,7 +39,7 @@ def write_data(folder, fields=5, name="000", first=0):
     if fields > 3:
         masks[3] = 0
         masks[3, 40, 20] = 7
-    limits = {"low": np.zeros((fields, 4), np.float32), "high": np.full((fields, 4), 255, np.float32)}
+    limits = {"low": np.zeros((fields, 4), np.float32), "high": np.full((fields, 4), 65535, np.float32)}
     sizes = {"height": np.full(fields, 2 * SIZE), "width": np.full(fields, 2 * SIZE)}
     store, mask_path = folder / f"{name}.h5", folder / f"{name}.masks.h5"
     write_shard(store, ids, {"images": images, **sizes, **limits}, {})

@@ -50,8 +50,10 @@ class IntensitySettings(Section):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        known = set().union(*OF_RULE.values())
-        foreign = sorted((self.model_fields_set & known) - OF_RULE[self.rule])
+        changed = {
+            name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default
+        }
+        foreign = sorted(changed - OF_RULE[self.rule] - {"rule"})
         if foreign:
             raise ValueError(f"{', '.join(foreign)} has no effect with rule: {self.rule}; leave it out")
         if self.rule == "depth" and (self.bits is None) == (self.maximum is None):

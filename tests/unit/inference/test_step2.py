@@ -5,6 +5,7 @@ import pytest
 from helpers.inference_data import SIZE, labels, write_data, write_network
 
 from puzzlecell.config.steps import Step2Settings
+from puzzlecell.data.store import write_shard
 from puzzlecell.inference.step2 import (
     as_bytes,
     crop_geometry,
@@ -247,5 +248,17 @@ def test_raw_fields(data, tmp_path):
     assert (raw[["ID", "cell"]] == stored[["ID", "cell"]]).all(axis=None)
     # Raw crops are cut at whole raw pixels and then resized, which shifts the edges by up to half a pixel.
     np.testing.assert_allclose(raw.iloc[:, 2:], stored.iloc[:, 2:], atol=0.02)
+    images = np.stack([reader.read(field_id) for field_id in reader.ids])
+    sizes = {name: reader.table[name].to_numpy() for name in ("height", "width")}
+    limits = {"low": np.full((len(reader), 4), 20 * 257), "high": np.full((len(reader), 4), 120 * 257)}
+    scaled = np.clip((images.astype(float) - 20) / 100 * 255, 0, 255).astype(np.uint8)
+    given = {**sizes, "images": scaled}
+    write_shard(
+        tmp_path / "scaled.h5", reader.ids, given | {k: v.astype(np.float32) for k, v in limits.items()}, {}
+    )
+    with_limits = run(tmp_path, tmp_path / "scaled.h5", masks, models, source="raw", raw_folder=tmp_path)
+    from_store = run(tmp_path, tmp_path / "scaled.h5", masks, models)
+    np.testing.assert_allclose(with_limits.iloc[:, 2:], from_store.iloc[:, 2:], atol=0.02)
+    assert np.abs(with_limits.iloc[:, 2:] - raw.iloc[:, 2:]).to_numpy().max() > 0.02
     with pytest.raises(ValueError, match=r"step2\.source is raw"):
         run(tmp_path, store, masks, models, source="raw")
