@@ -38,9 +38,14 @@ def whole_content(path: str | os.PathLike) -> bytes:
 
 def first_bytes(path: str | os.PathLike, count: int) -> bytes:
     """Return the first `count` bytes of a regular file, or all if there are fewer; raises as `open_regular` does."""
-    descriptor, _ = open_regular(path)
+    return first_and_last_bytes(path, count, 0)[0]
+
+
+def first_and_last_bytes(path: str | os.PathLike, first: int, last: int) -> tuple[bytes, bytes]:
+    """Return so many bytes of both ends of a regular file; raises as `open_regular` does."""
+    descriptor, size = open_regular(path)
     try:
-        return os.pread(descriptor, count, 0)
+        return os.pread(descriptor, first, 0), os.pread(descriptor, last, max(0, size - last))
     except OSError as error:
         raise unreadable(path, error) from error
     finally:

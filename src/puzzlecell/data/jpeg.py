@@ -9,12 +9,13 @@ import itertools
 import os
 import re
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from puzzlecell.data.colour import single_channel
-from puzzlecell.data.file_bytes import whole_content
+from puzzlecell.data.file_bytes import first_and_last_bytes, whole_content
 from puzzlecell.data.image_errors import ImageError, ImageProblem
 from puzzlecell.data.image_header import Header, check_size
 
@@ -24,6 +25,9 @@ READABLE = {0xC0, 0xC1, 0xC2}
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 RESTART, END, SCAN = 0xD0, 0xD9, 0xDA
+END_OF_IMAGE = b"\xff\xd9"
+START = 16_384
+"""Bytes that hold the header of most JPEGs."""
 # Markers inside compressed data: FF 00 is a byte FF, and FF D0 to FF D7 count parts.
 _MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
 # Bits of both kinds, so that no decoder mistakes them for the zeros that it would fill in.
@@ -110,7 +114,14 @@ def _end_of_scan(content: bytes, place: int, ends: list[int]) -> int:
 def jpeg_header(
     path: str | os.PathLike, *, channel: int | None = None, max_megapixels: float | None = None
 ) -> Header:
-    """Read the header of a JPEG; channel: 0 to 2 of RGB, or None. Raises ImageError naming the file."""
+    """Read the header of a JPEG; channel: 0 to 2 of RGB, or None. Raises ImageError naming the file.
+
+    Only the start and the end of the file are read, unless they are unusual: large metadata, or bytes behind the end.
+    """
+    start, end = first_and_last_bytes(path, START, 2)
+    if end == END_OF_IMAGE:
+        with suppress(ImageProblem):
+            return _header(path, jpeg_layout(start + END_OF_IMAGE), channel, max_megapixels)
     return _layout(path, whole_content(path), channel, max_megapixels)[0]
 
 
@@ -172,8 +183,14 @@ def _layout(
     except ImageProblem as error:
         again = "; copy the file again" if str(error).startswith(("cut off", "damaged")) else ""
         raise ImageError(f"{path}: {error}{again}") from error
+    return _header(path, layout, channel, max_megapixels), layout
+
+
+def _header(
+    path: str | os.PathLike, layout: JpegLayout, channel: int | None, max_megapixels: float | None
+) -> Header:
     check_size(path, layout.height, layout.width, max_megapixels)
     if channel is not None and channel >= layout.channels:
         raise ImageError(f"{path}: no channel {channel}; this JPEG has {layout.channels} (numbered from 0)")
     note = NOTE if layout.channels == 3 and channel is None else None
-    return Header(layout.height, layout.width, 8, note=note), layout
+    return Header(layout.height, layout.width, 8, note=note)

@@ -1,11 +1,10 @@
 """Images of every kind are read as they are, or refused with the reason."""
 
 import struct
-import zlib
 
 import numpy as np
 import pytest
-from helpers.image_files import colour_png, coloured, jpeg, packed, tiff, tiff_pages
+from helpers.image_files import colour_png, coloured, jpeg, packed, palette, small_png, tiff, tiff_pages
 from imagecodecs import jpeg8_decode, png_encode
 
 from puzzlecell.data.image_file import ImageError, MissingImageError, read_header, read_plane
@@ -21,27 +20,6 @@ GREEN_RAMP[1] = np.arange(256) * 257
 SEPARATE = {"photometric": "minisblack", "planarconfig": "separate"}
 CONTIG = {"photometric": "minisblack", "planarconfig": "contig"}
 PLAIN = {"photometric": "minisblack", "metadata": None}
-
-
-def chunk(kind, content=b""):
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-def small_png(indices, bits, colour, *more):
-    """A PNG of packed samples of 1, 2, 4 or 8 bits, and more chunks before its pixels."""
-    height, width = indices.shape
-    rows = []
-    for row in indices:
-        text = "".join(f"{value:0{bits}b}" for value in row)
-        text += "0" * (-len(text) % 8)
-        rows.append(b"\0" + bytes(int(text[place : place + 8], 2) for place in range(0, len(text), 8)))
-    head = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
-    data = chunk(b"IDAT", zlib.compress(b"".join(rows)))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + b"".join(more) + data + chunk(b"IEND")
-
-
-def palette(colours):
-    return chunk(b"PLTE", np.asarray(colours, np.uint8).tobytes())
 
 
 def plane(tmp_path, content, page=None, channel=None, name="x.tif"):
@@ -92,6 +70,10 @@ READ = {
     ),
     "JPEG": (jpeg(GREY), jpeg8_decode(jpeg(GREY))),
     "JPEG and more bytes": (jpeg(GREY) + b"camera: 7", jpeg8_decode(jpeg(GREY))),
+    "JPEG with large metadata": (
+        jpeg(GREY)[:2] + b"\xff\xe1\xea\x60" + bytes(60_000 - 2) + jpeg(GREY)[2:],
+        jpeg8_decode(jpeg(GREY)),
+    ),
     "red JPEG": (jpeg(coloured(GREY, (1, 0, 0))), jpeg8_decode(jpeg(coloured(GREY, (1, 0, 0))))[..., 0]),
     "yellow JPEG": (jpeg(coloured(GREY, (1, 1, 0))), jpeg8_decode(jpeg(coloured(GREY, (1, 1, 0))))[..., 1]),
     "JPEG by channel": (
