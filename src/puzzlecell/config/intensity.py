@@ -1,15 +1,14 @@
 """Settings of the intensity range of raw fields."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from puzzlecell.config.base import Section
 
-Bits = Annotated[int, Field(ge=1, le=16)]
-Maximum = Annotated[float, Field(gt=0)]
-Percent = Annotated[float, Field(ge=0, le=100)]
 CHANNELS = 4
+# Checked below: the problem of a value that is one of several types names all of them.
+PerChannel = tuple[float, float, float, float]
 OF_RULE = {"reference": set(), "depth": {"bits", "maximum"}, "percentiles": {"low", "high", "min_range"}}
 
 
@@ -23,20 +22,18 @@ class IntensitySettings(Section):
         "brightest value of a number of bits, or a value of your own. `percentiles`: black and white are percentiles "
         "of each channel of each field, which evens out exposures, but also loses how bright a field is.",
     )
-    bits: Bits | tuple[Bits, Bits, Bits, Bits] | None = Field(
+    bits: int | tuple[int, int, int, int] | None = Field(
         None,
         description="For `depth`: bits of the camera, such as 12 in 16-bit files: white is 2^bits - 1. A field with a "
         "brighter pixel counts as damaged.",
     )
-    maximum: Maximum | tuple[Maximum, Maximum, Maximum, Maximum] | None = Field(
+    maximum: float | PerChannel | None = Field(
         None,
         description="For `depth`, in place of `bits`: the raw value that becomes white. Brighter pixels become white "
         "too.",
     )
-    low: Percent | tuple[Percent, Percent, Percent, Percent] = Field(
-        0.1, description="For `percentiles`: the percentile that becomes black."
-    )
-    high: Percent | tuple[Percent, Percent, Percent, Percent] = Field(
+    low: float | PerChannel = Field(0.1, description="For `percentiles`: the percentile that becomes black.")
+    high: float | PerChannel = Field(
         99.9, description="For `percentiles`: the percentile that becomes white."
     )
     min_range: float = Field(
@@ -58,6 +55,12 @@ class IntensitySettings(Section):
             raise ValueError(f"{', '.join(foreign)} has no effect with rule: {self.rule}; leave it out")
         if self.rule == "depth" and (self.bits is None) == (self.maximum is None):
             raise ValueError("rule: depth needs either bits or maximum")
+        if self.bits is not None and not all(1 <= bits <= 16 for bits in each(self.bits)):
+            raise ValueError(f"bits is {self.bits}; expected 1 to 16")
+        if self.maximum is not None and min(each(self.maximum)) <= 0:
+            raise ValueError(f"maximum is {self.maximum}; expected more than 0")
+        if min(each(self.low)) < 0 or max(each(self.high)) > 100:
+            raise ValueError(f"low is {self.low} and high {self.high}; expected percentiles of 0 to 100")
         if any(low >= high for low, high in zip(each(self.low), each(self.high), strict=True)):
             raise ValueError(f"low ({self.low}) must be below high ({self.high})")
         return self

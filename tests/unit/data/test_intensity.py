@@ -81,6 +81,10 @@ def test_intensities_that_do_not_fit_the_rule_are_refused(settings, field, messa
         ({"rule": "percentiles", "maximum": 9}, "maximum has no effect with rule: percentiles"),
         ({"rule": "percentiles", "low": 60, "high": [50, 99, 99, 99]}, "must be below high"),
         ({"rule": "depth", "bits": [8, 8]}, "bits"),
+        ({"rule": "depth", "bits": [8, 8, 8, 17]}, "expected 1 to 16"),
+        ({"rule": "depth", "maximum": 0}, "expected more than 0"),
+        ({"rule": "percentiles", "high": 101}, "percentiles of 0 to 100"),
+        ({"rule": "percentiles", "low": -1}, "percentiles of 0 to 100"),
         ({"rule": "brightest"}, "rule"),
     ],
 )
