@@ -14,6 +14,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -85,14 +86,17 @@ def plain_ingest(path: Path, images: Path, ids: list[str]) -> None:
             file.create_dataset(field_id, data=plain_field(images, field_id))
 
 
-def best(work: Callable[[], object], repeats: int, clock: Callable[[], float] = time.process_time) -> float:
-    """Fewest seconds that a call took."""
-    seconds = []
+def best(
+    works: list[Callable[[], object]], repeats: int, clock: Callable[[], float] = time.process_time
+) -> list[float]:
+    """Fewest seconds that each of several calls took; they take turns, so that other work disturbs all alike."""
+    seconds: list[list[float]] = [[] for _ in works]
     for _ in range(repeats):
-        started = clock()
-        work()
-        seconds.append(clock() - started)
-    return min(seconds)
+        for work, found in zip(works, seconds, strict=True):
+            started = clock()
+            work()
+            found.append(clock() - started)
+    return [min(found) for found in seconds]
 
 
 def compare(folder: Path, images: Path, ids: list[str], repeats: int) -> str:
@@ -103,10 +107,8 @@ def compare(folder: Path, images: Path, ids: list[str], repeats: int) -> str:
     def ours() -> None:
         ingest_shard(store, folder / "rejected.csv", images, ids, settings)
 
-    seconds = {
-        "plain": best(lambda: plain_ingest(plain, images, ids), repeats) / len(ids),
-        "ours": best(ours, repeats) / len(ids),
-    }
+    both = best([lambda: plain_ingest(plain, images, ids), ours], repeats)
+    seconds = dict(zip(("plain", "ours"), (found / len(ids) for found in both), strict=True))
     reader = ShardReader([store])
     with h5py.File(plain) as file:
         stored = {field_id: file[field_id][()] for field_id in ids}
@@ -133,22 +135,26 @@ def parts(folder: Path, images: Path, ids: list[str], repeats: int) -> str:
         "resizing": lambda: [resize_field(field, STORED) for field in fields],
         "writing": lambda: write_shard(folder / "part.h5", ids, {"images": stored}, {}),
     }
-    return ", ".join(f"{name} {best(work, repeats) / len(ids):.4f} s" for name, work in works.items())
+    seconds = best(list(works.values()), repeats)
+    return ", ".join(f"{name} {found / len(ids):.4f} s" for name, found in zip(works, seconds, strict=True))
 
 
-def threads(folder: Path, images: Path, ids: list[str], most: int) -> str:
-    """Fields per second by the clock with 1 and more threads, each field stored four times."""
-    rates = []
-    for count in range(1, most + 1):
+def threads(folder: Path, images: Path, ids: list[str], most: int, repeats: int) -> str:
+    """Fields per second by the clock with 1 and more threads, and the share of the work that only one of them does."""
 
-        def ingest(count: int = count) -> None:
-            paths = folder / "threads.h5", folder / "rejected.csv"
-            ingest_shard(*paths, images, ids * 4, IngestSettings(size=STORED), threads=count)
+    def ingest(count: int) -> None:
+        paths = folder / "threads.h5", folder / "rejected.csv"
+        ingest_shard(*paths, images, ids * 4, IngestSettings(size=STORED), threads=count)
 
-        rates.append(4 * len(ids) / best(ingest, 3, time.perf_counter))
-    return ", ".join(
-        f"{count}: {rate:.1f} fields/s ({rate / rates[0]:.2f} x)" for count, rate in enumerate(rates, start=1)
-    )
+    counts = range(1, most + 1)
+    works = [partial(ingest, count) for count in counts]
+    rates = [4 * len(ids) / found for found in best(works, repeats, time.perf_counter)]
+    # This thread only writes what the others have resized.
+    alone, everything = time.thread_time(), time.process_time()
+    ingest(2)
+    share = (time.thread_time() - alone) / (time.process_time() - everything)
+    shown = [f"{count}: {rate:.1f} fields/s" for count, rate in zip(counts, rates, strict=True)]
+    return f"{', '.join(shown)} ({rates[-1] / rates[0]:.2f} x); done by one thread alone: {100 * share:.1f} %"
 
 
 def main() -> None:
@@ -170,7 +176,10 @@ def main() -> None:
             given = folder, images, list(fields)
             print(f"ingest, {depth} bit: {compare(*given, options.repeats)}", flush=True)
             print(f"ingest, {depth} bit, parts of ours: {parts(*given, options.repeats)}", flush=True)
-            print(f"ingest, {depth} bit, threads: {threads(*given, options.threads)}", flush=True)
+            print(
+                f"ingest, {depth} bit, threads: {threads(*given, options.threads, options.repeats)}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from puzzlecell.data.resize import reference_limits, resize_field
 from puzzlecell.data.store import open_shard
 from puzzlecell.data.tables import write_csv
 from puzzlecell.errors import UserError
+from puzzlecell.runtime.malloc import keep_freed_memory
 from puzzlecell.runtime.messages import first_few, first_lines
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import in_order, limited_threads
@@ -80,6 +81,8 @@ def ingest_shard(
 
     picture = {"images": ((settings.size, settings.size, 4), np.dtype(np.uint8))}
     attributes = {"channels": ",".join(CHANNELS), "size": settings.size, "puzzlecell": __version__}
+    # Each image takes several blocks of its size, which the system would otherwise hand out page by page again.
+    keep_freed_memory()
     # Fields are processed in parallel threads, so OpenCV itself uses only one.
     with limited_threads(1), open_shard(path, len(field_ids), picture, attributes) as shard:
         for done, result in enumerate(in_order(read, field_ids, threads), start=1):

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from puzzlecell.data.stored_png import without_compression
 from puzzlecell.errors import UserError
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -83,7 +84,8 @@ def read_greyscale(path: str | os.PathLike, *, max_megapixels: float | None = No
     if damage:
         raise PngError(f"{path}: {damage}; copy the file again")
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        inflated = np.frombuffer(without_compression(content), np.uint8)
+        image = cv2.imdecode(inflated, cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:
             raise MemoryError(f"{path}: {error.err} for {header.width} x {header.height} pixels") from error
