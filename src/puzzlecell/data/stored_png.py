@@ -61,13 +61,13 @@ def _stored(inflated: np.ndarray) -> memoryview:
     blocks = 5 * (whole + 1) + len(inflated)
     size = 2 + blocks + 4
     chunk = np.empty(size + 12, np.uint8)
-    struct.pack_into(">I4s2s", chunk, 0, size, b"IDAT", b"\x78\x01")
+    struct.pack_into(">I4s2s", chunk.data, 0, size, b"IDAT", b"\x78\x01")
     body = chunk[10 : 10 + blocks]
     rows = body[: whole * (5 + _BLOCK)].reshape(whole, 5 + _BLOCK)
     rows[:, :5] = np.frombuffer(struct.pack("<BHH", 0, _BLOCK, 0), np.uint8)
     rows[:, 5:] = inflated[: whole * _BLOCK].reshape(whole, _BLOCK)
-    struct.pack_into("<BHH", body, whole * (5 + _BLOCK), 1, rest, _BLOCK - rest)
+    struct.pack_into("<BHH", body.data, whole * (5 + _BLOCK), 1, rest, _BLOCK - rest)
     body[blocks - rest :] = inflated[len(inflated) - rest :]
-    struct.pack_into(">I", chunk, size + 4, zlib.adler32(inflated.data))
-    struct.pack_into(">I", chunk, size + 8, zlib.crc32(chunk[4 : size + 8].data))
+    struct.pack_into(">I", chunk.data, size + 4, zlib.adler32(inflated.data))
+    struct.pack_into(">I", chunk.data, size + 8, zlib.crc32(chunk[4 : size + 8].data))
     return chunk.data

@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 
 from puzzlecell.config.datasets import IngestSettings
+from puzzlecell.data import raw_files
 from puzzlecell.data.checks import RawDataset, dataset_problems
 from puzzlecell.data.fields import read_field
 from puzzlecell.data.ingest import DataError, ingest_shard
 from puzzlecell.data.raw_files import CHANNELS, channel_path, shard_digest, shard_ids, shard_of
 from puzzlecell.data.resize import resize_field
 from puzzlecell.data.store import ShardReader
+from puzzlecell.runtime import unchanged_files
 
 
 @pytest.fixture
@@ -200,6 +202,19 @@ def test_the_digest_is_that_of_one_look_at_each_file(raw, tmp_path):
         # The folder may be written in other ways.
         folder = f"{raw.images.parent}//./{raw.images.name}/"
         assert shard_digest(raw.labels, folder, shard, 3) == digest.hexdigest()[:16]
+
+
+def test_the_table_is_read_once_for_all_shards(raw, monkeypatch):
+    # The table is younger than two seconds.
+    monkeypatch.setattr(unchanged_files, "_SETTLED", -(10**18))
+    read = []
+    monkeypatch.setattr(
+        raw_files, "read_field_ids", lambda path: (read.append(path), [f"f{n}" for n in range(6)])[1]
+    )
+    for shard in range(3):
+        shard_ids(raw.labels, shard, 3)
+        shard_digest(raw.labels, raw.images, shard, 3)
+    assert read == [raw.labels]
 
 
 def test_a_shard_that_does_not_exist_is_empty(raw):
