@@ -4,18 +4,21 @@ import math
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from puzzlecell.data import fields
 from puzzlecell.data.fields import check_field
+from puzzlecell.data.image_plane import ImagePlane
 from puzzlecell.data.image_sizes import size_mismatch, table_sizes
 from puzzlecell.data.labels import LabelError, read_ids, read_labels
 from puzzlecell.data.png import Header
 from puzzlecell.data.raw_files import CHANNELS, channel_names
+from puzzlecell.data.remembered import Memory, remembered
 from puzzlecell.runtime.bucket import is_url, listing
+from puzzlecell.runtime.code_digest import code_digest
 from puzzlecell.runtime.messages import first_few, first_lines
 
 IN_BUCKET = 100
@@ -39,6 +42,7 @@ def dataset_problems(
     *,
     max_megapixels: float | None = None,
     sample: int | None = None,
+    memory: str | os.PathLike | None = None,
 ) -> list[str]:
     """Return every problem found in the label tables and PNG headers of all data sets; no image is decoded.
 
@@ -48,7 +52,9 @@ def dataset_problems(
 
     max_megapixels: larger images count as damaged. sample: number of fields per data set, evenly spaced in its table,
     whose headers are read; None reads all. Of a data set in a bucket, the headers of at most 100 fields are read, and
-    the names of all files are compared with the list of its folder.
+    the names of all files are compared with the list of its folder. memory: folder where the headers of good fields are
+    kept for the next check (`puzzlecell.data.remembered`), in a file per data set; None keeps none. Raises
+    DiskFullError.
     """
     problems: list[str] = []
     owner: dict[str, str] = {}
@@ -77,7 +83,8 @@ def dataset_problems(
             checked = ids
             headers, damaged = _check_in_bucket(str(dataset.images), ids, max_megapixels, threads)
         else:
-            headers, damaged = _check_fields(dataset.images, checked, max_megapixels, threads)
+            kept_in = None if memory is None else Path(memory, name)
+            headers, damaged = _check_fields(dataset.images, checked, max_megapixels, threads, memory=kept_in)
         if len(damaged) > _most_damaged(max_rejected, len(checked), len(ids)):
             part = "" if len(checked) == len(ids) else f" checked (of {len(ids)})"
             problems.append(
@@ -90,17 +97,29 @@ def dataset_problems(
 
 
 def _check_fields(
-    images: str | os.PathLike, ids: Sequence[str], max_megapixels: float | None, threads: int
+    images: str | os.PathLike,
+    ids: Sequence[str],
+    max_megapixels: float | None,
+    threads: int,
+    *,
+    memory: Path | None = None,
 ) -> tuple[dict[str, Header | None], list[str]]:
     """Return the headers of the good fields by ID, and a text with all problems of each damaged field."""
 
     def check(field_id: str) -> tuple[Header | None, list[str]]:
         return check_field(images, field_id, max_megapixels=max_megapixels)
 
-    with ThreadPoolExecutor(threads) as pool:
-        found = dict(zip(ids, pool.map(check, ids), strict=True))
-    headers = {field_id: header for field_id, (header, problems) in found.items() if not problems}
-    return headers, ["; ".join(problems) for _, problems in found.values() if problems]
+    def planes(field_id: str) -> list[ImagePlane]:
+        return [ImagePlane(f"{images}/{name}") for name in channel_names(field_id)]
+
+    rule = None if memory is None else Memory(memory, f"{code_digest(fields.__file__)} {max_megapixels}")
+    headers, damaged = {}, []
+    for field_id, (header, problems) in remembered(ids, planes, check, rule, threads=threads):
+        if problems:
+            damaged.append("; ".join(problems))
+        else:
+            headers[field_id] = header
+    return headers, damaged
 
 
 def _check_in_bucket(

@@ -83,7 +83,9 @@ def _together(folder: str | os.PathLike, field_id: str, problems: list[str]) -> 
 def read_field(
     folder: str | os.PathLike, field_id: str, *, max_megapixels: float | None = None
 ) -> np.ndarray:
-    """Read a field as (H, W, 4) RGBY, uint8, uint16 or float32. folder: also a URL in a bucket.
+    """Read a field as (H, W, 4) RGBY, uint8, uint16 or float32; each channel is a plane in memory.
+
+    folder: also a URL in a bucket.
 
     Raises BucketError, and FieldError naming every file that is missing, damaged, too large (see `read_header`) or of
     another size or bit depth than the others. Takes 8 bytes of memory per pixel for 8 bit, 16 for 16 bit.
@@ -106,7 +108,7 @@ def _read_field(
     if header is None or problems:
         raise FieldError("; ".join(problems))
     dtype = {8: np.uint8, 16: np.uint16, 32: np.float32}[header.bit_depth]
-    field = np.empty((header.height, header.width, len(CHANNELS)), dtype)
+    field = np.moveaxis(np.empty((len(CHANNELS), header.height, header.width), dtype), 0, -1)
     for number, channel in enumerate(CHANNELS):
         path = channel_path(folder, field_id, channel)
         try:

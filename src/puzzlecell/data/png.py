@@ -11,6 +11,7 @@ import numpy as np
 from puzzlecell.data.file_bytes import open_regular, unreadable, whole_content
 from puzzlecell.data.image_errors import ImageError
 from puzzlecell.data.image_header import Header, check_size
+from puzzlecell.data.stored_png import without_compression
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -83,7 +84,8 @@ def read_greyscale(path: str | os.PathLike, *, max_megapixels: float | None = No
     header = read_header(path, max_megapixels=max_megapixels)
     content = intact_content(path)
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        inflated = np.frombuffer(without_compression(content), np.uint8)
+        image = cv2.imdecode(inflated, cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:
             raise MemoryError(f"{path}: {error.err} for {header.width} x {header.height} pixels") from error

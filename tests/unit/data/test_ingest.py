@@ -1,5 +1,6 @@
 import hashlib
 import os
+import tracemalloc
 import zlib
 
 import cv2
@@ -10,6 +11,7 @@ from helpers.image_files import coloured, jpeg
 
 from puzzlecell.config.datasets import IngestSettings
 from puzzlecell.config.plausibility import PlausibilitySettings
+from puzzlecell.data import raw_files
 from puzzlecell.data.checks import RawDataset, dataset_problems
 from puzzlecell.data.field_summary import read_summary
 from puzzlecell.data.fields import read_field
@@ -19,6 +21,7 @@ from puzzlecell.data.plausibility import Finding, dataset_findings, field_findin
 from puzzlecell.data.raw_files import CHANNELS, channel_path, shard_digest, shard_ids, shard_of
 from puzzlecell.data.resize import resize_field
 from puzzlecell.data.store import ShardReader
+from puzzlecell.runtime import unchanged_files
 
 
 @pytest.fixture
@@ -118,6 +121,49 @@ def test_rejected_fields_are_listed_with_their_reason(raw, tmp_path, caplog):
     assert ShardReader([tmp_path / "000.h5"]).ids == ["f0", "f2"]
 
 
+def test_the_limits_of_the_intensities_are_stored(raw, tmp_path):
+    ids = [f"f{n}" for n in range(6)]
+    ingest_shard(tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ids, IngestSettings(size=32))
+    reader = ShardReader([tmp_path / "000.h5"])
+    assert reader.column("low").tolist() == [[0] * 4] * 6
+    assert reader.column("high").tolist() == [[255] * 4, [65535] * 4] * 3
+
+
+def test_a_shard_of_rejected_fields_alone_is_empty(raw, tmp_path):
+    for path in raw.images.glob("*_blue.png"):
+        path.unlink()
+    # Rounded up, the largest fraction below 1 allows all.
+    settings = IngestSettings(size=32, max_rejected=0.99)
+    ingest_shard(tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ["f0", "f1"], settings)
+    reader = ShardReader([tmp_path / "000.h5"])
+    assert len(reader) == 0
+    assert reader.column("contrast").shape == (0, 4)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_memory_of_ingest_does_not_grow_with_the_fields(tmp_path, threads):
+    channels = np.random.default_rng(0).integers(0, 255, (4, 128, 128), dtype=np.uint8)
+    ids = [f"f{number}" for number in range(80)]
+    for image, channel in zip(channels, CHANNELS, strict=True):
+        first = channel_path(tmp_path, ids[0], channel)
+        cv2.imwrite(str(first), image)
+        for field_id in ids[1:]:
+            channel_path(tmp_path, field_id, channel).hardlink_to(first)
+
+    def peak(fields):
+        tracemalloc.start()
+        try:
+            paths = tmp_path / "000.h5", tmp_path / "r.csv"
+            ingest_shard(*paths, tmp_path, ids[:fields], IngestSettings(size=128), threads=threads)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(8)  # what is imported and kept once
+    # 72 fields of 64 KB are 4.7 MB; the threads may meet in other ways in the second run.
+    assert peak(80) - peak(8) < 16 * channels.nbytes
+
+
 def test_too_large_fields_are_rejected_before_they_are_read(raw, tmp_path, monkeypatch):
     settings = IngestSettings(size=32, max_megapixels=0.0023)
     monkeypatch.setattr(cv2, "imdecode", None)
@@ -210,6 +256,19 @@ def test_the_digest_is_that_of_one_look_at_each_file(raw, tmp_path):
         # The folder may be written in other ways.
         folder = f"{raw.images.parent}//./{raw.images.name}/"
         assert shard_digest(raw.labels, folder, shard, 3) == digest.hexdigest()[:16]
+
+
+def test_the_table_is_read_once_for_all_shards(raw, monkeypatch):
+    # The table is younger than two seconds.
+    monkeypatch.setattr(unchanged_files, "_SETTLED", -(10**18))
+    read = []
+    monkeypatch.setattr(
+        raw_files, "read_field_ids", lambda path: (read.append(path), [f"f{n}" for n in range(6)])[1]
+    )
+    for shard in range(3):
+        shard_ids(raw.labels, shard, 3)
+        shard_digest(raw.labels, raw.images, shard, 3)
+    assert read == [raw.labels]
 
 
 def test_a_shard_that_does_not_exist_is_empty(raw):
