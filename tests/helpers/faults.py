@@ -60,6 +60,8 @@ class Watched:
                 stdout=terminal,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # Shells ignore it for what they start in the background, and children inherit that.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         self.sessions.add(process.pid)
         return process
