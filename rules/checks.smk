@@ -2,6 +2,7 @@
 from snakemake.logging import logger
 
 from puzzlecell.runtime.before_start import Check, all_problems
+from puzzlecell.runtime.bucket import is_folder
 from puzzlecell.runtime.bucket_files import with_urls
 from puzzlecell.runtime.claim import end_orphans
 from puzzlecell.runtime.devices import device_problem
@@ -20,7 +21,7 @@ from puzzlecell.runtime.snakemake_internals import (
 )
 from puzzlecell.runtime.temporary import remove_abandoned
 from puzzlecell.runtime.writable import unwritable_folders
-from puzzlecell.segmentation.requirements import missing_files
+from puzzlecell.segmentation.requirements import missing_files, missing_label_images
 
 
 def start_checks(quick=False):
@@ -170,11 +171,19 @@ def field_ids(dataset):
 
 
 def segmenter_problems():
-    """Missing files that the segmenter reads besides the fields, if this run segments any."""
+    """Missing files that the segmenter reads besides the fields, if this run segments any.
+
+    A field that is rejected is not segmented, so missing label images count only if no field may be rejected.
+    """
     segmented = {wildcards.ds for wildcards in planned_wildcards(workflow, "segment")}
     if not segmented:
         return []
-    return missing_files(settings.segmentation, [own_masks(ds) for ds in sorted(segmented)])
+    folders = {ds: own_masks(ds) for ds in sorted(segmented)}
+    problems = missing_files(settings.segmentation, list(folders.values()))
+    if settings.segmentation.method == "masks" and settings.ingest.max_rejected == 0:
+        for ds, folder in folders.items():
+            problems += missing_label_images(folder, field_ids(ds)) if is_folder(folder) else []
+    return problems
 
 
 def threshold_problems():
