@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from puzzlecell.cli import convert, merge, plan, schema, score, validate, verify
+from puzzlecell.cli import convert, init, merge, plan, schema, score, validate, verify
 from puzzlecell.cli import status as status_command
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.atomic import is_full_disk
@@ -75,6 +75,6 @@ def _setting_problem(entry: ErrorDetails) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("puzzlecell", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (validate, plan, status_command, score, merge, convert, verify, schema):
+    for command in (init, validate, plan, status_command, score, merge, convert, verify, schema):
         command.add_parser(commands)
     return parser

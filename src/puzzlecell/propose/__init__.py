@@ -1,0 +1,1 @@
+"""Proposals for a folder of images that nothing is known about: naming pattern, channels, configuration, contact sheet."""

@@ -1,0 +1,102 @@
+"""What is in an image file: its size, its channels and their names, and its pixel size."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import cv2
+import tifffile
+
+from puzzlecell.data.image_file import ImageError, read_header
+from puzzlecell.data.image_plane import ImagePlane
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """Facts of one file.
+
+    height, width: in pixels. depth: in words, such as `16 bit`. channels: number of channels, 1 for a greyscale image.
+    pages: whether they are pages of a TIFF, else channels of an image. names: of the channels, if the metadata tell.
+    pixel_size_um: None if the metadata do not tell. problem: why the file cannot be used as it is.
+    """
+
+    height: int
+    width: int
+    depth: str
+    channels: int
+    pages: bool = False
+    names: tuple[str, ...] = ()
+    pixel_size_um: float | None = None
+    problem: str | None = None
+
+
+def image_facts(path: Path) -> ImageFacts:
+    """Look at a PNG, JPEG or TIFF. Raises ImageError for a file that cannot be read."""
+    if path.name.lower().endswith((".tif", ".tiff")):
+        facts = _tiff_facts(path)
+    else:
+        colours = 1
+        if not path.name.lower().endswith(".gz"):
+            image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            colours = 1 if image is None or image.ndim == 2 else image.shape[2]
+        facts = ImageFacts(0, 0, "", colours)
+    header = read_header(plane(path, facts, 0))
+    depth = f"{header.bit_depth} bit{' float' if header.kind == 'float' else ''}"
+    return ImageFacts(
+        header.height,
+        header.width,
+        depth,
+        facts.channels,
+        facts.pages,
+        facts.names,
+        header.pixel_size_um,
+        facts.problem,
+    )
+
+
+def plane(path: Path, facts: ImageFacts, channel: int) -> ImagePlane:
+    """Place of a channel of a file with these facts."""
+    if facts.channels == 1:
+        return ImagePlane(str(path))
+    return ImagePlane(str(path), page=channel) if facts.pages else ImagePlane(str(path), channel=channel)
+
+
+def _tiff_facts(path: Path) -> ImageFacts:
+    try:
+        with tifffile.TiffFile(path) as file:
+            series = file.series[0]
+            sizes = dict(zip(series.axes, series.shape, strict=True))
+            names = _ome_names(file.ome_metadata) or _imagej_names(file.imagej_metadata)
+            pages = len(file.pages)
+    except (tifffile.TiffFileError, OSError, ValueError, IndexError) as error:
+        raise ImageError(f"{path}: cannot be read as TIFF: {error}") from error
+    stacked = {axis: size for axis, size in sizes.items() if axis in "ZT" and size > 1}
+    channels = sizes.get("C", 1) * sizes.get("S", 1)
+    plain = next((size for axis, size in sizes.items() if axis in "QI" and size > 1), 1)
+    problem = None
+    if stacked:
+        shown = " and ".join(
+            f"{size} {'planes' if axis == 'Z' else 'time points'}" for axis, size in stacked.items()
+        )
+        problem = f"has {shown}; a field is one image: project the planes, or name pages in images.csv"
+    # Pages that no metadata explain are counted as they lie in the file.
+    by_page = channels == 1 and plain > 1
+    return ImageFacts(0, 0, "", plain if by_page else channels, by_page and pages > 1, names, None, problem)
+
+
+def _ome_names(metadata: str | None) -> tuple[str, ...]:
+    if not metadata:
+        return ()
+    try:
+        root = ElementTree.fromstring(metadata)
+    except ElementTree.ParseError:
+        return ()
+    image = next((child for child in root.iter() if child.tag.endswith("}Pixels")), None)
+    found = [] if image is None else [child for child in image if child.tag.endswith("}Channel")]
+    names = [child.get("Name") or child.get("Fluor") or "" for child in found]
+    return tuple(names) if all(names) else ()
+
+
+def _imagej_names(metadata: dict | None) -> tuple[str, ...]:
+    labels = (metadata or {}).get("Labels")
+    return tuple(map(str, labels)) if isinstance(labels, (list, tuple)) else ()
