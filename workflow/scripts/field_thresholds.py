@@ -9,7 +9,9 @@ if __name__ == "__main__":
         folds = params.folds.value
         write_field_thresholds(
             snakemake.output[0],
-            held_out=[given.held_out[start : start + folds] for start in range(0, len(given.held_out), folds)],
+            held_out=[
+                given.held_out[start : start + folds] for start in range(0, len(given.held_out), folds)
+            ],
             table=given.table[0] if given.table else None,
             classes=given.classes,
             settings=params.settings,

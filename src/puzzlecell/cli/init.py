@@ -51,4 +51,6 @@ def run(options: argparse.Namespace) -> None:
     write_contact_sheet(sheet, sheet_columns(proposal), sheet_images(proposal))
     with written_whole(configuration) as temporary:
         temporary.write_text(configuration_text(proposal, SHEET), encoding="utf-8")
-    print(f"look at {sheet}, then edit {configuration}; next: puzzlecell validate --configfile {configuration}")
+    print(
+        f"look at {sheet}, then edit {configuration}; next: puzzlecell validate --configfile {configuration}"
+    )

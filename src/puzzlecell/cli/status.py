@@ -1,7 +1,6 @@
 """`puzzlecell status`."""
 
 import argparse
-import os
 from contextlib import chdir
 from pathlib import Path
 
@@ -19,8 +18,8 @@ def add_parser(commands: Commands) -> None:
         "status",
         help="jobs done, running, failed and waiting of the run in this folder",
         description="Jobs of the run that began last in this folder, also while it goes on. Exit status: 0 if all are "
-        f"done, {FAILED} if one has failed, {UNFINISHED} if some are running, stopped or waiting, 1 if the state cannot "
-        "be found out.",
+        f"done, {FAILED} if one has failed, {UNFINISHED} if some are running, stopped or waiting, 1 if the state "
+        "cannot be found out.",
     )
     status.add_argument("targets", nargs="*", help="default: those of the last run in this folder")
     status.add_argument("--configfile", nargs="+", help="default: that of the last run in this folder")
@@ -34,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
     if not Path(options.directory).is_dir():
         raise UserError(f"--directory: there is no folder {options.directory}")
-    configfiles = tuple(os.path.abspath(path) for path in options.configfile or ())
+    configfiles = tuple(str(Path(path).absolute()) for path in options.configfile or ())
     with chdir(options.directory):
         last = last_request() or RunRequest()
         request = RunRequest(

@@ -1,7 +1,6 @@
 """`puzzlecell validate`."""
 
 import argparse
-import os
 import time
 from contextlib import chdir
 from pathlib import Path
@@ -32,10 +31,13 @@ def run(options: argparse.Namespace) -> None:
     from puzzlecell.runtime.planned_jobs import planned_workflow
     from puzzlecell.runtime.snakemake_internals import offered_checks
 
-    configfiles, snakefile = [os.path.abspath(path) for path in options.configfile or ()], options.snakefile
+    configfiles, snakefile = (
+        [str(Path(path).absolute()) for path in options.configfile or ()],
+        options.snakefile,
+    )
     if not Path(options.directory).is_dir():
         raise UserError(f"--directory: there is no folder {options.directory}")
-    snakefile = os.path.abspath(snakefile)
+    snakefile = str(Path(snakefile).absolute())
     problems = 0
     with chdir(options.directory):
         started = time.monotonic()

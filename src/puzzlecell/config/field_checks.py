@@ -1,4 +1,4 @@
-"""Checks of the section `fields`: classes, numbers of thresholds, files, and where out-of-fold predictions come from."""
+"""Checks of the section `fields`: classes, numbers of thresholds, files, and the source of out-of-fold predictions."""
 
 from collections.abc import Sequence
 from pathlib import Path

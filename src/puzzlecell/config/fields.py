@@ -16,15 +16,16 @@ class CellVoteSettings(Section):
 
     combine: Literal["top_mean", "max", "mean", "noisy_or"] = Field(
         "top_mean",
-        description="Probability of a class from those of the cells: `top_mean` is the mean of the `top` highest, `max` "
-        "the highest, `mean` the mean of all, `noisy_or` 1 - the product of (1 - p), which grows with the number of "
+        description="Probability of a class from those of the cells: `top_mean` is the mean of the `top` highest, "
+        "`max` the highest, `mean` the mean of all, `noisy_or` 1 - the product of (1 - p), which grows with the number of "
         "cells. The negative class always takes the mean of all cells.",
     )
     top: int = Field(
         3, ge=1, le=10_000, description="Number of cells that `top_mean` averages; all, if a field has fewer."
     )
     thresholds: Threshold | tuple[Threshold, ...] = Field(
-        0.3, description="Lowest probability at which a class is called: one for all classes, or one per class."
+        0.3,
+        description="Lowest probability at which a class is called: one for all classes, or one per class.",
     )
 
     @field_validator("thresholds", mode="before")
@@ -38,8 +39,8 @@ class FieldSettings(Section):
 
     source: Literal["network", "cells", "both"] = Field(
         "network",
-        description="What decides the column `called` and the file in the format of HPA 2018: the network's probability "
-        "of the whole field, that of its cells, or the mean of both against the mean of their thresholds.",
+        description="What decides the column `called` and the file in the format of HPA 2018: the network's "
+        "probability of the whole field, that of its cells, or the mean of both against the mean of their thresholds.",
     )
     thresholds: Threshold | tuple[Threshold, ...] | str = Field(
         0.3,
@@ -78,7 +79,9 @@ class FieldSettings(Section):
 def _checked(thresholds: object, others: str = "") -> object:
     """Return thresholds that are a number or a list of numbers between 0 and 1; else raise ValueError in one line."""
     given = thresholds if isinstance(thresholds, (list, tuple)) else [thresholds]
-    right = [type(value) in (int, float) and 0 <= value <= 1 for value in given]
+    right = [
+        isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1 for value in given
+    ]
     if not right or not all(right):
         wrong = given[right.index(False)] if right else thresholds
         raise ValueError(f"found {wrong!r}; expected a number from 0 to 1, one per class{others}")

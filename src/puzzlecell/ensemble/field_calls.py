@@ -36,9 +36,9 @@ def write_field_answer(
     """Write the answer per field of a data set (CSV), and its calls in the format of HPA 2018.
 
     image_tables: probabilities of whole fields (Parquet), one per shard, for each of `stages` stages in turn; their
-    mean is the network's answer. cells: the ensembled cell table. rejected: tables `ID, reason` of the fields that could
-    not be read; they are in the HPA 2018 file only, with the fill class. thresholds: table of the network's thresholds.
-    negative: index of the negative class, None if there is none.
+    mean is the network's answer. cells: the ensembled cell table. rejected: tables `ID, reason` of the fields that
+    could not be read; they are in the HPA 2018 file only, with the fill class. thresholds: table of the network's
+    thresholds. negative: index of the negative class, None if there is none.
     """
     names = read_classes(classes)
     images = mean_table([(table, 1.0) for table in read_parts(image_tables, stages)])

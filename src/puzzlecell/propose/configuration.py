@@ -34,8 +34,8 @@ def configuration_text(proposal: FolderProposal, sheet: str) -> str:
     naming, facts = proposal.naming, proposal.facts
     shown = _quoted(str(proposal.folder.absolute()))
     lines = [
-        f"# Proposed by `puzzlecell init`. Compare it with {sheet}, and look for {UNDECIDED}: nothing runs before that is",
-        "# replaced. All keys are explained in docs/configuration.md.",
+        f"# Proposed by `puzzlecell init`. Compare it with {sheet}, and look for {UNDECIDED}: nothing runs before that",
+        "# is replaced. All keys are explained in docs/configuration.md.",
         f"# Found: {summary(proposal)}.",
     ]
     if proposal.questions:
@@ -55,12 +55,16 @@ def configuration_text(proposal: FolderProposal, sheet: str) -> str:
     for channel, place in proposal.channels.items():
         comment = STAINS[channel]
         if place is None:
-            comment += "; no such channel: black. Or {same_as: " + ("yellow" if channel == "red" else "red") + "}"
+            comment += (
+                "; no such channel: black. Or {same_as: " + ("yellow" if channel == "red" else "red") + "}"
+            )
         elif place == UNDECIDED:
             comment = f"{UNDECIDED}: {STAINS[channel]}; {_choices(proposal)}, or null for a black channel"
         lines.append(f"      {channel}: {_value(place)}  # {comment}")
     if facts.pixel_size_um is None:
-        lines.append(f"    pixel_size_um: {UNDECIDED}  # micrometres per pixel; 0.08 in the Human Protein Atlas")
+        lines.append(
+            f"    pixel_size_um: {UNDECIDED}  # micrometres per pixel; 0.08 in the Human Protein Atlas"
+        )
     else:
         lines.append(f"    # The metadata of the files say {facts.pixel_size_um:g} um; to overrule them:")
         lines.append(f"    # pixel_size_um: {facts.pixel_size_um:g}")
@@ -71,7 +75,9 @@ def configuration_text(proposal: FolderProposal, sheet: str) -> str:
 def summary(proposal: FolderProposal) -> str:
     """What was found, in one line."""
     facts, fields = proposal.facts, len(proposal.naming.files)
-    several = f", {facts.channels} {'pages' if facts.pages else 'channels'} in a file" if facts.channels > 1 else ""
+    several = (
+        f", {facts.channels} {'pages' if facts.pages else 'channels'} in a file" if facts.channels > 1 else ""
+    )
     pixel = f", pixels of {facts.pixel_size_um:g} um" if facts.pixel_size_um else ""
     fields_shown = f"{fields} field{'s' * (fields != 1)}"
     return f"{fields_shown}; the first image has {facts.width} x {facts.height} pixels, {facts.depth}{several}{pixel}"
@@ -104,4 +110,6 @@ def _quoted(text: str) -> str:
 
 
 def _bullet(text: str) -> list[str]:
-    return textwrap.wrap(text, 116, initial_indent="#   - ", subsequent_indent="#     ", break_long_words=False)
+    return textwrap.wrap(
+        text, 116, initial_indent="#   - ", subsequent_indent="#     ", break_long_words=False
+    )

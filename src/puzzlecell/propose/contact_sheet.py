@@ -44,7 +44,13 @@ def write_contact_sheet(
     for place, column in enumerate(columns):
         left = _MARGIN + place * (TILE + _MARGIN)
         stain = STAINS.get(column.channel or "", "which channel? to be decided")
-        _write(sheet, f"{column.channel}: {stain}" if column.channel else stain, left, _LINE, _WHITE if column.channel else _ORANGE)
+        _write(
+            sheet,
+            f"{column.channel}: {stain}" if column.channel else stain,
+            left,
+            _LINE,
+            _WHITE if column.channel else _ORANGE,
+        )
         _write(sheet, f"in the files: {column.title}", left, 2 * _LINE, _GREY)
     if known:
         _write(sheet, "composite", _MARGIN + len(columns) * (TILE + _MARGIN), _LINE, _WHITE)

@@ -12,7 +12,9 @@ _OPERA = re.compile(
 _IMAGEXPRESS = re.compile(
     rf"(?P<folder>(?:.*/)?)(?P<plate>[^/]+)_[A-P]\d{{1,2}}_s\d+_(?P<channel>w\d+?)(?P<guid>(?:{_GUID})?)"
 )
-_COMPOSITE = re.compile(r"(?P<folder>(?:.*/)?)[^/]+?_(?P<colours>(?:red|green|blue|yellow)(?:_(?:red|green|blue|yellow))+)")
+_COMPOSITE = re.compile(
+    r"(?P<folder>(?:.*/)?)[^/]+?_(?P<colours>(?:red|green|blue|yellow)(?:_(?:red|green|blue|yellow))+)"
+)
 
 
 def known_layout(names: Sequence[str], ending: str) -> Named | None:
@@ -37,7 +39,9 @@ def _opera(found: Sequence[re.Match], ending: str) -> Named:
     form = "".join(f"{{{name}}}_" for name in groups) + "{row}{column}{site}{plane}"
     questions = []
     if len(_values(found, "plane")) > 1:
-        questions.append("several planes (p) of a field: each becomes a field of its own; project them, or keep one")
+        questions.append(
+            "several planes (p) of a field: each becomes a field of its own; project them, or keep one"
+        )
     if len(times) > 1:
         form += "{time}"
         questions.append("several time points (sk) of a field: each becomes a field of its own")

@@ -101,14 +101,18 @@ def template(candidate: Candidate, ending: str) -> Named:
         questions.append("names contain braces or asterisks, which patterns cannot have; rename these files")
     if not groups + more:
         naming = _one_field(naming, split)
-        questions.append("all files belong to one field; with more files, the ID may be another part of the names")
+        questions.append(
+            "all files belong to one field; with more files, the ID may be another part of the names"
+        )
     return Named(naming, None, tuple(sorted(set(candidate.values) - {""})), tuple(questions))
 
 
 def _one_field(naming: str, split: bool) -> str:
     """A pattern without a group, with the text before the channel, or all of it, as the ID."""
     folder, _, base = naming.rpartition("/")
-    start, channel, end = base.partition("{channel}") if split else (base[: base.find(".")], "", base[base.find(".") :])
+    start, channel, end = (
+        base.partition("{channel}") if split else (base[: base.find(".")], "", base[base.find(".") :])
+    )
     kept = start.rstrip(_SEPARATORS)
     text = f"{{ID}}{start[len(kept) :]}{channel}{end}" if kept else base
     return f"{folder}/{text}" if folder else text
@@ -123,7 +127,9 @@ def _before(folders: Sequence[str], tokens: Sequence[str], place: int) -> str:
     return "".join(f"{folder}/" for folder in folders) + "".join(tokens[:place])
 
 
-def _pattern_of(texts: Sequence[str], *, trailing: bool = False, leading: bool = False) -> tuple[list[str | Varying], int]:
+def _pattern_of(
+    texts: Sequence[str], *, trailing: bool = False, leading: bool = False
+) -> tuple[list[str | Varying], int]:
     """Literal texts and varying parts of texts with equally many slashes, and the number of the latter.
 
     trailing, leading: keep separators at the end or beginning, which all texts share, as literal text.
@@ -135,7 +141,9 @@ def _pattern_of(texts: Sequence[str], *, trailing: bool = False, leading: bool =
         if len(set(values)) == 1:
             parts += [values[0]] if values[0] else []
             continue
-        end = _shared([value[::-1] for value in values])[::-1] if trailing and number == len(levels) - 1 else ""
+        end = (
+            _shared([value[::-1] for value in values])[::-1] if trailing and number == len(levels) - 1 else ""
+        )
         start = _shared(values) if leading and number == 0 else ""
         varying = Varying("name" if number == len(levels) - 1 else "folder")
         parts += [*([start] if start else []), varying, *([end] if end else [])]
@@ -148,7 +156,9 @@ def _group_names(parts: Sequence[Varying]) -> list[str]:
         return ["ID"]
     kinds = [part.of for part in parts]
     before = [kinds[:place].count(kind) for place, kind in enumerate(kinds)]
-    return [kind if number == 0 else f"{kind}{number + 1}" for kind, number in zip(kinds, before, strict=True)]
+    return [
+        kind if number == 0 else f"{kind}{number + 1}" for kind, number in zip(kinds, before, strict=True)
+    ]
 
 
 def _shared(values: Sequence[str]) -> str:

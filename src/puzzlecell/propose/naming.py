@@ -71,7 +71,13 @@ def propose_naming(names: Iterable[str | os.PathLike], *, several_channels: bool
     channels = _channels(named.words, questions)
     _check_fields(found, named.words, questions)
     return NamingProposal(
-        named.naming, named.id_form, named.words, channels, files, tuple(left_out), tuple(dict.fromkeys(questions))
+        named.naming,
+        named.id_form,
+        named.words,
+        channels,
+        files,
+        tuple(left_out),
+        tuple(dict.fromkeys(questions)),
     )
 
 
@@ -83,14 +89,22 @@ def _of_one_kind(every: Sequence[str]) -> tuple[list[str], str, list[str]]:
     questions = []
     thumbs = [name for name in images if "_thumb" in name.lower()]
     if thumbs and len(thumbs) < len(images):
-        questions.append(f"{len(thumbs)} files look like thumbnails, such as {thumbs[0]}; move them elsewhere")
+        questions.append(
+            f"{len(thumbs)} files look like thumbnails, such as {thumbs[0]}; move them elsewhere"
+        )
         images = [name for name in images if name not in set(thumbs)]
     kinds = Counter((extension(name), name.count("/")) for name in images)
     (ending, depth), _ = kinds.most_common(1)[0]
     if len(kinds) > 1:
-        shown = first_few((f"{ending} {'in folders ' * bool(depth)}({n})" for (ending, depth), n in kinds.items()), 4)
+        shown = first_few(
+            (f"{ending} {'in folders ' * bool(depth)}({n})" for (ending, depth), n in kinds.items()), 4
+        )
         questions.append(f"images of several kinds: {shown}; the commonest is proposed")
-    return [name for name in images if (extension(name), name.count("/")) == (ending, depth)], str(ending), questions
+    return (
+        [name for name in images if (extension(name), name.count("/")) == (ending, depth)],
+        str(ending),
+        questions,
+    )
 
 
 def _by_parts(names: Sequence[str], ending: str, several: bool, questions: list[str]) -> Named:
@@ -119,7 +133,9 @@ def _by_parts(names: Sequence[str], ending: str, several: bool, questions: list[
     if good:
         rivals = {entry[-1].naming_key for entry in good if entry[:3] == good[0][:3]}
         if len(rivals) > 1:
-            questions.append("more than one part of the names could be the channel; look at the contact sheet")
+            questions.append(
+                "more than one part of the names could be the channel; look at the contact sheet"
+            )
         return template(good[0][-1], ending)
     return template(Candidate.nothing(names), ending)
 
@@ -170,7 +186,11 @@ def _check_fields(
         questions.append(f"{len(short)} of {len(found)} fields lack a channel; {short[0]} has {has} only")
     twice = [paths for files in found.values() for paths in files.values() if len(paths) > 1]
     if twice:
-        questions.append(f"{len(twice)} channels have more than one file, such as {' and '.join(twice[0][:2])}")
+        questions.append(
+            f"{len(twice)} channels have more than one file, such as {' and '.join(twice[0][:2])}"
+        )
     wrong = [(field_id, problem) for field_id in found if (problem := id_problem(field_id))]
     if wrong:
-        questions.append(f"{len(wrong)} IDs cannot be used: {wrong[0][0]!r} {wrong[0][1]}; rename these files")
+        questions.append(
+            f"{len(wrong)} IDs cannot be used: {wrong[0][0]!r} {wrong[0][1]}; rename these files"
+        )

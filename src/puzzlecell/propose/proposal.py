@@ -86,7 +86,9 @@ def _image(proposal: FolderProposal, field_id: str, place: Place) -> np.ndarray 
     path = proposal.folder / name
     number = place["page"] if isinstance(place, dict) else place
     try:
-        return read_plane(plane(path, proposal.facts, number) if isinstance(number, int) else plane(path, _ONE, 0))
+        return read_plane(
+            plane(path, proposal.facts, number) if isinstance(number, int) else plane(path, _ONE, 0)
+        )
     except ImageError as error:
         return str(error).removeprefix(f"{path}: ")
 
@@ -117,7 +119,9 @@ def _in_file(naming: NamingProposal, facts: ImageFacts, questions: list[str]) ->
         return dict.fromkeys(STAINS, UNDECIDED)
     if len(names) != facts.channels or not any(meaning(name).channel for name in names):
         shown = f" ({', '.join(names)})" if names else ""
-        questions.append(f"each file has {facts.channels} channels{shown}: which is red, green, blue and yellow?")
+        questions.append(
+            f"each file has {facts.channels} channels{shown}: which is red, green, blue and yellow?"
+        )
         return dict.fromkeys(STAINS, UNDECIDED)
     found: dict[str, Place] = {}
     for channel, stain in STAINS.items():
