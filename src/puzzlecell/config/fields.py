@@ -17,8 +17,8 @@ class CellVoteSettings(Section):
     combine: Literal["top_mean", "max", "mean", "noisy_or"] = Field(
         "top_mean",
         description="Probability of a class from those of the cells: `top_mean` is the mean of the `top` highest, "
-        "`max` the highest, `mean` the mean of all, `noisy_or` 1 - the product of (1 - p), which grows with the number of "
-        "cells. The negative class always takes the mean of all cells.",
+        "`max` the highest, `mean` the mean of all, `noisy_or` 1 - the product of (1 - p), which grows with the number "
+        "of cells. The negative class always takes the mean of all cells.",
     )
     top: int = Field(
         3, ge=1, le=10_000, description="Number of cells that `top_mean` averages; all, if a field has fewer."
@@ -84,7 +84,8 @@ def _checked(thresholds: object, others: str = "") -> object:
     ]
     if not right or not all(right):
         wrong = given[right.index(False)] if right else thresholds
-        raise ValueError(f"found {wrong!r}; expected a number from 0 to 1, one per class{others}")
+        shown = str(wrong).lower() if isinstance(wrong, bool) else repr(wrong)
+        raise ValueError(f"found {shown}; expected a number from 0 to 1, one per class{others}")
     return thresholds
 
 

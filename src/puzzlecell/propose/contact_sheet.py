@@ -43,20 +43,16 @@ def write_contact_sheet(
     sheet = np.zeros((height, width, 3), np.uint8)
     for place, column in enumerate(columns):
         left = _MARGIN + place * (TILE + _MARGIN)
-        stain = STAINS.get(column.channel or "", "which channel? to be decided")
-        _write(
-            sheet,
-            f"{column.channel}: {stain}" if column.channel else stain,
-            left,
-            _LINE,
-            _WHITE if column.channel else _ORANGE,
-        )
-        _write(sheet, f"in the files: {column.title}", left, 2 * _LINE, _GREY)
+        if column.channel:
+            _write(sheet, f"{column.channel}: {STAINS[column.channel]}", left, _LINE)
+        else:
+            _write(sheet, "which channel? to be decided", left, _LINE, colour=_ORANGE)
+        _write(sheet, f"in the files: {column.title}", left, 2 * _LINE, colour=_GREY)
     if known:
-        _write(sheet, "composite", _MARGIN + len(columns) * (TILE + _MARGIN), _LINE, _WHITE)
+        _write(sheet, "composite", _MARGIN + len(columns) * (TILE + _MARGIN), _LINE)
     top = header
     for field_id, images in fields.items():
-        _write(sheet, field_id, _MARGIN, top + _LINE, _WHITE, width - 2 * _MARGIN)
+        _write(sheet, field_id, _MARGIN, top + _LINE, room=width - 2 * _MARGIN)
         _row(sheet, top + _LINE + _MARGIN, columns, images, known)
         top += TILE + 2 * _LINE + _MARGIN
     done, content = cv2.imencode(
@@ -87,7 +83,7 @@ def _row(
         else:
             sheet[top : top + TILE, left : left + TILE] = 40
             below = image or "no such channel: black"
-        _write(sheet, below, left, top + TILE + _LINE - 5, _GREY if image is not None else _ORANGE)
+        _write(sheet, below, left, top + TILE + _LINE - 5, colour=_GREY if image is not None else _ORANGE)
     if known:
         left = _MARGIN + len(columns) * (TILE + _MARGIN)
         sheet[top : top + TILE, left : left + TILE] = composite(stack)
@@ -114,7 +110,8 @@ def _write(
     text: str,
     left: int,
     base: int,
-    colour: tuple[int, int, int],
+    *,
+    colour: tuple[int, int, int] = _WHITE,
     room: int = TILE,
 ) -> None:
     """Write a text of one line, shortened in the middle to the room in pixels. OpenCV's font has ASCII only."""

@@ -12,9 +12,8 @@ _OPERA = re.compile(
 _IMAGEXPRESS = re.compile(
     rf"(?P<folder>(?:.*/)?)(?P<plate>[^/]+)_[A-P]\d{{1,2}}_s\d+_(?P<channel>w\d+?)(?P<guid>(?:{_GUID})?)"
 )
-_COMPOSITE = re.compile(
-    r"(?P<folder>(?:.*/)?)[^/]+?_(?P<colours>(?:red|green|blue|yellow)(?:_(?:red|green|blue|yellow))+)"
-)
+_COLOUR = "(?:red|green|blue|yellow)"
+_COMPOSITE = re.compile(rf"(?P<folder>(?:.*/)?)[^/]+?_(?P<colours>{_COLOUR}(?:_{_COLOUR})+)")
 
 
 def known_layout(names: Sequence[str], ending: str) -> Named | None:
@@ -65,8 +64,8 @@ def _composite(found: Sequence[re.Match], ending: str) -> Named | None:
         return None
     folder, groups = _folder(found)
     question = (
-        f"{colours[0]} are the colours of one picture: say in channels which colour of the file is what, counted from 0 "
-        "in the order red, green, blue"
+        f"{colours[0]} are the colours of one picture: say in channels which colour of the file is what, counted from "
+        "0 in the order red, green, blue"
     )
     return Named(f"{folder}{{{'name' if groups else 'ID'}}}_{colours[0]}{ending}", None, (), (question,))
 

@@ -1,6 +1,5 @@
 """Parts of file names that could tell the channels of a field apart, and the pattern that follows from one."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -163,8 +162,9 @@ def _group_names(parts: Sequence[Varying]) -> list[str]:
 
 def _shared(values: Sequence[str]) -> str:
     """Separators that all texts begin with."""
-    prefix = os.path.commonprefix(list(values))
-    return prefix[: len(prefix) - len(prefix.lstrip(_SEPARATORS))]
+    starts = {value[: len(value) - len(value.lstrip(_SEPARATORS))] for value in values}
+    shortest = min(starts, key=len)
+    return shortest if all(start.startswith(shortest) for start in starts) else ""
 
 
 def _named(parts: Sequence[str | Varying], names: Sequence[str]) -> str:

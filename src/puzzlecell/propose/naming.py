@@ -4,7 +4,6 @@ The pattern is one of `datasets.<ds>.naming`: groups in braces, `*` for text wit
 """
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,7 +55,7 @@ def propose_naming(names: Iterable[str | os.PathLike], *, several_channels: bool
     several_channels: whether a file has more than one channel; the names need not tell channels apart then. Raises
     ValueError if there is no image among them.
     """
-    every = sorted(map(os.fspath, names))
+    every = sorted(os.fspath(name) for name in names)
     chosen, ending, questions = _of_one_kind(every)
     # Neighbours in the order of their names belong together, so the first ones tell enough.
     chosen = chosen[:_LOOKED_AT]

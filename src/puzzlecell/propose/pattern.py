@@ -34,6 +34,6 @@ def matched_files(
         match = compiled.fullmatch(name)
         if match:
             values = match.groupdict()
-            field_id = re.sub(r"\{(\w+)\}", lambda part, values=values: values[part[1]], form)
+            field_id = form.format(**values)
             found.setdefault(field_id, {}).setdefault(values.get("channel", ""), []).append(name)
     return found

@@ -15,7 +15,7 @@ from puzzlecell.propose.images import ImageFacts, image_facts, plane
 from puzzlecell.propose.naming import UNDECIDED, NamingProposal, extension, propose_naming
 
 Place = str | int | dict[str, int] | None
-"""Of a channel: a word of the file names, the number of a channel, `{page: 0}`, `UNDECIDED`, or None: no such channel."""
+"""A word of the file names, the number of a channel, `{page: 0}`, `UNDECIDED`, or None if there is none."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def propose(folder: Path) -> FolderProposal:
 
 
 def sheet_columns(proposal: FolderProposal) -> list[SheetColumn]:
-    """Columns of the contact sheet: red, green, blue and yellow, or if one is not decided, what there is in the files."""
+    """Columns of the contact sheet: red, green, blue and yellow, or what the files have, if one is not decided."""
     if proposal.decided:
         return [
             SheetColumn(_in_words(place) if place is not None else "-", channel)

@@ -16,8 +16,8 @@ _FAILED = re.compile(r"^\d\d:\d\d:\d\d puzzlecell\.runtime\.job: .* failed(: |$)
 class LastAttempt:
     """How the last attempt of a job ended, and what it said last.
 
-    end: `done`, `failed` (with an error of its own) or `open` (it goes on, or was ended from outside: Ctrl-C, no memory,
-    `kill`). line: the last line of the log; of an error, its first one.
+    end: `done`, `failed` (with an error of its own) or `open` (it goes on, or was ended from outside: Ctrl-C, no
+    memory, `kill`). line: the last line of the log; of an error, its first one.
     """
 
     end: Literal["done", "failed", "open"]

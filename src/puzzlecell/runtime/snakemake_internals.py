@@ -158,7 +158,7 @@ def _planned(workflow: Any) -> list[Any]:
 
 
 def offer_checks(workflow: Any, checks: Callable[[], Sequence[Check]]) -> None:
-    """Let `offered_checks` find the checks that a run makes before its first job; called while the Snakefile is read."""
+    """Let `offered_checks` find the checks of a run before its first job; called while the Snakefile is read."""
     workflow.puzzlecell_checks = checks
 
 

@@ -62,7 +62,7 @@ def missing_label_images(folder: str | os.PathLike, field_ids: Sequence[str]) ->
 
     Raises OSError or BucketError if the folder cannot be listed.
     """
-    present = set(listing(str(folder))) if is_url(folder) else {entry.name for entry in os.scandir(folder)}
+    present = set(listing(str(folder))) if is_url(folder) else {path.name for path in Path(folder).iterdir()}
     missing = [field_id for field_id in field_ids if f"{field_id}_cells.png" not in present]
     if not missing:
         return []
