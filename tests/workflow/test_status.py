@@ -114,6 +114,15 @@ def test_before_the_first_run(fresh):
     assert done.returncode == 4, done.stdout
     assert rows["all jobs"] == [0, 0, 0, 0, 3]
     assert files(fresh) == before
+    (fresh.folder / ".snakemake").mkdir()
+    request = {"snakefile": "Snakefile", "configfiles": [], "targets": [], "bucket": "s3://bucket/run"}
+    (fresh.folder / ".snakemake/puzzlecell-last-run.json").write_text(json.dumps(request))
+    done, _ = status(fresh)
+    assert done.returncode == 1
+    assert done.stdout.startswith(
+        "puzzlecell: the last run in this folder keeps its files in s3://bucket/run; "
+    )
+    (fresh.folder / ".snakemake/puzzlecell-last-run.json").unlink()
     done, _ = status(fresh, "--configfile", "config/none.yaml")
     assert done.returncode == 1
     assert "--configfile: there is no file" in done.stdout

@@ -36,6 +36,11 @@ def run(options: argparse.Namespace) -> int:
     configfiles = tuple(str(Path(path).absolute()) for path in options.configfile or ())
     with chdir(options.directory):
         last = last_request() or RunRequest()
+        if last.bucket is not None:
+            raise UserError(
+                f"the last run in this folder keeps its files in {last.bucket}; only those of runs in a folder can be "
+                "looked at"
+            )
         request = RunRequest(
             last.snakefile, configfiles or last.configfiles, tuple(options.targets) or last.targets
         )

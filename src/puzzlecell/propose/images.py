@@ -1,6 +1,6 @@
 """What is in an image file: its size, its channels and their names, and its pixel size."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,42 +15,27 @@ from puzzlecell.data.image_plane import ImagePlane
 class ImageFacts:
     """Facts of one file.
 
-    height, width: in pixels. depth: in words, such as `16 bit`. channels: number of channels, 1 for a greyscale image.
-    pages: whether they are pages of a TIFF, else channels of an image. names: of the channels, if the metadata tell.
-    pixel_size_um: None if the metadata do not tell. problem: why the file cannot be used as it is.
+    channels: number of channels, 1 for a greyscale image. pages: whether they are pages of a TIFF, else channels of an
+    image. names: of the channels, if the metadata tell. height, width: in pixels. depth: in words, such as `16 bit`. pixel_size_um: None if the metadata do not tell. problem: why the file cannot be used as it is.
     """
 
-    height: int
-    width: int
-    depth: str
-    channels: int
+    channels: int = 1
     pages: bool = False
     names: tuple[str, ...] = ()
+    height: int = 0
+    width: int = 0
+    depth: str = ""
     pixel_size_um: float | None = None
     problem: str | None = None
 
 
 def image_facts(path: Path) -> ImageFacts:
     """Look at a PNG, JPEG or TIFF. Raises ImageError for a file that cannot be read."""
-    if path.name.lower().endswith((".tif", ".tiff")):
-        facts = _tiff_facts(path)
-    else:
-        colours = 1
-        if not path.name.lower().endswith(".gz"):
-            image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-            colours = 1 if image is None or image.ndim == 2 else image.shape[2]
-        facts = ImageFacts(0, 0, "", colours)
+    facts = _tiff_facts(path) if path.name.lower().endswith((".tif", ".tiff")) else _picture_facts(path)
     header = read_header(plane(path, facts, 0))
     depth = f"{header.bit_depth} bit{' float' if header.kind == 'float' else ''}"
-    return ImageFacts(
-        header.height,
-        header.width,
-        depth,
-        facts.channels,
-        facts.pages,
-        facts.names,
-        header.pixel_size_um,
-        facts.problem,
+    return replace(
+        facts, height=header.height, width=header.width, depth=depth, pixel_size_um=header.pixel_size_um
     )
 
 
@@ -81,7 +66,13 @@ def _tiff_facts(path: Path) -> ImageFacts:
         problem = f"has {shown}; a field is one image: project the planes, or name pages in images.csv"
     # Pages that no metadata explain are counted as they lie in the file.
     by_page = channels == 1 and plain > 1
-    return ImageFacts(0, 0, "", plain if by_page else channels, by_page and pages > 1, names, None, problem)
+    return ImageFacts(plain if by_page else channels, by_page and pages > 1, names, problem=problem)
+
+
+def _picture_facts(path: Path) -> ImageFacts:
+    """The colours of a PNG or JPEG; a file that OpenCV cannot decode counts as one channel."""
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    return ImageFacts(1 if image is None or image.ndim == 2 else image.shape[2])
 
 
 def _ome_names(metadata: str | None) -> tuple[str, ...]:

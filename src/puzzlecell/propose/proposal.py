@@ -93,7 +93,7 @@ def _image(proposal: FolderProposal, field_id: str, place: Place) -> np.ndarray 
         return str(error).removeprefix(f"{path}: ")
 
 
-_ONE = ImageFacts(0, 0, "", 1)
+_ONE = ImageFacts()
 
 
 def _every_place(proposal: FolderProposal) -> Sequence[Place]:

@@ -23,11 +23,13 @@ class RunRequest:
     """What a run was asked for.
 
     snakefile: its path. configfiles: those of `--configfile`. targets: files and rules; none: the default target.
+    bucket: URL below which it keeps its files; None: in its folder.
     """
 
     snakefile: str = "Snakefile"
     configfiles: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+    bucket: str | None = None
 
 
 def keep_request(request: RunRequest) -> None:
@@ -41,7 +43,9 @@ def last_request() -> RunRequest | None:
     """Return what the run that began last in this folder was asked for; None if no run has left a readable record."""
     try:
         given = json.loads(LAST_REQUEST.read_text())
-        return RunRequest(str(given["snakefile"]), tuple(given["configfiles"]), tuple(given["targets"]))
+        return RunRequest(
+            str(given["snakefile"]), tuple(given["configfiles"]), tuple(given["targets"]), given["bucket"]
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

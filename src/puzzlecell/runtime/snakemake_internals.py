@@ -173,6 +173,7 @@ def request_of(workflow: Any) -> RunRequest:
         snakefile=str(workflow.main_snakefile),
         configfiles=tuple(str(Path(path).absolute()) for path in workflow.overwrite_configfiles),
         targets=tuple(sorted(map(str, workflow.dag_settings.targets))),
+        bucket=default_bucket(workflow),
     )
 
 

@@ -70,7 +70,7 @@ def test_scripts_are_removed_unless_a_job_may_use_them(tmp_path, monkeypatch, ru
 def test_what_the_last_run_was_asked_for_is_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert last_request() is None
-    request = RunRequest("Snakefile", ("config/a.yaml", "config/b.yaml"), ("all",))
+    request = RunRequest("Snakefile", ("config/a.yaml", "config/b.yaml"), ("all",), "s3://bucket/run")
     keep_request(request)
     assert last_request() == request
     for damaged in ("{", "[]", '{"snakefile": "Snakefile"}'):
