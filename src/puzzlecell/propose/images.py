@@ -16,7 +16,8 @@ class ImageFacts:
     """Facts of one file.
 
     channels: number of channels, 1 for a greyscale image. pages: whether they are pages of a TIFF, else channels of an
-    image. names: of the channels, if the metadata tell. height, width: in pixels. depth: in words, such as `16 bit`. pixel_size_um: None if the metadata do not tell. problem: why the file cannot be used as it is.
+    image. names: of the channels, if the metadata tell. height, width: in pixels. depth: in words, such as `16 bit`.
+    pixel_size_um: None if the metadata do not tell. problem: why the file cannot be used as it is.
     """
 
     channels: int = 1
