@@ -15,7 +15,7 @@ rule field_thresholds:
                 for fold in FOLDS
             )
         ),
-        table=settings.fields.threshold_file or [],
+        table=[settings.fields.threshold_file] if settings.fields.threshold_file else [],
         classes=settings.classes,
     output:
         "results/field_thresholds.csv",

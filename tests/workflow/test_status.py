@@ -31,7 +31,7 @@ def status(project, *arguments, cwd=None):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    rows = re.findall(r"^([a-z_]+(?: jobs)?) +([-0-9 ]+)$", done.stdout, re.MULTILINE)
+    rows = re.findall(r"^([a-z_0-9]+(?: jobs)?) +([-0-9 ]+)$", done.stdout, re.MULTILINE)
     return done, {
         name: [int(number.replace("-", "0")) for number in numbers.split()] for name, numbers in rows
     }
@@ -71,8 +71,11 @@ def test_each_job_has_a_state(changed):
     """Also while another Snakemake holds the lock of the folder; nothing is written."""
     unmade(changed, "stage2", START, ERROR)
     unmade(changed, "stage3", START, PROGRESS, holder=Holder(FIRST))
-    for name in ("results/step2/test/tiny.stage3/000.parquet", "results/cells/holdout.parquet"):
-        (changed.folder / name).unlink()
+    made = ["step2/test/tiny.stage3/000.parquet", *(f"cells/{name}.parquet" for name in ("test", "holdout"))]
+    # Snakemake does not miss files from which nothing is to be made any more.
+    made += [f"{kind}/{name}.csv" for kind in ("score", "fields") for name in ("test", "holdout")]
+    for name in [*made, "submission.csv"]:
+        (changed.folder / "results" / name).unlink()
     log = changed.folder / "results/logs/step2/test/tiny.stage3/000.log"
     log.write_text(START + PROGRESS)
     claim_path(log).write_text(json.dumps(asdict(Holder(KILLED))))

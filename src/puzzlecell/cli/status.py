@@ -46,13 +46,8 @@ def run(options: argparse.Namespace) -> int:
         )
         found = run_status(request, cores=available_cores())
     print(f"{' '.join(request.targets) or 'default target'}, ", end="")
-    print(", ".join(map(_short, request.configfiles)) or "config/config.yaml")
+    print(", ".join(request.configfiles) or "config/config.yaml")
     print("\n".join(shown(found)), flush=True)
     if found.count("failed"):
         return FAILED
     return 0 if found.count("done") == len(found.jobs) else UNFINISHED
-
-
-def _short(path: str) -> str:
-    here = Path.cwd()
-    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path

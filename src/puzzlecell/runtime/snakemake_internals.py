@@ -170,11 +170,17 @@ def offered_checks(workflow: Any) -> Sequence[Check]:
 def request_of(workflow: Any) -> RunRequest:
     """What this run was asked for; call it after the DAG has been built."""
     return RunRequest(
-        snakefile=str(workflow.main_snakefile),
-        configfiles=tuple(str(Path(path).absolute()) for path in workflow.overwrite_configfiles),
+        snakefile=_from_here(workflow.main_snakefile),
+        configfiles=tuple(map(_from_here, workflow.overwrite_configfiles)),
         targets=tuple(sorted(map(str, workflow.dag_settings.targets))),
         bucket=default_bucket(workflow),
     )
+
+
+def _from_here(path: str | Path) -> str:
+    """A path as it is called in this folder, which may be moved; absolute if it is elsewhere."""
+    here, path = Path.cwd(), Path(path).absolute()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def unfinished_outputs(workflow: Any, job: Any) -> bool:
