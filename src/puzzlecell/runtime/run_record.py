@@ -22,8 +22,8 @@ LAST_REQUEST = Path(".snakemake/puzzlecell-last-run.json")
 class RunRequest:
     """What a run was asked for.
 
-    snakefile: its path; paths in this folder are relative. configfiles: those of `--configfile`. targets: files and rules; none: the default target.
-    bucket: URL below which it keeps its files; None: in its folder.
+    snakefile: its path; paths in this folder are relative. configfiles: those of `--configfile`. targets: files and
+    rules; none: the default target. bucket: URL below which it keeps its files; None: in its folder.
     """
 
     snakefile: str = "Snakefile"
