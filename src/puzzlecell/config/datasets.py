@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from puzzlecell.config.base import MAX_SEED, Section
+from puzzlecell.config.intensity import IntensitySettings
 from puzzlecell.config.simulation import SimulationSettings
 
 
@@ -46,7 +47,7 @@ class DatasetSettings(Section):
 
 
 class IngestSettings(Section):
-    """Conversion of raw PNGs to the store, from which the networks read."""
+    """Conversion of raw images to the store, from which the networks read."""
 
     size: int = Field(
         512, ge=32, le=4096, description="Side of a stored field in pixels; raw fields are resized to it."
@@ -63,6 +64,7 @@ class IngestSettings(Section):
         description="Largest accepted raw image, in millions of pixels; a field with a larger one counts as damaged. "
         "Reading a field takes 8 to 30 bytes of memory per pixel.",
     )
+    intensity: IntensitySettings = IntensitySettings()
 
 
 class FoldSettings(Section):

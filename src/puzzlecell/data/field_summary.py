@@ -26,7 +26,8 @@ class Summary:
     - `segmented` (bool), and `reason`: why there is no cell, "" if there are cells;
     - `nucleus_px`: median diameter of its nuclei, NaN without nuclei;
     - `spanning` (bool): a cell touches all four borders;
-    - `bit_depth`: 8 or 16;
+    - `bit_depth`: 8, 16 or 32;
+    - `note`: how its unusual files were read, "" if they are not;
     - `red, green, blue, yellow`: contrasts of the stored channels in grey levels, 0 to 255; NaN if unknown.
     """
 
@@ -49,11 +50,12 @@ def summarise(
 ) -> Summary:
     """Summarise a data set.
 
-    stored: index ID, with `height, width` in pixels, `bit_depth` and the contrast of the channels. segmented: cell
-    tables, each at least with `ID`, the box and `nucleus_area_px`, and with the reasons (ID -> text) for its segmented
-    fields without cells.
+    stored: index ID, with `height, width` in pixels, `bit_depth`, the contrast of the channels, and perhaps `note`.
+    segmented: cell tables, each at least with `ID`, the box and `nucleus_area_px`, and with the reasons (ID -> text)
+    for its segmented fields without cells.
     """
     fields = stored[["bit_depth", *CHANNELS]].copy()
+    fields["note"] = stored.get("note", "")
     rows, areas, spanning = [np.empty(0, np.intp)], [np.empty(0)], [np.empty(0, np.intp)]
     reasons: dict[str, str] = {}
     for cells, no_cells in segmented:
@@ -90,10 +92,11 @@ def read_summary(
 
 
 def read_stored(path: str | os.PathLike) -> pd.DataFrame:
-    """Read sizes, bit depths and contrasts of the fields in a shard of the store, without its images; index ID."""
+    """Read sizes, bit depths, contrasts and notes of the fields of a shard, without its images; index ID."""
     reader = ShardReader([path])
     levels = reader.column("contrast")
-    return reader.table.assign(**{name: levels[:, place] for place, name in enumerate(CHANNELS)})
+    table = reader.table.assign(**{name: levels[:, place] for place, name in enumerate(CHANNELS)})
+    return table.assign(note=[text.decode() for text in table["note"]] if "note" in table else "")
 
 
 def read_cells(path: str | os.PathLike) -> tuple[pd.DataFrame, dict[str, str]]:

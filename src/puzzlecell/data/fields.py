@@ -1,4 +1,4 @@
-"""Fields of view: four greyscale PNGs, read as one array."""
+"""Fields of view: four greyscale images, read as one array."""
 
 import os
 from collections import Counter
@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from puzzlecell.data.png import Header, PngError, read_greyscale, read_header
+from puzzlecell.data.image_file import Header, ImageError, read_header, read_plane
+from puzzlecell.data.image_plane import ImagePlane
 from puzzlecell.data.raw_files import CHANNELS, channel_names, channel_path
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.bucket import is_url
@@ -45,9 +46,9 @@ def _check_field(
     for channel in CHANNELS:
         try:
             headers[channel] = read_header(
-                channel_path(folder, field_id, channel), max_megapixels=max_megapixels
+                ImagePlane(str(channel_path(folder, field_id, channel))), max_megapixels=max_megapixels
             )
-        except PngError as error:
+        except ImageError as error:
             problems.append(str(error))
     if not headers:
         return None, _together(folder, field_id, problems)
@@ -66,7 +67,8 @@ def _check_field(
 
     sized = different(lambda header: (header.height, header.width), "{0.width} x {0.height} pixels", "size")
     deep = different(lambda header: header.bit_depth, "{0.bit_depth} bits per pixel", "bit depth")
-    return Header(sized.height, sized.width, deep.bit_depth), problems
+    note = next((header.note for header in headers.values() if header.note), None)
+    return Header(sized.height, sized.width, deep.bit_depth, deep.kind, note=note), problems
 
 
 def _together(folder: str | os.PathLike, field_id: str, problems: list[str]) -> list[str]:
@@ -81,26 +83,35 @@ def _together(folder: str | os.PathLike, field_id: str, problems: list[str]) -> 
 def read_field(
     folder: str | os.PathLike, field_id: str, *, max_megapixels: float | None = None
 ) -> np.ndarray:
-    """Read a field as (H, W, 4) RGBY, uint8 or uint16. folder: also a URL in a bucket.
+    """Read a field as (H, W, 4) RGBY, uint8, uint16 or float32. folder: also a URL in a bucket.
 
     Raises BucketError, and FieldError naming every file that is missing, damaged, too large (see `read_header`) or of
     another size or bit depth than the others. Takes 8 bytes of memory per pixel for 8 bit, 16 for 16 bit.
     """
+    return read_noted_field(folder, field_id, max_megapixels=max_megapixels)[0]
+
+
+def read_noted_field(
+    folder: str | os.PathLike, field_id: str, *, max_megapixels: float | None = None
+) -> tuple[np.ndarray, str | None]:
+    """As `read_field`, with the note on how unusual files of the field are read (`Header.note`), or None."""
     with at_hand(folder, channel_names(field_id)) as files:
         return _read_field(files.folder, field_id, max_megapixels)
 
 
-def _read_field(folder: str | os.PathLike, field_id: str, max_megapixels: float | None) -> np.ndarray:
+def _read_field(
+    folder: str | os.PathLike, field_id: str, max_megapixels: float | None
+) -> tuple[np.ndarray, str | None]:
     header, problems = _check_field(folder, field_id, max_megapixels)
     if header is None or problems:
         raise FieldError("; ".join(problems))
-    dtype = np.uint16 if header.bit_depth == 16 else np.uint8
+    dtype = {8: np.uint8, 16: np.uint16, 32: np.float32}[header.bit_depth]
     field = np.empty((header.height, header.width, len(CHANNELS)), dtype)
     for number, channel in enumerate(CHANNELS):
         path = channel_path(folder, field_id, channel)
         try:
-            image = read_greyscale(path, max_megapixels=max_megapixels)
-        except PngError as error:
+            image = read_plane(ImagePlane(str(path)), max_megapixels=max_megapixels)
+        except ImageError as error:
             problems.append(str(error))
             continue
         if image.shape != field.shape[:2] or image.dtype != dtype:
@@ -108,4 +119,4 @@ def _read_field(folder: str | os.PathLike, field_id: str, max_megapixels: float 
         field[..., number] = image
     if problems:
         raise FieldError("; ".join(problems))
-    return field
+    return field, header.note

@@ -1,4 +1,4 @@
-"""Conversion of raw PNGs to shards of the store."""
+"""Conversion of raw images to shards of the store."""
 
 import logging
 import os
@@ -12,10 +12,11 @@ import pandas as pd
 from puzzlecell import __version__
 from puzzlecell.config.datasets import IngestSettings
 from puzzlecell.data.field_summary import contrast
-from puzzlecell.data.fields import FieldError, read_field
+from puzzlecell.data.fields import FieldError, read_noted_field
+from puzzlecell.data.intensity import IntensityError, intensity_limits
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.data.resize import resize_field
-from puzzlecell.data.store import write_shard
+from puzzlecell.data.store import text_column, write_shard
 from puzzlecell.data.tables import write_csv
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.messages import first_few, first_lines
@@ -31,13 +32,18 @@ class DataError(UserError):
 
 @dataclass(frozen=True)
 class _Stored:
-    """A field ready for the store, with the size and bit depth of its raw files."""
+    """A field ready for the store, with the size and bit depth of its raw files.
+
+    limits: (4, 2) float32, the raw intensities that became 0 and 1. note: how unusual files were read, or "".
+    """
 
     field_id: str
     image: np.ndarray
     height: int
     width: int
     bit_depth: int
+    limits: np.ndarray
+    note: str
 
 
 def ingest_shard(
@@ -52,7 +58,9 @@ def ingest_shard(
 ) -> None:
     """Read and resize the fields of a shard; write `/images` (N, size, size, 4) uint8 and the list of rejected fields.
 
-    `/contrast` (N, 4) uint8 is the brightest minus the darkest pixel of each channel. Rejected fields are logged.
+    `/low` and `/high` (N, 4) float32 are the raw intensities that became 0 and 1; `/contrast` (N, 4) uint8 is the
+    brightest minus the darkest pixel of each channel; `/note` (N) text says how unusual files were read. Rejected
+    fields are logged.
 
     images: folder of the raw files. rejected_path: CSV `ID, reason`. Raises DataError if more than the fraction
     `max_rejected` of the fields (rounded up) cannot be read.
@@ -63,11 +71,15 @@ def ingest_shard(
 
     def read(field_id: str) -> _Stored | tuple[str, str]:
         try:
-            field = read_field(images, field_id, max_megapixels=settings.max_megapixels)
+            field, note = read_noted_field(images, field_id, max_megapixels=settings.max_megapixels)
+            limits = intensity_limits(field, settings.intensity)
         except FieldError as error:
             return field_id, str(error)
+        except IntensityError as error:
+            return field_id, f"field {field_id}: {error}"
         height, width = field.shape[:2]
-        return _Stored(field_id, resize_field(field, settings.size), height, width, field.dtype.itemsize * 8)
+        image, bits = resize_field(field, settings.size, limits), field.dtype.itemsize * 8
+        return _Stored(field_id, image, height, width, bits, limits, note or "")
 
     # Fields are processed in parallel threads, so OpenCV itself uses only one.
     with limited_threads(1), ThreadPoolExecutor(threads) as pool:
@@ -99,8 +111,11 @@ def ingest_shard(
             "height": np.asarray([field.height for field in stored], dtype=np.uint32),
             "width": np.asarray([field.width for field in stored], dtype=np.uint32),
             "bit_depth": np.asarray([field.bit_depth for field in stored], dtype=np.uint8),
+            "low": _per_channel([field.limits[:, 0] for field in stored], np.float32),
+            "high": _per_channel([field.limits[:, 1] for field in stored], np.float32),
             # For the warnings of `data/plausibility.py`, so that they need not read the images.
-            "contrast": np.asarray([contrast(field.image) for field in stored], np.uint8).reshape(-1, 4),
+            "contrast": _per_channel([contrast(field.image) for field in stored], np.uint8),
+            "note": text_column([field.note for field in stored]),
         },
         {"channels": ",".join(CHANNELS), "size": settings.size, "puzzlecell": __version__},
     )
@@ -110,3 +125,8 @@ def ingest_shard(
             "%d of %d fields cannot be read and are left out: %s", len(rejected), len(field_ids), names
         )
     write_csv(rejected_path, pd.DataFrame(rejected, columns=["ID", "reason"]))
+
+
+def _per_channel(rows: list[np.ndarray], dtype: type[np.generic]) -> np.ndarray:
+    """Stack one row of four values per field: (N, 4), also for no field."""
+    return np.asarray(rows, dtype).reshape(-1, 4)

@@ -155,6 +155,10 @@ def _of_dataset(summary: Summary, settings: PlausibilitySettings) -> Iterator[st
                 f"{_levels(fields.loc[flat, name].max(), 'at most ')}{_depth_hint(fields.loc[flat, 'bit_depth'])}"
             )
 
+    for note, count in fields["note"].value_counts().items():
+        if note:
+            yield f"{count} of {len(fields)} fields have {note}"
+
 
 def _counts(wrong: pd.DataFrame) -> list[str]:
     """For each kind that occurs, in how many fields, and the first of them. wrong: columns of the table of `kinds`."""
@@ -188,7 +192,7 @@ def _size_hint(summary: Summary) -> str:
 def _depth_hint(depths: pd.Series) -> str:
     if (depths == 16).mean() <= 0.5:
         return ""
-    return "; 16-bit intensities are divided by 65535, so files with fewer bits must be scaled first"
+    return "; 16-bit intensities are divided by 65535: if the files have fewer bits, set ingest.intensity"
 
 
 def _levels(levels: float, most: str = "") -> str:

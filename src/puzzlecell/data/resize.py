@@ -8,17 +8,18 @@ import mmap
 import cv2
 import numpy as np
 
-from puzzlecell.data.intensity import intensity_range
+from puzzlecell.data.intensity import intensity_range, to_unit
 
 
-def resize_field(field: np.ndarray, size: int) -> np.ndarray:
-    """Resize a raw field (H, W, 4) uint8 or uint16 for the store: (size, size, 4) uint8, floor(255 x intensity).
+def resize_field(field: np.ndarray, size: int, limits: np.ndarray | None = None) -> np.ndarray:
+    """Resize a raw field (H, W, 4) uint8, uint16 or float32 for the store: (size, size, 4) uint8.
 
-    Intensities are first scaled to [0, 1]. Anti-aliased as in skimage.transform.resize: a Gaussian of sigma (f - 1) / 2
+    A stored pixel is floor(255 x intensity). Intensities are first scaled to [0, 1]; limits: see `intensity_limits`,
+    None stands for the reference rule. Anti-aliased as in skimage.transform.resize: a Gaussian of sigma (f - 1) / 2
     for a downsampling factor f along each axis (reflecting borders, truncated at 4 sigma), then bilinear interpolation
     between pixel centres.
     """
-    unit = _smoothed(field, size)
+    unit = _smoothed(field, size, limits)
     if unit.shape[:2] != (size, size):
         unit = cv2.resize(unit, (size, size), interpolation=cv2.INTER_LINEAR)
     np.clip(unit, 0, 1, out=unit)
@@ -44,7 +45,7 @@ def sized_field(image: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
 
 
-def _smoothed(field: np.ndarray, size: int) -> np.ndarray:
+def _smoothed(field: np.ndarray, size: int, limits: np.ndarray | None) -> np.ndarray:
     """Return the field as (H, W, 4) float32 in [0, 1], smoothed for downsampling to `size`.
 
     Done band by band, because a whole field in float32 takes 4 times the memory of its raw files. Only the rows from
@@ -55,14 +56,15 @@ def _smoothed(field: np.ndarray, size: int) -> np.ndarray:
     kernel_x, kernel_y = (_gaussian_kernel(max(0.0, (side / size - 1) / 2)) for side in (width, height))
     reach = len(kernel_y) // 2
     needed = _interpolated_rows(height, size)
-    scale = intensity_range(field)
+    if limits is None:
+        # Once for the whole field, because a band may be darker.
+        limits = np.array([[0, intensity_range(field)]] * field.shape[2], np.float32)
     smoothed = _sparse_zeros(field.shape)
     bands = max(1, height // max(64, 4 * reach))
     edges = [height * band // bands for band in range(bands + 1)]
     for first, last in itertools.pairwise(edges):
         start, stop = max(0, first - reach), min(height, last + reach)
-        band: np.ndarray = field[start:stop].astype(np.float32)
-        band /= scale
+        band = to_unit(field[start:stop], limits)
         if max(len(kernel_x), len(kernel_y)) > 1:
             band = cv2.sepFilter2D(band, -1, kernel_x, kernel_y, borderType=cv2.BORDER_REFLECT_101)
         rows = needed[(needed >= first) & (needed < last)]

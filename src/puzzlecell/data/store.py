@@ -63,10 +63,7 @@ def shard_writer(
     with written_whole(path) as temporary, h5py.File(temporary, "w", libver="v110") as file:
         for name, value in {**attributes, "place": place_in_results(path)}.items():
             file.attrs[name] = _attribute(value)
-        # Of fixed length, because texts of variable length are stored outside the parts that HDF5 itself checks.
-        texts = [field_id.encode() for field_id in ids]
-        text = h5py.string_dtype("utf-8", max(map(len, texts), default=1))
-        file.create_dataset("id", data=np.array(texts, dtype=text))
+        file.create_dataset("id", data=text_column(ids))
         writer = ShardWriter(file, len(ids), images)
         yield writer
         for name, column in columns.items():
@@ -227,6 +224,15 @@ def _read_columns(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise DamagedFileError(path, "its checksum does not match")
     check_place(path, place)
     return columns
+
+
+def text_column(texts: Sequence[str]) -> np.ndarray:
+    """Texts as a column of a shard: (N) of fixed length, UTF-8.
+
+    Texts of variable length would be stored outside the parts of the file that HDF5 itself checks.
+    """
+    encoded = [text.encode() for text in texts]
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", max([1, *map(len, encoded)])))
 
 
 def _attribute(value: object) -> object:

@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from puzzlecell.config.steps import Step2Settings
 from puzzlecell.data.fields import read_field
-from puzzlecell.data.intensity import intensity_range
+from puzzlecell.data.intensity import stored_limits, to_unit
 from puzzlecell.data.label_images import nearest_index
 from puzzlecell.data.resize import sized_field
 from puzzlecell.data.tables import probability_table, write_parquet
@@ -176,13 +176,14 @@ def step2_table(
     store, masks = open_shards(store), open_shards(masks)
     wanted = shared_fields(store, masks, field_ids)
     networks = load_networks(models, device)
+    limits = {} if read_from is None else stored_limits(store)
     geometry = crop_geometry(settings, networks[0].field_size, networks[0].crop_size)
 
     def crops_of_fields() -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
         for done, field_id in enumerate(wanted, start=1):
             labels = masks.read(field_id, "cells")
             if read_from is not None:
-                image = as_bytes(read_field(read_from, field_id))
+                image = as_bytes(read_field(read_from, field_id), limits[field_id])
             else:
                 image = store.read(field_id)
                 if settings.scale == "fixed":
@@ -226,8 +227,12 @@ def pool_under(maps: np.ndarray, shares: np.ndarray) -> np.ndarray:
     return np.einsum("nchw,nhw->nc", maps, weights) / weights.sum(axis=(1, 2))[:, None]
 
 
-def as_bytes(field: np.ndarray) -> np.ndarray:
-    """Convert a raw field to uint8 as in the store: floor(255 x intensity in [0, 1])."""
-    if field.dtype == np.uint8:
+def as_bytes(field: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Convert a raw field to uint8 as in the store: floor(255 x intensity). limits: see `intensity_limits`."""
+    if field.dtype == np.uint8 and (limits == np.array([0, 255])).all():
         return field
-    return (field.astype(np.uint32) * 255 // intensity_range(field)).astype(np.uint8)
+    unit = to_unit(field, limits)
+    unit *= 255
+    # As in the store: single precision can fall just below whole numbers.
+    unit += 1e-3
+    return np.minimum(unit, 255, out=unit).astype(np.uint8)

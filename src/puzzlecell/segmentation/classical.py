@@ -46,7 +46,7 @@ class ClassicalSegmenter(Segmenter):
     def _segment(self, field: FieldImage) -> SegmentedField:
         shape, pixel_um = field.image.shape[:2], field.pixel_um
         factor = max(1.0, self.settings.pixel_um / pixel_um)
-        image = intensity(field.image)
+        image = intensity(field)
         if factor > 1:
             small = tuple(max(1, round(side / factor)) for side in shape)
             image = cv2.resize(image, small[::-1], interpolation=cv2.INTER_AREA)

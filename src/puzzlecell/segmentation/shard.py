@@ -13,13 +13,14 @@ import pandas as pd
 from puzzlecell import __version__
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.data.fields import read_field
+from puzzlecell.data.intensity import stored_limits
 from puzzlecell.data.label_images import resize_label_image, tidy
 from puzzlecell.data.store import ShardReader, shard_writer
 from puzzlecell.data.tables import write_parquet
 from puzzlecell.runtime.bucket import parent
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads
-from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter
+from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter, integers
 from puzzlecell.segmentation.cell_table import CELL_COLUMNS, cell_table
 from puzzlecell.segmentation.factory import make_segmenter
 from puzzlecell.segmentation.overlay import write_overlays
@@ -84,7 +85,7 @@ def segment_shard(
             tables.append(
                 cell_table(
                     field.field_id,
-                    field.image,
+                    integers(field),
                     cells,
                     nuclei,
                     settings.quality,
@@ -138,25 +139,28 @@ def _segmented(
     raw_folder: folder to read the fields from; None reads them from the store.
     """
     # Independent of the number of threads, so that the batches of a network are too.
+    limits = {} if raw_folder is None else stored_limits(reader)
     together = max(16, settings.hpa_dpn.batch)
     ids = reader.ids
     for first in range(0, len(ids), together):
         fields = [
-            _read(reader, field_id, settings, pixel_size_um, raw_folder)
+            _read_raw(field_id, raw_folder, pixel_size_um, limits[field_id])
+            if raw_folder is not None
+            else _read_stored(reader, field_id, settings, pixel_size_um)
             for field_id in ids[first : first + together]
         ]
         yield from zip(fields, segmenter.segment(fields), strict=True)
 
 
-def _read(
-    reader: ShardReader,
-    field_id: str,
-    settings: SegmentationSettings,
-    pixel_size_um: float,
-    raw_folder: str | os.PathLike | None,
+def _read_raw(
+    field_id: str, folder: str | os.PathLike, pixel_size_um: float, limits: np.ndarray
 ) -> FieldImage:
-    if raw_folder is not None:
-        return FieldImage(field_id, read_field(raw_folder, field_id), pixel_size_um)
+    return FieldImage(field_id, read_field(folder, field_id), pixel_size_um, limits)
+
+
+def _read_stored(
+    reader: ShardReader, field_id: str, settings: SegmentationSettings, pixel_size_um: float
+) -> FieldImage:
     height, width = reader.size(field_id)
     image = reader.read(field_id)
     image = unsqueezed(image, height, width, settings.size or image.shape[0])

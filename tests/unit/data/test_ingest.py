@@ -6,11 +6,16 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.image_files import coloured, jpeg
 
 from puzzlecell.config.datasets import IngestSettings
+from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.data.checks import RawDataset, dataset_problems
+from puzzlecell.data.field_summary import read_summary
 from puzzlecell.data.fields import read_field
 from puzzlecell.data.ingest import DataError, ingest_shard
+from puzzlecell.data.intensity import intensity_limits, stored_limits
+from puzzlecell.data.plausibility import Finding, dataset_findings, field_findings
 from puzzlecell.data.raw_files import CHANNELS, channel_path, shard_digest, shard_ids, shard_of
 from puzzlecell.data.resize import resize_field
 from puzzlecell.data.store import ShardReader
@@ -118,6 +123,55 @@ def test_too_large_fields_are_rejected_before_they_are_read(raw, tmp_path, monke
     monkeypatch.setattr(cv2, "imdecode", None)
     with pytest.raises(DataError, match=r"f1_.*png: 48 x 48 pixels are 0.002304 megapixels"):
         ingest_shard(tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ["f1"], settings)
+
+
+def test_the_limits_of_the_intensities_are_kept(raw, tmp_path):
+    settings = IngestSettings(size=32, intensity={"rule": "percentiles", "low": 1, "high": 99})
+    ingest_shard(tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ["f0", "f1"], settings)
+    reader = ShardReader([tmp_path / "000.h5"])
+    for field_id, limits in stored_limits(reader).items():
+        field = read_field(raw.images, field_id)
+        np.testing.assert_array_equal(limits, intensity_limits(field, settings.intensity))
+        np.testing.assert_array_equal(reader.read(field_id), resize_field(field, 32, limits))
+    ingest_shard(tmp_path / "001.h5", tmp_path / "r.csv", raw.images, ["f0", "f1"], IngestSettings(size=32))
+    reference = stored_limits(ShardReader([tmp_path / "001.h5"]))
+    assert {name: limits[0].tolist() for name, limits in reference.items()} == {
+        "f0": [0, 255],
+        "f1": [0, 65535],
+    }
+
+
+def test_a_field_that_does_not_fit_the_rule_is_rejected(raw, tmp_path):
+    settings = IngestSettings(size=32, max_rejected=0.5, intensity={"rule": "depth", "bits": 8})
+    ingest_shard(tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ["f0", "f1"], settings)
+    table = pd.read_csv(tmp_path / "r.csv")
+    assert table["ID"].tolist() == ["f1"]
+    assert "field f1: the red channel has a pixel of" in table["reason"][0]
+
+
+def test_how_unusual_files_are_read_is_said_once_for_a_data_set(raw, tmp_path):
+    for channel in CHANNELS:
+        path = channel_path(raw.images, "f0", channel)
+        path.write_bytes(jpeg(coloured(cv2.imread(str(path), cv2.IMREAD_UNCHANGED) // 2 + 60, (0, 1, 0))))
+    ingest_shard(
+        tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ["f0", "f2", "f4"], IngestSettings(size=32)
+    )
+    summary = read_summary("set", 0.1, [tmp_path / "000.h5"])
+    assert dataset_findings(summary, PlausibilitySettings()) == [
+        Finding("set", "", "1 of 3 fields have a colour JPEG, of which the one channel in use was taken")
+    ]
+    assert field_findings(summary, PlausibilitySettings()) == []
+
+
+def test_a_black_field_is_a_finding(raw, tmp_path):
+    for channel in CHANNELS:
+        cv2.imwrite(str(channel_path(raw.images, "f0", channel)), np.zeros((40, 40), np.uint8))
+    for rule in ("reference", "percentiles"):
+        settings = IngestSettings(size=32, intensity={"rule": rule})
+        ingest_shard(tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ["f0", "f2"], settings)
+        (found,) = field_findings(read_summary("set", 0.1, [tmp_path / "000.h5"]), PlausibilitySettings())
+        assert found.ID == "f0"
+        assert all(f"the {channel} channel is nearly constant" in found.what for channel in CHANNELS)
 
 
 @pytest.mark.parametrize("simulated", [False, True])

@@ -145,8 +145,8 @@ def test_a_cell_that_touches_all_four_borders(missing):
         (
             {"rows": [("f1", 20)], "dark": {"f1": ["green"]}, "bit_depth": 16},
             "in 1 of 1 fields the green channel is nearly constant: at most 3 of 255 grey levels from its darkest to "
-            "its brightest pixel; 16-bit intensities are divided by 65535, so files with fewer bits must be scaled "
-            "first",
+            "its brightest pixel; 16-bit intensities are divided by 65535: if the files have fewer bits, set "
+            "ingest.intensity",
         ),
     ],
 )

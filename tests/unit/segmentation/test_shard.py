@@ -15,12 +15,12 @@ from puzzlecell.segmentation.cell_table import CELL_COLUMNS
 from puzzlecell.segmentation.shard import at_size, segment_shard, unsqueezed
 
 
-def write_store(path, images, sizes, ids=None):
+def write_store(path, images, sizes, ids=None, limits=(0, 65535)):
     ids = ids or [f"f{n}" for n in range(len(images))]
     height, width = (np.array([size[axis] for size in sizes], np.int32) for axis in (0, 1))
-    write_shard(
-        path, ids, {"images": np.asarray(images, np.uint8), "height": height, "width": width}, {"size": 256}
-    )
+    low, high = (np.full((len(ids), 4), limit, np.float32) for limit in limits)
+    columns = {"height": height, "width": width, "low": low, "high": high}
+    write_shard(path, ids, {"images": np.asarray(images, np.uint8), **columns}, {"size": 256})
 
 
 def run(folder, settings=None, pixel_um=0.64, name="out", **arguments):
@@ -101,6 +101,13 @@ def test_raw_fields_are_segmented_at_their_full_size(tmp_path):
     masks, table = run(tmp_path, settings, pixel_um=0.32, raw_folder=images)
     assert masks.read("f0", "cells").shape == (128, 128)
     assert len(table) == len(grid(160, 160))
+    # Dim raw fields, which the limits of the store make as bright.
+    for channel, name in enumerate(("red", "green", "blue", "yellow")):
+        cv2.imwrite(str(images / f"f0_{name}.png"), full[..., channel].astype(np.uint16) * 2 + 100)
+    write_store(tmp_path / "store.h5", [stored], [(512, 512)], limits=(100, 610))
+    dim, dim_table = run(tmp_path, settings, pixel_um=0.32, raw_folder=images)
+    np.testing.assert_array_equal(dim.read("f0", "cells"), masks.read("f0", "cells"))
+    pd.testing.assert_frame_equal(dim_table, table)
     with pytest.raises(ValueError, match="no folder of raw fields"):
         run(tmp_path, settings)
 
