@@ -17,7 +17,7 @@ class ImageFacts:
 
     channels: number of channels, 1 for a greyscale image. pages: whether they are pages of a TIFF, else channels of an
     image. names: of the channels, if the metadata tell. height, width: in pixels. depth: in words, such as `16 bit`.
-    pixel_size_um: None if the metadata do not tell. problem: why the file cannot be used as it is.
+    pixel_size_um: None if the metadata do not tell.
     """
 
     channels: int = 1
@@ -27,11 +27,10 @@ class ImageFacts:
     width: int = 0
     depth: str = ""
     pixel_size_um: float | None = None
-    problem: str | None = None
 
 
 def image_facts(path: Path) -> ImageFacts:
-    """Look at a PNG, JPEG or TIFF. Raises ImageError for a file that cannot be read."""
+    """Look at a PNG, JPEG or TIFF. Raises ImageError for a file that cannot be read, such as a stack of planes."""
     facts = _tiff_facts(path) if path.name.lower().endswith((".tif", ".tiff")) else _picture_facts(path)
     header = read_header(plane(path, facts, 0))
     depth = f"{header.bit_depth} bit{' float' if header.kind == 'float' else ''}"
@@ -56,18 +55,11 @@ def _tiff_facts(path: Path) -> ImageFacts:
             pages = len(file.pages)
     except (tifffile.TiffFileError, OSError, ValueError, IndexError) as error:
         raise ImageError(f"{path}: cannot be read as TIFF: {error}") from error
-    stacked = {axis: size for axis, size in sizes.items() if axis in "ZT" and size > 1}
     channels = sizes.get("C", 1) * sizes.get("S", 1)
     plain = next((size for axis, size in sizes.items() if axis in "QI" and size > 1), 1)
-    problem = None
-    if stacked:
-        shown = " and ".join(
-            f"{size} {'planes' if axis == 'Z' else 'time points'}" for axis, size in stacked.items()
-        )
-        problem = f"has {shown}; a field is one image: project the planes, or name pages in images.csv"
     # Pages that no metadata explain are counted as they lie in the file.
     by_page = channels == 1 and plain > 1
-    return ImageFacts(plain if by_page else channels, by_page and pages > 1, names, problem=problem)
+    return ImageFacts(plain if by_page else channels, by_page and pages > 1, names)
 
 
 def _picture_facts(path: Path) -> ImageFacts:

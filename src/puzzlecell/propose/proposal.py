@@ -51,7 +51,6 @@ def propose(folder: Path) -> FolderProposal:
     channels: dict[str, Place] = dict(naming.channels)
     if not naming.words:
         channels = _in_file(naming, facts, questions)
-    questions += [f"{images[0]} {facts.problem}"] if facts.problem else []
     if facts.pixel_size_um is None:
         questions.append("the files do not say how large a pixel is: set pixel_size_um, in micrometres")
     return FolderProposal(folder, naming, facts, channels, tuple(dict.fromkeys(questions)))

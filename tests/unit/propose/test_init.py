@@ -5,10 +5,13 @@ from contextlib import chdir
 import cv2
 import numpy as np
 import pytest
+import tifffile
 import yaml
 
 from puzzlecell.cli.main import main
+from puzzlecell.data.image_file import ImageError
 from puzzlecell.propose.contact_sheet import TILE, SheetColumn, write_contact_sheet
+from puzzlecell.propose.images import image_facts
 
 CHANNELS = ("red", "green", "blue", "yellow")
 
@@ -102,3 +105,32 @@ def test_mistakes(folder, tmp_path, capsys, arguments, expected):
     assert expected in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / "taken/config.yaml").read_text() == "own: 1\n"
+
+
+def test_names_and_pixel_size_in_metadata_count(tmp_path, capsys):
+    """Four channels in a file, named by their dyes, in another order than red, green, blue and yellow."""
+    (tmp_path / "plate").mkdir()
+    names = ["DAPI", "Alexa 488", "Alexa 555", "Alexa 647"]
+    metadata = {"axes": "CYX", "Channel": {"Name": names}, "PhysicalSizeX": 0.16, "PhysicalSizeXUnit": "um"}
+    metadata |= {"PhysicalSizeY": 0.16, "PhysicalSizeYUnit": "um"}
+    image = np.arange(4 * 16 * 20, dtype=np.uint16).reshape(4, 16, 20)
+    tifffile.imwrite(tmp_path / "plate/a.ome.tif", image, metadata=metadata, photometric="minisblack")
+    found, shown = proposed(tmp_path / "plate", tmp_path / "out", capsys)
+    given = found["datasets"]["plate"]
+    assert given["naming"] == "{ID}.ome.tif"
+    assert given["channels"] == {"red": 2, "green": 1, "blue": 0, "yellow": 3}
+    assert "pixel_size_um" not in given
+    assert "say 0.16 um" in (tmp_path / "out/config.yaml").read_text()
+    assert "Alexa 647 is taken for yellow (endoplasmic reticulum), by its dye" in shown
+
+
+def test_pages_and_stacks(tmp_path):
+    image = np.zeros((3, 16, 20), np.uint8)
+    with tifffile.TiffWriter(tmp_path / "pages.tif") as file:
+        for page in image:
+            file.write(page, photometric="minisblack", metadata=None)
+    facts = image_facts(tmp_path / "pages.tif")
+    assert (facts.channels, facts.pages, facts.names) == (3, True, ())
+    tifffile.imwrite(tmp_path / "z.ome.tif", image, metadata={"axes": "ZYX"}, photometric="minisblack")
+    with pytest.raises(ImageError, match="holds 3 planes along z"):
+        image_facts(tmp_path / "z.ome.tif")
