@@ -19,6 +19,7 @@ include: "rules/step2.smk"
 include: "rules/ensemble.smk"
 include: "rules/oof.smk"
 include: "rules/score.smk"
+include: "rules/fields.smk"
 include: "rules/intermediates.smk"
 include: "rules/warnings.smk"
 
@@ -42,3 +43,4 @@ rule all:
         rules.score.input,
         rules.oof.input,
         rules.holdout.input,
+        rules.fields.input,

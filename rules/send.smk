@@ -10,7 +10,8 @@ READY = [
     if stage.checkpoints is not None
     for fold in FOLDS
 ]
-SENT = {path.lstrip("/"): path for path in [settings.classes, *READY]}
+OWN_THRESHOLDS = [settings.fields.threshold_file] if settings.fields.threshold_file else []
+SENT = {path.lstrip("/"): path for path in [settings.classes, *READY, *OWN_THRESHOLDS]}
 
 if BUCKET:
 

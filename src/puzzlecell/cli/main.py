@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from puzzlecell.cli import convert, merge, plan, schema, score, verify
+from puzzlecell.cli import convert, init, merge, plan, schema, score, validate, verify
+from puzzlecell.cli import status as status_command
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.atomic import is_full_disk
 
@@ -18,7 +19,7 @@ _OPTIONS = {"iou_threshold": "iou"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status.
+    """Run one command and return its exit status: that which the command returns, 0 if it returns none.
 
     Errors that the user can fix are printed to standard error without a traceback, with exit status 1. All others are
     bugs: they are raised, with a note that asks for a report.
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # File names need not be UTF-8.
             stream.reconfigure(errors="backslashreplace")
     try:
-        options.run(options)
+        status = options.run(options)
         if sys.stdout is not None:
             sys.stdout.flush()
     except KeyboardInterrupt:
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for message in messages:
             print(f"puzzlecell: {message}", file=sys.stderr)
         return 1
-    return 0
+    return status or 0
 
 
 def _messages(error: Exception) -> list[str]:
@@ -74,6 +75,6 @@ def _setting_problem(entry: ErrorDetails) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("puzzlecell", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (score, merge, convert, verify, plan, schema):
+    for command in (init, validate, plan, status_command, score, merge, convert, verify, schema):
         command.add_parser(commands)
     return parser

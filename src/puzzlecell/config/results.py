@@ -92,6 +92,19 @@ def ensemble(settings: Configuration) -> Deciding:
     return {**deciding(settings.ensemble, "ensemble"), "negative": negative_class(settings)}
 
 
+def field_thresholds(settings: Configuration) -> Deciding:
+    """Settings that the thresholds of whole fields depend on; a table of thresholds is an input."""
+    given = settings.fields.thresholds
+    return {"fields.thresholds": json.dumps("a table" if settings.fields.threshold_file else given)}
+
+
+def fields(settings: Configuration) -> Deciding:
+    """Settings that the answer per field depends on, besides the tables of the networks, of cells and of thresholds."""
+    found = deciding(settings.fields, "fields") | {"negative": negative_class(settings)}
+    del found["fields.thresholds"]
+    return found
+
+
 def score(settings: Configuration) -> Deciding:
     """Settings that a score depends on, besides the scored tables."""
     members = {key: text for key, text in ensemble(settings).items() if key.startswith("ensemble.members")}

@@ -20,6 +20,8 @@ from puzzlecell.config.checks import (
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import DatasetSettings, FoldSettings, IngestSettings
 from puzzlecell.config.ensemble import EnsembleSettings
+from puzzlecell.config.field_checks import field_problems
+from puzzlecell.config.fields import FieldSettings
 from puzzlecell.config.messages import readable_problems
 from puzzlecell.config.models import ModelSettings, Name, training_layers
 from puzzlecell.config.plausibility import PlausibilitySettings
@@ -62,6 +64,7 @@ class Configuration(Section):
     step2: Step2Settings = Step2Settings()
     ensemble: EnsembleSettings
     submission: SubmissionSettings = SubmissionSettings()
+    fields: FieldSettings = FieldSettings()
     score: ScoreSettings = ScoreSettings()
     plausibility: PlausibilitySettings = PlausibilitySettings()
 
@@ -108,6 +111,8 @@ def load_configuration(
         problems += class_problems(configuration, Path(root))
         problems += file_problems(configuration, Path(root), raw_files=raw_files) if files else []
         problems += [] if of_training else size_problems(configuration)
+        if not problems:
+            problems += field_problems(configuration, Path(root), files=files)
     if configuration is None or problems:
         raise ConfigError(
             "\n".join(["the configuration cannot be used:", *(f"  {p}" for p in dict.fromkeys(problems))])
