@@ -10,8 +10,10 @@ from helpers.ports import free_port
 
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.data.bucket_fields import folder_state, shard_state
+from puzzlecell.data.field_sources import RawDataset, field_sources
 from puzzlecell.data.fields import FieldError, check_field, read_field
-from puzzlecell.data.raw_files import channel_names, shard_ids
+from puzzlecell.data.ids import read_field_ids
+from puzzlecell.data.raw_files import channel_names
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.runtime import bucket as module
 from puzzlecell.runtime.bucket import (
@@ -58,7 +60,7 @@ def test_a_folder_is_listed_without_its_subfolders_and_over_several_pages(bucket
 def test_the_state_of_a_shard_follows_names_sizes_and_content_but_not_times(bucket, tmp_path):
     labels, images = tmp_path / "labels.csv", f"{bucket.url}/images"
     labels.write_text("ID\n" + "".join(f"f{number}\n" for number in range(8)))
-    ids = [set(shard_ids(labels, shard, 2)) for shard in (0, 1)]
+    ids = [set(field_sources(RawDataset(images, labels, False)).of_shard(shard, 2)) for shard in (0, 1)]
     name, other = (min(shard) for shard in ids)
     for field_id in ids[0] | ids[1]:
         for file in channel_names(field_id):
@@ -66,7 +68,7 @@ def test_the_state_of_a_shard_follows_names_sizes_and_content_but_not_times(buck
 
     def states():
         forget_lists()
-        return [shard_state(labels, images, shard, 2) for shard in (0, 1)]
+        return [shard_state(RawDataset(images, labels, False), shard, 2) for shard in (0, 1)]
 
     before = states()
     bucket.put(f"images/{name}_red.png", b"a")
@@ -85,7 +87,7 @@ def test_the_state_of_a_shard_follows_names_sizes_and_content_but_not_times(buck
 def test_a_field_is_read_as_from_a_folder_and_messages_name_its_place_in_the_bucket(bucket, raw_fields):
     bucket.send(raw_fields / "test/images", "images")
     local, url = raw_fields / "test/images", f"{bucket.url}/images"
-    field_id = shard_ids(raw_fields / "test/labels.csv", 0, 1)[0]
+    field_id = read_field_ids(raw_fields / "test/labels.csv")[0]
     assert np.array_equal(read_field(local, field_id), read_field(url, field_id))
     assert check_field(url, field_id) == check_field(local, field_id)
     bucket.put(f"images/{field_id}_red.png", b"no PNG")

@@ -12,7 +12,7 @@ import pandas as pd
 from puzzlecell import __version__
 from puzzlecell.config.datasets import IngestSettings
 from puzzlecell.data.field_summary import contrast
-from puzzlecell.data.fields import FieldError, read_field
+from puzzlecell.data.fields import FieldError, Images, read_field_and_header
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.data.resize import resize_field
 from puzzlecell.data.store import write_shard
@@ -31,19 +31,20 @@ class DataError(UserError):
 
 @dataclass(frozen=True)
 class _Stored:
-    """A field ready for the store, with the size and bit depth of its raw files."""
+    """A field ready for the store, with size, bit depth and pixel size (NaN: unknown) of its raw files."""
 
     field_id: str
     image: np.ndarray
     height: int
     width: int
     bit_depth: int
+    pixel_size_um: float
 
 
 def ingest_shard(
     path: str | os.PathLike,
     rejected_path: str | os.PathLike,
-    images: str | os.PathLike,
+    images: Images,
     field_ids: Iterable[str],
     settings: IngestSettings,
     *,
@@ -54,8 +55,8 @@ def ingest_shard(
 
     `/contrast` (N, 4) uint8 is the brightest minus the darkest pixel of each channel. Rejected fields are logged.
 
-    images: folder of the raw files. rejected_path: CSV `ID, reason`. Raises DataError if more than the fraction
-    `max_rejected` of the fields (rounded up) cannot be read.
+    images: where the raw files are. `/pixel_size_um` (N) is that of their metadata, NaN without. rejected_path: CSV
+    `ID, reason`. Raises DataError if more than the fraction `max_rejected` of the fields (rounded up) cannot be read.
     """
     field_ids = list(field_ids)
     stored: list[_Stored] = []
@@ -63,11 +64,13 @@ def ingest_shard(
 
     def read(field_id: str) -> _Stored | tuple[str, str]:
         try:
-            field = read_field(images, field_id, max_megapixels=settings.max_megapixels)
+            field, header = read_field_and_header(images, field_id, max_megapixels=settings.max_megapixels)
         except FieldError as error:
             return field_id, str(error)
         height, width = field.shape[:2]
-        return _Stored(field_id, resize_field(field, settings.size), height, width, field.dtype.itemsize * 8)
+        depth = field.dtype.itemsize * 8
+        image = resize_field(field, settings.size)
+        return _Stored(field_id, image, height, width, depth, header.pixel_size_um or np.nan)
 
     # Fields are processed in parallel threads, so OpenCV itself uses only one.
     with limited_threads(1), ThreadPoolExecutor(threads) as pool:
@@ -99,6 +102,7 @@ def ingest_shard(
             "height": np.asarray([field.height for field in stored], dtype=np.uint32),
             "width": np.asarray([field.width for field in stored], dtype=np.uint32),
             "bit_depth": np.asarray([field.bit_depth for field in stored], dtype=np.uint8),
+            "pixel_size_um": np.asarray([field.pixel_size_um for field in stored], dtype=np.float64),
             # For the warnings of `data/plausibility.py`, so that they need not read the images.
             "contrast": np.asarray([contrast(field.image) for field in stored], np.uint8).reshape(-1, 4),
         },

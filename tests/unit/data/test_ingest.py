@@ -1,6 +1,7 @@
 import hashlib
 import os
 import zlib
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -8,10 +9,11 @@ import pandas as pd
 import pytest
 
 from puzzlecell.config.datasets import IngestSettings
-from puzzlecell.data.checks import RawDataset, dataset_problems
+from puzzlecell.data.checks import dataset_problems
+from puzzlecell.data.field_sources import RawDataset, field_sources, shard_digest
 from puzzlecell.data.fields import read_field
 from puzzlecell.data.ingest import DataError, ingest_shard
-from puzzlecell.data.raw_files import CHANNELS, channel_path, shard_digest, shard_ids, shard_of
+from puzzlecell.data.raw_files import CHANNELS, channel_path, shard_of
 from puzzlecell.data.resize import resize_field
 from puzzlecell.data.store import ShardReader
 
@@ -137,7 +139,7 @@ def test_the_digest_of_a_shard_never_fails(raw, tmp_path, state, simulated):
         labels.write_bytes(b"ID\n\xff\xfe\0\n")
     else:
         labels.write_text(f"ID\n{'x' * 300}\na\0b\n")
-    assert shard_digest(labels, images, 0, 1, simulated=simulated)
+    assert shard_digest(RawDataset(images, labels, False), 0, 1, simulated=simulated)
 
 
 def test_the_digest_is_that_of_one_look_at_each_file(raw, tmp_path):
@@ -155,23 +157,23 @@ def test_the_digest_is_that_of_one_look_at_each_file(raw, tmp_path):
                     digest.update(f"{path} {state}\n".encode())
         # The folder may be written in other ways.
         folder = f"{raw.images.parent}//./{raw.images.name}/"
-        assert shard_digest(raw.labels, folder, shard, 3) == digest.hexdigest()[:16]
+        assert shard_digest(replace(raw, images=folder), shard, 3) == digest.hexdigest()[:16]
 
 
 def test_a_shard_that_does_not_exist_is_empty(raw):
-    assert shard_ids(raw.labels, 3, 3) == []
+    assert field_sources(raw).of_shard(3, 3) == []
 
 
 def test_a_moved_folder_of_images_changes_the_digest(raw, tmp_path):
-    before = shard_digest(raw.labels, raw.images, 0, 1)
+    before = shard_digest(raw, 0, 1)
     (tmp_path / "sub").mkdir()
     moved = raw.images.rename(tmp_path / "sub" / raw.images.name)
-    assert shard_digest(raw.labels, moved, 0, 1) != before
+    assert shard_digest(replace(raw, images=moved), 0, 1) != before
 
 
 def test_a_touched_file_changes_the_digest_of_its_shard_only(raw):
     def digests():
-        return [shard_digest(raw.labels, raw.images, shard, 3) for shard in range(3)]
+        return [shard_digest(raw, shard, 3) for shard in range(3)]
 
     before = digests()
     path = channel_path(raw.images, "f3", "green")
@@ -181,20 +183,20 @@ def test_a_touched_file_changes_the_digest_of_its_shard_only(raw):
 
 
 def test_an_added_field_changes_the_digest_of_its_shard_only(raw):
-    before = [shard_digest(raw.labels, raw.images, shard, 3) for shard in range(3)]
+    before = [shard_digest(raw, shard, 3) for shard in range(3)]
     for channel in CHANNELS:
         source = channel_path(raw.images, "f0", channel)
         channel_path(raw.images, "new", channel).write_bytes(source.read_bytes())
     raw.labels.write_text(raw.labels.read_text() + "new,1\n")
-    after = [shard_digest(raw.labels, raw.images, shard, 3) for shard in range(3)]
+    after = [shard_digest(raw, shard, 3) for shard in range(3)]
     changed = [a != b for a, b in zip(before, after, strict=True)]
     assert changed == [shard == shard_of("new", 3) for shard in range(3)]
-    assert "new" in shard_ids(raw.labels, shard_of("new", 3), 3)
+    assert "new" in field_sources(raw).of_shard(shard_of("new", 3), 3)
 
 
 def test_files_made_by_the_workflow_count_only_when_touched(raw, tmp_path):
-    missing = shard_digest(tmp_path / "none.csv", raw.images, 0, 1, simulated=True)
+    missing = shard_digest(replace(raw, labels=tmp_path / "none.csv"), 0, 1, simulated=True)
     written = raw.labels.stat().st_mtime_ns
-    assert shard_digest(raw.labels, raw.images, 0, 1, simulated=True) == missing
+    assert shard_digest(raw, 0, 1, simulated=True) == missing
     os.utime(channel_path(raw.images, "f3", "green"), ns=(written + 1, written + 1))
-    assert shard_digest(raw.labels, raw.images, 0, 1, simulated=True) != missing
+    assert shard_digest(raw, 0, 1, simulated=True) != missing

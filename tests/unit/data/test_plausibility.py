@@ -8,6 +8,7 @@ import pytest
 
 from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.data.field_summary import contrast, read_summary, summarise
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.plausibility import (
     Finding,
     ImplausibleError,
@@ -57,7 +58,9 @@ def cells(rows):
 
 def summary(rows=(), empty=(), *, um=0.5, name="test", **given):
     ids = list(dict.fromkeys([*(field_id for field_id, _ in rows), *empty]))
-    return summarise(name, um, stored(ids, **given), [(cells(rows), dict.fromkeys(empty, REASON))])
+    return summarise(
+        name, PixelSizes(um), stored(ids, **given), [(cells(rows), dict.fromkeys(empty, REASON))]
+    )
 
 
 def texts(findings):
@@ -76,7 +79,7 @@ def test_the_summary_of_a_field():
     assert found.fields["reason"].tolist() == ["", "", REASON]
     np.testing.assert_allclose(found.fields["nucleus_px"], [30, 24, np.nan], rtol=0.01)
     np.testing.assert_allclose(np.sort(found.nuclei_px), [20, 24, 30, 70], rtol=0.01)
-    unsegmented = summarise("test", 0.5, stored(["a"]))
+    unsegmented = summarise("test", PixelSizes(0.5), stored(["a"]))
     assert not unsegmented.fields["segmented"].any()
     assert field_findings(unsegmented, SETTINGS) == dataset_findings(unsegmented, SETTINGS) == []
 
@@ -107,7 +110,7 @@ def test_a_cell_that_touches_all_four_borders(missing):
     table.loc[0, ["y0", "x0", "y1", "x1"]] = [0, 0, SIDE, SIDE]
     if missing is not None:
         table.loc[0, missing] = 50
-    found = summarise("test", 0.5, stored(["a", "b"]), [(table, {})])
+    found = summarise("test", PixelSizes(0.5), stored(["a", "b"]), [(table, {})])
     expected = [Finding("test", "a", "a cell touches all four borders")] if missing is None else []
     assert field_findings(found, SETTINGS) == expected
 
@@ -217,7 +220,7 @@ def test_a_job_ends_with_few_warnings(caplog):
     assert caplog.messages[0].startswith("test: 4 of 5 fields have no cell")
     caplog.clear()
     warn(summary([("f", 20)]), SETTINGS)
-    warn(summarise("test", 0.5, stored([])), SETTINGS)
+    warn(summarise("test", PixelSizes(0.5), stored([])), SETTINGS)
     assert not caplog.messages
 
 
@@ -237,7 +240,7 @@ def test_summaries_are_read_from_files(tmp_path):
     table.attrs = {"no_cells": {"b": REASON}}
     write_parquet(tmp_path / "000.parquet", table)
     stores = [tmp_path / "000.h5", tmp_path / "001.h5"]
-    found = read_summary("test", 0.5, stores, [tmp_path / "000.parquet"])
+    found = read_summary("test", PixelSizes(0.5), stores, [tmp_path / "000.parquet"])
     assert found.fields.index.tolist() == ["a", "b", "c"]
     assert found.fields["segmented"].tolist() == [True, True, False]
     assert field_findings(found, SETTINGS) == [Finding("test", "b", f"no cell: {REASON}")]

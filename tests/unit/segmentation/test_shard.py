@@ -9,6 +9,7 @@ from helpers.segmentation_data import CELL, drawn, grid, in_order, segmented
 
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.data.label_images import resize_label_image, tidy
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.segmentation.base import SegmentedField
 from puzzlecell.segmentation.cell_table import CELL_COLUMNS
@@ -26,7 +27,7 @@ def write_store(path, images, sizes, ids=None):
 def run(folder, settings=None, pixel_um=0.64, name="out", **arguments):
     segment_shard(
         folder / "store.h5", folder / f"{name}.h5", folder / f"{name}.parquet", settings or SegmentationSettings(),
-        pixel_um, **arguments,
+        PixelSizes(pixel_um), **arguments,
     )  # fmt: skip
     return ShardReader([folder / f"{name}.h5"]), pd.read_parquet(folder / f"{name}.parquet")
 
@@ -98,7 +99,7 @@ def test_raw_fields_are_segmented_at_their_full_size(tmp_path):
     for channel, name in enumerate(("red", "green", "blue", "yellow")):
         cv2.imwrite(str(images / f"f0_{name}.png"), full[..., channel].astype(np.uint16) * 257)
     settings = SegmentationSettings(source="raw")
-    masks, table = run(tmp_path, settings, pixel_um=0.32, raw_folder=images)
+    masks, table = run(tmp_path, settings, pixel_um=0.32, images=images)
     assert masks.read("f0", "cells").shape == (128, 128)
     assert len(table) == len(grid(160, 160))
     with pytest.raises(ValueError, match="no folder of raw fields"):
@@ -108,7 +109,7 @@ def test_raw_fields_are_segmented_at_their_full_size(tmp_path):
 def test_a_failed_run_leaves_no_files(tmp_path):
     write_store(tmp_path / "store.h5", [np.zeros((64, 64, 4))], [(64, 64)])
     with pytest.raises(ValueError, match="missing"):
-        run(tmp_path, SegmentationSettings(source="raw"), raw_folder=tmp_path)
+        run(tmp_path, SegmentationSettings(source="raw"), images=tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["store.h5"]
 
 
