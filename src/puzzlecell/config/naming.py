@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from puzzlecell.config.base import Section
 
@@ -50,8 +50,25 @@ class ChannelPlace(Section):
         return self
 
 
-ChannelGiven = str | int | ChannelPlace | None
-"""Name in the files, channel number, place, or None for a black channel."""
+def _as_section(value: object) -> object:
+    """The section that a name or a number stands for."""
+    if isinstance(value, str):
+        return {"name": value}
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return {"channel": value}
+    if value is None or isinstance(value, (dict, ChannelPlace)):
+        return value
+    raise ValueError(
+        f"found {value!r}; expected a name in the files, a number of a channel from 0, a section such as {{page: 0}} "
+        "or {same_as: red}, or null for a black channel"
+    )
+
+
+ChannelGiven = Annotated[
+    ChannelPlace | None,
+    BeforeValidator(_as_section, json_schema_input_type=str | int | ChannelPlace | None),
+]
+"""Where a channel is: in a configuration also a name or a number; None: it is black."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +98,10 @@ class Layout:
         }
 
 
-def places(given: Mapping[ChannelName, ChannelGiven]) -> tuple[ChannelPlace | None, ...]:
+def places(given: Mapping[ChannelName, ChannelPlace | None]) -> tuple[ChannelPlace | None, ...]:
     """Places of red, green, blue and yellow. Channels that are not given are named as here."""
-
-    def place(value: ChannelGiven) -> ChannelPlace | None:
-        if isinstance(value, str):
-            return ChannelPlace(name=value)
-        return ChannelPlace(channel=value) if isinstance(value, int) else value
-
-    return tuple(place(given.get(name, name)) for name in CHANNELS)  # type: ignore[call-overload]
+    found: dict[str, ChannelPlace | None] = {name: ChannelPlace(name=name) for name in CHANNELS}
+    return tuple((found | dict(given)).values())
 
 
 @lru_cache(maxsize=64)

@@ -124,7 +124,7 @@ def test_a_cell_that_touches_all_four_borders(missing):
             "median nucleus found is 40 pixels wide, so 0.37 would make it 15 um wide",
         ),
         (
-            {"empty": ["f1", "f2"], "um": 0.08},
+            {"empty": ["f1", "f2"], "um": None},
             f"2 of 2 fields have no cell ({REASON}); datasets.test.pixel_size_um may be wrong: it is 0.08, the default",
         ),
         ({"rows": [("f1", 20)], "empty": ["f2"]}, None),
@@ -200,7 +200,7 @@ def test_the_error_names_the_likely_cause():
     with pytest.raises(
         ImplausibleError, match=r"datasets\.test\.pixel_size_um may be wrong: it is 0\.08, the default"
     ):
-        check(summary(empty=["a", "b"], um=0.08), SETTINGS)
+        check(summary(empty=["a", "b"], um=None), SETTINGS)
     mixed = summary([("b", 100)], empty=["a"], dark={})
     with pytest.raises(ImplausibleError, match="no cell in 1 of 2 fields: a"):
         check(mixed, SETTINGS.model_copy(update={"nucleus_um": (4.0, 60.0), "max_implausible": 0.4}))

@@ -102,7 +102,7 @@ def test_raw_fields_are_segmented_at_their_full_size(tmp_path):
     masks, table = run(tmp_path, settings, pixel_um=0.32, images=images)
     assert masks.read("f0", "cells").shape == (128, 128)
     assert len(table) == len(grid(160, 160))
-    with pytest.raises(ValueError, match="no folder of raw fields"):
+    with pytest.raises(ValueError, match="no raw fields"):
         run(tmp_path, settings)
 
 
