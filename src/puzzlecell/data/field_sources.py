@@ -191,7 +191,7 @@ def named_source(images: str | os.PathLike, field_id: str, layout: Layout = DEFA
 
 def no_files(dataset: RawDataset, found: Scan | None) -> str:
     """Message: no file of a data set without tables matches its pattern."""
-    such_as = f"; found files such as {first_few(found.others, 3)}" if found and found.others else ""
+    such_as = f"; it contains {first_few(found.others, 3)}" if found and found.others else ""
     names = ", ".join(dict.fromkeys(dataset.layout.names.values()))
     channels = f", channels {names}" if "channel" in group_names(dataset.layout.naming) else ""
     return (

@@ -7,7 +7,7 @@ import math
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from puzzlecell.data.ids import check_ids
 from puzzlecell.data.image_plane import ImagePlane
 from puzzlecell.data.text_tables import TableError, listed, quoted, read_text_columns
 from puzzlecell.runtime.bucket import is_url
+from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.unchanged_files import kept_while_unchanged
 
 PIXEL_SIZE = "pixel_size_um"
@@ -79,13 +80,15 @@ def _read(path: Path, folder: str, channels: tuple[ChannelPlace | None, ...]) ->
         for channel, place in zip(CHANNELS, channels, strict=True)
         if place is not None and place.same_as is None and place.name is not None
     }
-    lines, columns = read_text_columns(path, ["ID", *names.values()])
+    lines, columns = read_text_columns(path, ["ID"])
     ids = columns.pop("ID")
     check_ids(path, lines, ids)
     metadata = tuple(name for name in columns if name not in names.values() and name != PIXEL_SIZE)
     problems = list(_column_problems(metadata, channels, names))
+    problems += _missing_columns(columns, names)
+    there = {channel: name for channel, name in names.items() if name in columns}
     rows = [
-        *_image_problems(lines, ids, columns, names, is_url(folder)),
+        *_image_problems(lines, ids, columns, there, is_url(folder)),
         *_pixel_size_problems(lines, ids, columns.get(PIXEL_SIZE, ())),
     ]
     if problems or rows:
@@ -127,6 +130,15 @@ def _column_problems(
             yield f"there is a column {quoted(name)}; write {known[name.lower()]} exactly so"
 
 
+def _missing_columns(columns: Iterable[str], names: Mapping[str, str]) -> Iterator[str]:
+    for channel, name in names.items():
+        if name not in columns:
+            yield (
+                f"column {name} is missing; found {first_few(map(quoted, ['ID', *columns]), 12)}; if there are no such "
+                f"images, set channels.{channel} of the data set to null (black) or {{same_as: ...}}"
+            )
+
+
 def _image_problems(
     lines: Sequence[int],
     ids: Sequence[str],
@@ -166,7 +178,8 @@ def _entry_problem(entry: str, in_bucket: bool) -> str | None:
                 "stack.tif#page=2&channel=1"
             )
     if is_url(entry) != in_bucket and (is_url(entry) or entry.startswith("/")):
-        return f"{quoted(entry)} is not where the table is; images must be {'in the bucket' if in_bucket else 'files'}"
+        where = ("on this machine", "in a bucket")
+        return f"{quoted(entry)} is {where[not in_bucket]}, but the table is {where[in_bucket]}"
     return None
 
 

@@ -230,6 +230,39 @@ def test_the_contrast_of_a_channel():
     assert contrast(image).tolist() == [0, 2, 248, 7]
 
 
+def test_pixel_sizes_of_single_fields_count():
+    table = stored(["a", "b", "c"]).assign(pixel_size_um=[0.5, 0.25, np.nan])
+    rows = cells([("a", 30), ("b", 60), ("c", 15)])
+    found = summarise("test", PixelSizes(None, {"c": 1.0}), table, [(rows, {})])
+    assert found.fields["pixel_um"].tolist() == [0.5, 0.25, 1.0]
+    np.testing.assert_allclose(found.nuclei_um, [15, 15, 15], rtol=0.01)
+    assert field_findings(found, SETTINGS) == dataset_findings(found, SETTINGS) == []
+
+
+@pytest.mark.parametrize(
+    ("stated", "metadata", "expected"),
+    [
+        (PixelSizes(0.5), [0.5, 0.515, np.nan], None),
+        (PixelSizes(), [0.5, 0.8, 0.1], None),
+        (
+            PixelSizes(0.5),
+            [0.5, 0.3, 0.53],
+            "the metadata of the images of 2 of 3 fields gives another pixel size, such as 0.3 um for b, but "
+            "datasets.test.pixel_size_um says 0.5, which is used",
+        ),
+        (
+            PixelSizes(0.3, {"a": 0.6}),
+            [0.3, 0.3, 0.3],
+            "the metadata of the images of 1 of 3 fields gives another pixel size, such as 0.3 um for a, but "
+            "pixel_size_um in the table of images of test says 0.6, which is used",
+        ),
+    ],
+)
+def test_metadata_that_contradicts_what_is_stated_is_a_finding(stated, metadata, expected):
+    found = summarise("test", stated, stored(["a", "b", "c"]).assign(pixel_size_um=metadata))
+    assert texts(dataset_findings(found, SETTINGS)) == ([expected] if expected else [])
+
+
 def test_summaries_are_read_from_files(tmp_path):
     for shard, ids in (("000", ["a", "b"]), ("001", ["c"])):
         levels = np.full((len(ids), 4), 90, np.uint8)

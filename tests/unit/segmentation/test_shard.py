@@ -27,7 +27,7 @@ def write_store(path, images, sizes, ids=None):
 def run(folder, settings=None, pixel_um=0.64, name="out", **arguments):
     segment_shard(
         folder / "store.h5", folder / f"{name}.h5", folder / f"{name}.parquet", settings or SegmentationSettings(),
-        PixelSizes(pixel_um), **arguments,
+        pixel_um if isinstance(pixel_um, PixelSizes) else PixelSizes(pixel_um), **arguments,
     )  # fmt: skip
     return ShardReader([folder / f"{name}.h5"]), pd.read_parquet(folder / f"{name}.parquet")
 
@@ -120,3 +120,29 @@ def test_labels_at_the_stored_size_stay_valid():
     found, kernels = at_size(SegmentedField(cells, nuclei), 64)
     assert found.shape == (64, 64)
     in_order(found, kernels)
+
+
+def test_each_field_is_segmented_with_its_own_pixel_size(tmp_path):
+    coarse, fine = drawn((128, 128), grid(80, 80), 0.64), drawn((256, 256), grid(80, 80), 0.32)
+    images = tmp_path / "images"
+    images.mkdir()
+    for field_id, image in (("a", coarse), ("b", fine)):
+        for channel, name in enumerate(("red", "green", "blue", "yellow")):
+            cv2.imwrite(str(images / f"{field_id}_{name}.png"), image[..., channel])
+    sides = np.array([128, 256], np.int32)
+    columns = {"height": sides, "width": sides, "pixel_size_um": np.array([0.64, np.nan])}
+    write_shard(
+        tmp_path / "store.h5", ["a", "b"], {"images": np.zeros((2, 128, 128, 4), np.uint8), **columns}, {}
+    )
+    settings = SegmentationSettings(source="raw")
+    tables = [
+        run(tmp_path, settings, pixel_um=stated, images=images, name=name)[1]
+        for name, stated in (("right", PixelSizes(None, {"b": 0.32})), ("wrong", PixelSizes(0.64)))
+    ]
+    right, wrong = (
+        {name: rows["nucleus_area_px"].mean() for name, rows in table.groupby("ID")} for table in tables
+    )
+    assert right["b"] == pytest.approx(4 * right["a"], rel=0.1)
+    assert right["a"] == wrong["a"]
+    assert tables[0].groupby("ID").size().tolist() == [len(grid(80, 80))] * 2
+    assert right.get("b") != wrong.get("b")
