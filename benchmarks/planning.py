@@ -29,8 +29,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from puzzlecell.data.field_sources import RawDataset, shard_digest
+from puzzlecell.data.field_sources import RawDataset
 from puzzlecell.data.raw_files import CHANNELS
+from puzzlecell.data.source_states import shard_digest
 
 ROOT = Path(__file__).parents[1]
 RECIPE = "config/hpa2021.yaml"

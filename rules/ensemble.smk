@@ -1,4 +1,4 @@
-from puzzlecell.data.field_sources import metadata_state
+from puzzlecell.data.source_states import metadata_state
 
 
 rule ensemble:

@@ -1,4 +1,4 @@
-from puzzlecell.data.field_sources import shard_digest
+from puzzlecell.data.source_states import shard_digest
 
 # Digest of the raw files of a shard, so that a changed file rebuilds only its own shard.
 raw_state = lambda wildcards: "raw files: " + look(

@@ -1,5 +1,5 @@
 from puzzlecell.data.bucket_fields import folder_state
-from puzzlecell.data.field_sources import pixel_sizes_state
+from puzzlecell.data.source_states import pixel_sizes_state
 from puzzlecell.runtime.fingerprint import folder_digest
 from puzzlecell.segmentation.requirements import weights_state
 

@@ -59,5 +59,5 @@ def folders_state(folders: Iterable[str | os.PathLike], read_ns: int | None = No
         changed = max(status.st_mtime_ns, status.st_ctime_ns)
         if now - changed < _SETTLED:
             return None
-        found.append((os.fspath(folder), status.st_ino, changed))
+        found.append((os.fspath(folder), status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
     return tuple(found)

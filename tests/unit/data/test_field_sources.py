@@ -14,14 +14,12 @@ from puzzlecell.data.field_sources import (
     RawDataset,
     field_sources,
     metadata_columns,
-    metadata_state,
-    pixel_sizes_state,
-    shard_digest,
 )
 from puzzlecell.data.fields import FieldError, check_field, read_field
 from puzzlecell.data.image_plane import ImagePlane
 from puzzlecell.data.image_table import RESERVED
 from puzzlecell.data.raw_files import shard_of
+from puzzlecell.data.source_states import metadata_state, pixel_sizes_state, shard_digest
 from puzzlecell.segmentation.cell_table import CELL_COLUMNS
 
 NAMING = "{plate}/{well}_s{site}_{channel}.png"
@@ -296,11 +294,16 @@ def test_digests_never_fail(plate):
     assert pixel_sizes_state(broken, 0, 1) is metadata_state(broken) is None
 
 
-def test_a_folder_is_looked_into_again_when_it_changes(plate):
-    for folder in (plate, plate / "p1"):
-        os.utime(folder, ns=(10**18, 10**18))
+def test_a_folder_is_looked_into_again_when_it_changes(plate, monkeypatch):
+    # As if it had been changed long ago.
+    monkeypatch.setattr("puzzlecell.runtime.unchanged_files._SETTLED", -(10**12))
     dataset = given(plate, naming=NAMING, channels=CHANNELS)
-    assert len(field_sources(dataset).ids) == 2
+    first = field_sources(dataset)
+    assert len(first.ids) == 2
+    assert field_sources(dataset).found is first.found
+    os.utime(plate / "p1", ns=(1, 1))
+    assert field_sources(dataset).found is not first.found
+    monkeypatch.undo()
     for name in ("tub", "prot", "dapi"):
         write(plate / f"p1/C3_s1_{name}.png")
     assert field_sources(dataset).ids[-1] == "p1_C3_1"

@@ -10,11 +10,12 @@ import pytest
 
 from puzzlecell.config.datasets import IngestSettings
 from puzzlecell.data.checks import dataset_problems
-from puzzlecell.data.field_sources import RawDataset, field_sources, shard_digest
+from puzzlecell.data.field_sources import RawDataset, field_sources
 from puzzlecell.data.fields import read_field
 from puzzlecell.data.ingest import DataError, ingest_shard
 from puzzlecell.data.raw_files import CHANNELS, channel_path, shard_of
 from puzzlecell.data.resize import resize_field
+from puzzlecell.data.source_states import shard_digest
 from puzzlecell.data.store import ShardReader
 
 
