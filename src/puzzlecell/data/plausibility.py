@@ -61,8 +61,15 @@ def implausible(wrong: pd.DataFrame) -> pd.Series:
 
 
 def field_findings(summary: Summary, settings: PlausibilitySettings) -> list[Finding]:
-    """All findings about single fields, in the order of the fields; one row per field."""
+    """All findings about single fields, in the order of the fields; one row per field.
+
+    A red or yellow channel that is black in all fields is a finding about the data set only.
+    """
     wrong = kinds(summary, settings)
+    if len(wrong) > 1:
+        wrong = wrong.assign(
+            **{name: False for name in ("red", "yellow") if (summary.fields[name] == 0).all()}
+        )
     chosen = wrong.any(axis=1)
     smallest, largest = field_limits(settings)
     findings = []

@@ -263,6 +263,16 @@ def test_metadata_that_contradicts_what_is_stated_is_a_finding(stated, metadata,
     assert texts(dataset_findings(found, SETTINGS)) == ([expected] if expected else [])
 
 
+def test_a_channel_that_does_not_exist_is_no_finding_of_each_field():
+    table = stored(["a", "b", "c"]).assign(yellow=0)
+    found = summarise("test", PixelSizes(0.5), table)
+    assert field_findings(found, SETTINGS) == []
+    assert texts(dataset_findings(found, SETTINGS))[0].startswith("in 3 of 3 fields the yellow channel")
+    table.loc["a", "yellow"] = 90
+    found = summarise("test", PixelSizes(0.5), table)
+    assert [finding.ID for finding in field_findings(found, SETTINGS)] == ["b", "c"]
+
+
 def test_summaries_are_read_from_files(tmp_path):
     for shard, ids in (("000", ["a", "b"]), ("001", ["c"])):
         levels = np.full((len(ids), 4), 90, np.uint8)
