@@ -32,7 +32,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from puzzlecell.data.raw_files import CHANNELS, shard_digest
+from puzzlecell.data.field_sources import RawDataset
+from puzzlecell.data.raw_files import CHANNELS
+from puzzlecell.data.source_states import shard_digest
 
 ROOT = Path(__file__).parents[1]
 RECIPE = "config/hpa2021.yaml"
@@ -183,7 +185,7 @@ def scan() -> dict[str, tuple[int, int]]:
 def look() -> list[str]:
     """The digests of all shards, as planning computes them."""
     return [
-        shard_digest(f"data/{name}/labels.csv", f"data/{name}/images", shard, shards)
+        shard_digest(RawDataset(f"data/{name}/images", f"data/{name}/labels.csv", False), shard, shards)
         for name, (_, shards) in DATASETS.items()
         for shard in range(shards)
     ]

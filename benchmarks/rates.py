@@ -37,6 +37,7 @@ from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.submission import SubmissionSettings
 from puzzlecell.data.ingest import ingest_shard
 from puzzlecell.data.labels import read_ids
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.data.tables import read_parquet
 from puzzlecell.ensemble.answer import write_answer
@@ -113,7 +114,9 @@ def cell_tables(folder: Path) -> None:
         )
         ingest_shard(store, folder / "rejected.csv", images / "images", ids, IngestSettings(size=size))
         segmentation = SegmentationSettings()
-        segment = partial(segment_shard, store, masks, table, segmentation, pixel_um, overlay_path=overlay)
+        segment = partial(
+            segment_shard, store, masks, table, segmentation, PixelSizes(pixel_um), overlay_path=overlay
+        )
         seconds[size**2 / 1e6] = cpu_seconds(segment) / fields
     report_line("classical", seconds)
     model, one, fields_table, two = (

@@ -104,13 +104,9 @@ def raw_data_problems(sample=None):
 
     sample: number of fields per data set whose files are looked at; None: all.
     """
-    from puzzlecell.data.checks import RawDataset, dataset_problems
+    from puzzlecell.data.checks import dataset_problems
 
-    given = {
-        ds: RawDataset(raw(ds, "images"), readable(raw(ds, "labels")), given.role != "test")
-        for ds, given in settings.datasets.items()
-        if not given.simulate
-    }
+    given = {ds: raw_dataset(ds, readable) for ds, given in settings.datasets.items() if not given.simulate}
     problems = dataset_problems(
         given,
         CLASS_NAMES,
@@ -162,12 +158,12 @@ def field_ids(dataset):
         from puzzlecell.simulate.field import field_id
 
         return [field_id(dataset, index, simulated) for index in range(simulated.fields)]
-    from puzzlecell.data.ids import read_field_ids
-    from puzzlecell.data.text_tables import TableError
+    from puzzlecell.data.field_sources import field_sources
+    from puzzlecell.errors import UserError
 
     try:
-        return read_field_ids(readable(raw(dataset, "labels")))
-    except TableError:
+        return list(field_sources(raw_dataset(dataset, readable)).ids)
+    except UserError:
         return []
 
 

@@ -7,6 +7,7 @@ from puzzlecell.config import results
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.models import checkpoint_path
 from puzzlecell.config.workflow import ConfigError, load_configuration
+from puzzlecell.data.field_sources import RawDataset
 from puzzlecell.runtime.code_digest import code_digest
 from puzzlecell.runtime.snakemake_internals import (
     StorageError,
@@ -69,12 +70,54 @@ def per_shard(pattern, datasets):
 
 
 def raw(dataset, name):
-    """Path of the images, labels or truth of a raw data set, or its URL in a bucket."""
+    """Path of the folder, images, labels or truth of a raw data set, or its URL in a bucket."""
+    return in_bucket(getattr(settings.datasets[dataset].files(dataset), name))
+
+
+def image_table(dataset):
+    """Path or URL of the table of images of a data set; None if there is none."""
     given = settings.datasets[dataset]
-    folder = f"results/simulated/{dataset}" if given.simulate else given.path or f"data/{dataset}"
-    if name == "images":
-        return in_bucket(f"{folder}/images")
-    return in_bucket(getattr(given, name) or f"{folder}/{name}.csv")
+    path = given.files(dataset).table
+    # One that the configuration names must exist; the checks before the first job say so.
+    used = path is not None and (given.images is not None or exists(in_bucket(path)))
+    return in_bucket(path) if used else None
+
+
+def label_table(dataset):
+    """Path or URL of the label table of a data set; None for a test set without one."""
+    given, path = settings.datasets[dataset], raw(dataset, "labels")
+    needed = given.role != "test" or given.labels is not None or given.simulate
+    return path if needed or exists(path) else None
+
+
+def raw_dataset(dataset, where=None):
+    """Where the raw data of a data set is. where: maps paths of tables to those where they can be read; None: in jobs."""
+    table, labels = image_table(dataset), label_table(dataset)
+    return RawDataset(
+        raw(dataset, "images"),
+        labels and (where or here)(labels),
+        settings.datasets[dataset].role != "test",
+        table and (where or here)(table),
+        os.path.dirname(table or ""),
+        settings.datasets[dataset].layout,
+    )
+
+
+def image_tables_of(datasets):
+    """Existing tables of images, as inputs of rules whose parameters say which of their contents count."""
+    paths = [image_table(ds) for ds in datasets]
+    return [ancient(declared(path)) for path in paths if path is not None and exists(path)]
+
+
+def look(wildcards, state):
+    """What `state` says of the raw data of a data set while the workflow is planned; None says nothing.
+
+    Snakemake stores the parameters as the main process has them, so the process of a job is spared the look.
+    """
+    dataset = raw_dataset(wildcards.ds, str)
+    if not workflow.is_main_process and (dataset.needs_a_look or is_url(dataset.images)):
+        return "looked at by the main process"
+    return state(raw_dataset(wildcards.ds, readable))
 
 
 def tables(name, datasets):
@@ -90,7 +133,7 @@ def with_truth(*roles):
 
 def own_masks(dataset):
     """Folder of the user's own label images."""
-    return f"{os.path.dirname(raw(dataset, 'images'))}/{settings.segmentation.masks.folder}"
+    return f"{raw(dataset, 'folder')}/{settings.segmentation.masks.folder}"
 
 
 def model_file(model, stage, fold):

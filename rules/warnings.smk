@@ -26,12 +26,13 @@ def report_warnings():
 
 def find_warnings():
     """Findings of the results that exist; those in a bucket are downloaded, except the images of the stores."""
+    from puzzlecell.data.pixel_sizes import stated_pixel_sizes
     from puzzlecell.scoring.warnings_table import DatasetFiles, StageFiles, find_all
 
     datasets = [
         DatasetFiles(
             ds,
-            given.pixel_size_um,
+            stated_pixel_sizes(given.pixel_size_um, raw_dataset(ds, readable)),
             per_shard("results/store/{ds}/{sh}.h5", [ds]),
             per_shard("results/store/{ds}/{sh}.rejected.csv", [ds]),
             per_shard("results/masks/{ds}/{sh}.cells.parquet", [ds]),

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from puzzlecell.config.class_table import read_classes
+from puzzlecell.config.naming import Layout
 from puzzlecell.config.workflow import Configuration
 
 Deciding = dict[str, str]
@@ -48,7 +49,19 @@ def simulation(settings: Configuration, dataset: str) -> Deciding:
 
 def store(settings: Configuration, dataset: str) -> Deciding:
     """Settings that a stored shard depends on, besides the raw files."""
-    return {**deciding(settings.ingest, "ingest"), "shards": json.dumps(settings.datasets[dataset].shards)}
+    given = settings.datasets[dataset]
+    layout = given.layout
+    found = {**deciding(settings.ingest, "ingest"), "shards": json.dumps(given.shards)}
+    # Names that are the default say nothing, so that a table of images in their place is no change of settings.
+    if layout != Layout():
+        found |= {
+            "naming": json.dumps(layout.naming),
+            "ID": json.dumps(layout.id_form),
+            "channels": json.dumps(
+                [place and place.model_dump(exclude_none=True) for place in layout.channels]
+            ),
+        }
+    return found
 
 
 def segmentation(settings: Configuration, dataset: str) -> Deciding:

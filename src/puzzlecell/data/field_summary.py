@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from puzzlecell.data.pixel_sizes import PixelSizes, of_metadata
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_parquet
@@ -19,22 +20,25 @@ READ = ["ID", *BOX, "nucleus_area_px"]
 class Summary:
     """A data set, or a part of it.
 
-    pixel_size_um: pixel size of the raw fields according to the configuration. nuclei_px: (n,) float64, diameters of
-    all nuclei in pixels of the raw field; the diameter is that of a circle with the same area. fields: one row per
-    stored field, index ID, with the columns
+    stated: pixel sizes of the raw fields according to the configuration and the table of images. nuclei_px, nuclei_um:
+    (n,) float64, diameters of all nuclei in pixels of the raw field and in micrometres; the diameter is that of a
+    circle with the same area. fields: one row per stored field, index ID, with the columns
 
     - `segmented` (bool), and `reason`: why there is no cell, "" if there are cells;
     - `nucleus_px`: median diameter of its nuclei, NaN without nuclei;
     - `spanning` (bool): a cell touches all four borders;
     - `bit_depth`: 8, 16 or 32;
     - `note`: how its unusual files were read, "" if they are not;
+    - `pixel_um`: pixel size in micrometres, and `metadata_um`: that of the metadata of its images, NaN without;
+    - `contradicted` (bool): the metadata differs from what is stated;
     - `red, green, blue, yellow`: contrasts of the stored channels in grey levels, 0 to 255; NaN if unknown.
     """
 
     dataset: str
-    pixel_size_um: float
+    stated: PixelSizes
     fields: pd.DataFrame
     nuclei_px: np.ndarray
+    nuclei_um: np.ndarray
 
 
 def contrast(image: np.ndarray) -> np.ndarray:
@@ -48,15 +52,15 @@ def contrast(image: np.ndarray) -> np.ndarray:
 
 def summarise(
     dataset: str,
-    pixel_size_um: float,
+    pixel_sizes: PixelSizes,
     stored: pd.DataFrame,
     segmented: Sequence[tuple[pd.DataFrame, Mapping[str, str]]] = (),
 ) -> Summary:
     """Summarise a data set.
 
-    stored: index ID, with `height, width` in pixels, `bit_depth`, the contrast of the channels, and perhaps `note`.
-    segmented: cell tables, each at least with `ID`, the box and `nucleus_area_px`, and with the reasons (ID -> text)
-    for its segmented fields without cells.
+    stored: index ID, with `height, width` in pixels, `bit_depth`, the contrast of the channels, and perhaps `note` and
+    the `pixel_size_um` of the metadata. segmented: cell tables, each at least with `ID`, the box and `nucleus_area_px`,
+    and with the reasons (ID -> text) for its segmented fields without cells.
     """
     fields = stored[["bit_depth", *CHANNELS]].copy()
     fields["note"] = stored.get("note", "")
@@ -80,19 +84,23 @@ def summarise(
     fields["segmented"] = np.isin(numbers, row) | (fields["reason"] != "")
     fields["nucleus_px"] = medians.reindex(numbers).to_numpy()
     fields["spanning"] = np.isin(numbers, np.concatenate(spanning))
-    return Summary(dataset, pixel_size_um, fields, diameters[area > 0])
+    fields["pixel_um"], fields["metadata_um"] = pixel_sizes.of(stored), of_metadata(stored)
+    fields["contradicted"] = pixel_sizes.contradicted(stored)
+    has_nucleus = area > 0
+    nuclei_um = diameters * fields["pixel_um"].to_numpy()[row]
+    return Summary(dataset, pixel_sizes, fields, diameters[has_nucleus], nuclei_um[has_nucleus])
 
 
 def read_summary(
     dataset: str,
-    pixel_size_um: float,
+    pixel_sizes: PixelSizes,
     stores: Sequence[str | os.PathLike],
     cell_tables: Sequence[str | os.PathLike] = (),
 ) -> Summary:
     """Summarise shards of the store and the cell tables (Parquet) of segmented ones."""
     stored = pd.concat([read_stored(path) for path in stores])
     tables = [read_cells(path) for path in cell_tables]
-    return summarise(dataset, pixel_size_um, stored, tables)
+    return summarise(dataset, pixel_sizes, stored, tables)
 
 
 def read_stored(path: str | os.PathLike) -> pd.DataFrame:

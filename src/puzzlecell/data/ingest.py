@@ -11,7 +11,7 @@ import pandas as pd
 from puzzlecell import __version__
 from puzzlecell.config.datasets import IngestSettings
 from puzzlecell.data.field_summary import contrast
-from puzzlecell.data.fields import FieldError, read_noted_field
+from puzzlecell.data.fields import FieldError, Images, read_field_and_header
 from puzzlecell.data.intensity import IntensityError, intensity_limits
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.data.resize import resize_field
@@ -29,6 +29,7 @@ COLUMNS = {
     "height": (np.uint32, ()),
     "width": (np.uint32, ()),
     "bit_depth": (np.uint8, ()),
+    "pixel_size_um": (np.float64, ()),
     # For the warnings of `data/plausibility.py`, so that they need not read the images.
     "contrast": (np.uint8, (4,)),
     "low": (np.float32, (4,)),
@@ -57,7 +58,7 @@ class _Resized:
 def ingest_shard(
     path: str | os.PathLike,
     rejected_path: str | os.PathLike,
-    images: str | os.PathLike,
+    images: Images,
     field_ids: Iterable[str],
     settings: IngestSettings,
     *,
@@ -70,8 +71,8 @@ def ingest_shard(
     are the raw intensities that became 0 and 1; `/note` (N) text says how unusual files were read. Rejected fields are
     logged. Fields are written as they come: the memory does not depend on their number.
 
-    images: folder of the raw files. rejected_path: CSV `ID, reason`. Raises DataError if more than the fraction
-    `max_rejected` of the fields (rounded up) cannot be read.
+    images: where the raw files are. `/pixel_size_um` (N) is that of their metadata, NaN without. rejected_path: CSV
+    `ID, reason`. Raises DataError if more than the fraction `max_rejected` of the fields (rounded up) cannot be read.
     """
     field_ids = list(field_ids)
     ids: list[str] = []
@@ -118,20 +119,21 @@ def ingest_shard(
     write_csv(rejected_path, pd.DataFrame(rejected, columns=["ID", "reason"]))
 
 
-def _resized(images: str | os.PathLike, field_id: str, settings: IngestSettings) -> _Resized:
+def _resized(images: Images, field_id: str, settings: IngestSettings) -> _Resized:
     """Read and resize a field. Raises FieldError and IntensityError."""
-    field, note = read_noted_field(images, field_id, max_megapixels=settings.max_megapixels)
+    field, header = read_field_and_header(images, field_id, max_megapixels=settings.max_megapixels)
     limits = intensity_limits(field, settings.intensity)
     image = resize_field(field, settings.size, limits)
     row = {
         "height": field.shape[0],
         "width": field.shape[1],
         "bit_depth": field.dtype.itemsize * 8,
+        "pixel_size_um": header.pixel_size_um or np.nan,
         "contrast": contrast(image),
         "low": limits[:, 0],
         "high": limits[:, 1],
     }
-    return _Resized(field_id, image, row, note or "")
+    return _Resized(field_id, image, row, header.note or "")
 
 
 def _too_many(rejected: Sequence[tuple[str, str]], fields: int, max_rejected: float) -> str:

@@ -1,7 +1,9 @@
 """Final predictions for one data set: the cell table with the ensembled probabilities."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
 
 from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.data.tables import class_columns, read_csv, read_parts, write_csv, write_parquet
@@ -16,12 +18,13 @@ def write_answer(
     image_tables: Sequence[str | os.PathLike],
     settings: EnsembleSettings,
     negative: int | None,
+    metadata: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Write the cell table with the ensemble's columns `p00 ...` (Parquet).
+    """Write the cell table with the ensemble's columns `p00 ...` and the metadata of the fields (Parquet).
 
     cell_tables: one per shard. member_tables: one per shard, for each ensemble member in turn. image_tables:
     probabilities of whole fields, one per shard, for each stage in turn. negative: index of the class Negative, None if
-    there is none. Raises the errors of `ensemble_cells`.
+    there is none. metadata: columns of texts, with the IDs of the fields as `ID`. Raises as `ensemble_cells`.
     """
     members = read_parts(member_tables, len(settings.members))
     images = read_parts(image_tables, len(image_tables) // len(cell_tables))
@@ -32,7 +35,16 @@ def write_answer(
         settings,
         negative=negative,
     )
-    write_parquet(path, answer)
+    write_parquet(path, answer if metadata is None else with_metadata(answer, metadata))
+
+
+def with_metadata(answer: pd.DataFrame, metadata: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Add columns of texts to a table of cells, each cell with the values of its field; "" for an unknown field."""
+    texts = pd.DataFrame(dict(metadata), dtype=str).set_index("ID").reindex(answer["ID"]).fillna("")
+    added = {name: texts[name].to_numpy() for name in texts}
+    found = answer.assign(**added)
+    found.attrs = answer.attrs
+    return found
 
 
 def write_mean(path: str | os.PathLike, tables: Sequence[str | os.PathLike]) -> None:

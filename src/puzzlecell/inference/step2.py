@@ -11,7 +11,7 @@ from scipy.ndimage import find_objects
 from scipy.special import expit
 
 from puzzlecell.config.steps import Step2Settings
-from puzzlecell.data.fields import read_field
+from puzzlecell.data.fields import Images, read_field
 from puzzlecell.data.intensity import stored_limits, to_unit
 from puzzlecell.data.label_images import nearest_index
 from puzzlecell.data.resize import sized_field
@@ -133,7 +133,7 @@ def step2_shard(
     masks: Paths,
     models: Sequence[str | os.PathLike],
     settings: Step2Settings,
-    raw_folder: str | os.PathLike | None = None,
+    images: Images | None = None,
     device: str = "cpu",
     threads: int = 1,
     progress: Progress = no_progress,
@@ -144,7 +144,7 @@ def step2_shard(
         masks,
         models,
         settings,
-        raw_folder=raw_folder,
+        images=images,
         device=device,
         threads=threads,
         progress=progress,
@@ -158,7 +158,7 @@ def step2_table(
     models: Sequence[str | os.PathLike],
     settings: Step2Settings,
     *,
-    raw_folder: str | os.PathLike | None = None,
+    images: Images | None = None,
     field_ids: Sequence[str] | None = None,
     device: str = "cpu",
     threads: int = 1,
@@ -166,13 +166,13 @@ def step2_table(
 ) -> pd.DataFrame:
     """Run step 2 with the fold models of a stage; return `ID, cell, p00 ...`, one row per cell, averaged over models.
 
-    Arguments are those of `step1_tables`; raw_folder: folder of `<ID>_<channel>.png`, required for `source: raw`.
+    Arguments are those of `step1_tables`; images: where the raw fields are, required for `source: raw`.
     Raises ValueError for a field with non-finite logits or without a label image, and for models that are not of the
     same stage.
     """
-    if settings.source == "raw" and raw_folder is None:
-        raise ValueError("step2.source is raw, so the folder of the raw fields is required")
-    read_from = raw_folder if settings.source == "raw" else None
+    if settings.source == "raw" and images is None:
+        raise ValueError("step2.source is raw, so the raw fields are required")
+    read_from = images if settings.source == "raw" else None
     store, masks = open_shards(store), open_shards(masks)
     wanted = shared_fields(store, masks, field_ids)
     networks = load_networks(models, device)

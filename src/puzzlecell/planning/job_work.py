@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from puzzlecell.config.datasets import ASSUMED_PIXEL_UM
 from puzzlecell.config.models import checkpoint_path
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.steps import TtaSettings
@@ -92,7 +93,7 @@ class JobWork:
             return [ingest_work(fields, fields * self.sizes[names[0]].megapixels)]
         if script == "segment":
             side, size = self.label_side, self.sizes[names[0]]
-            pixel_um = settings.datasets[names[0]].pixel_size_um
+            pixel_um = settings.datasets[names[0]].pixel_size_um or ASSUMED_PIXEL_UM
             seen = round(size.side) if settings.segmentation.source == "raw" else side
             return [segment_work(settings.segmentation, fields, seen, pixel_um * size.side / seen)]
         if script in ("ensemble", "submission", "score"):

@@ -12,6 +12,7 @@ import pandas as pd
 from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.data.chance import class_findings, read_held_out
 from puzzlecell.data.field_summary import read_cells, read_stored, summarise
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.plausibility import Finding, dataset_findings, field_findings
 from puzzlecell.data.tables import read_csv, write_csv
 from puzzlecell.runtime.bucket import is_url, split, upload
@@ -29,7 +30,7 @@ class DatasetFiles:
     """Results of a data set, one of each kind per shard; those that do not exist are left out of the table."""
 
     dataset: str
-    pixel_size_um: float
+    pixel_sizes: PixelSizes
     stores: Sequence[AnyPath]
     rejected: Sequence[AnyPath]
     cells: Sequence[AnyPath]
@@ -118,7 +119,7 @@ def _of_dataset(files: DatasetFiles, settings: PlausibilitySettings) -> list[Fin
         fields = pd.concat(stored)
         # After a change of `shards`, old and new shards may hold the same fields until all are stored again.
         fields = fields[~fields.index.duplicated()]
-        summary = summarise(files.dataset, files.pixel_size_um, fields, segmented)
+        summary = summarise(files.dataset, files.pixel_sizes, fields, segmented)
         found += dataset_findings(summary, settings) + field_findings(summary, settings)
     for rejected in reading.each(_read_rejected, files.rejected):
         found += [Finding(files.dataset, field_id, f"rejected: {reason}") for field_id, reason in rejected]

@@ -227,7 +227,8 @@ def test_model_and_stage_settings_override_the_defaults(values):
 def test_nothing_heavy_is_imported_for_planning(tmp_path):
     check = (
         "import sys; import puzzlecell.config.results, puzzlecell.runtime.code_digest;"
-        "from puzzlecell.data.raw_files import shard_digest; shard_digest(sys.argv[1], 'images', 0, 1);"
+        "from puzzlecell.data.source_states import RawDataset, shard_digest;"
+        "shard_digest(RawDataset('images', sys.argv[1], False), 0, 1);"
         "heavy = 'torch', 'timm', 'albumentations', 'cv2', 'pandas', 'numpy', 'pyarrow';"
         "print([name for name in heavy if name in sys.modules])"
     )

@@ -22,6 +22,7 @@ SECTIONS = {
     and not value.__name__.startswith("_")
 }
 REQUIRED = (
+    "ChannelPlace",
     "Configuration",
     "DatasetSettings",
     "EnsembleMember",

@@ -5,6 +5,7 @@ import yaml
 from helpers.paths import ROOT
 
 from puzzlecell.config import results
+from puzzlecell.config.datasets import DatasetSettings
 from puzzlecell.config.training import merged
 from puzzlecell.config.workflow import load_configuration
 
@@ -52,6 +53,23 @@ def test_a_setting_that_decides_the_weights_is_named_with_its_value(changes, key
     changed = training(changes)
     assert changed[key] == value
     assert changed != training()
+
+
+@pytest.mark.parametrize(
+    ("given", "keys"),
+    [
+        ({"naming": "{ID}_{channel}.png"}, set()),
+        ({"images": "plate7"}, set()),
+        ({"channels": {"red": "red"}}, set()),
+        ({"naming": "{ID}_{channel}.tif"}, {"naming", "ID", "channels"}),
+        ({"channels": {"yellow": {"same_as": "red"}}}, {"naming", "ID", "channels"}),
+    ],
+)
+def test_a_stored_shard_depends_on_names_that_are_not_the_default(given, keys):
+    settings = configuration()
+    own = DatasetSettings(role="test", **given)
+    settings = settings.model_copy(update={"datasets": {**settings.datasets, "own": own}})
+    assert set(results.store(settings, "own")) - set(results.store(settings, "test")) == keys
 
 
 def test_label_images_depend_on_the_chosen_segmenter_and_what_it_reads():

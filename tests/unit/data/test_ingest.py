@@ -2,6 +2,7 @@ import hashlib
 import os
 import tracemalloc
 import zlib
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,15 +12,18 @@ from helpers.image_files import coloured, jpeg
 
 from puzzlecell.config.datasets import IngestSettings
 from puzzlecell.config.plausibility import PlausibilitySettings
-from puzzlecell.data import raw_files
-from puzzlecell.data.checks import RawDataset, dataset_problems
+from puzzlecell.data import field_sources as sources_module
+from puzzlecell.data.checks import dataset_problems
+from puzzlecell.data.field_sources import RawDataset, field_sources
 from puzzlecell.data.field_summary import read_summary
 from puzzlecell.data.fields import read_field
 from puzzlecell.data.ingest import DataError, ingest_shard
 from puzzlecell.data.intensity import intensity_limits, stored_limits
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.plausibility import Finding, dataset_findings, field_findings
-from puzzlecell.data.raw_files import CHANNELS, channel_path, shard_digest, shard_ids, shard_of
+from puzzlecell.data.raw_files import CHANNELS, channel_path, shard_of
 from puzzlecell.data.resize import resize_field
+from puzzlecell.data.source_states import shard_digest
 from puzzlecell.data.store import ShardReader
 from puzzlecell.runtime import unchanged_files
 
@@ -202,7 +206,7 @@ def test_how_unusual_files_are_read_is_said_once_for_a_data_set(raw, tmp_path):
     ingest_shard(
         tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ["f0", "f2", "f4"], IngestSettings(size=32)
     )
-    summary = read_summary("set", 0.1, [tmp_path / "000.h5"])
+    summary = read_summary("set", PixelSizes(0.1), [tmp_path / "000.h5"])
     assert dataset_findings(summary, PlausibilitySettings()) == [
         Finding("set", "", "1 of 3 fields have a colour JPEG, of which the one channel in use was taken")
     ]
@@ -215,7 +219,9 @@ def test_a_black_field_is_a_finding(raw, tmp_path):
     for rule in ("reference", "percentiles"):
         settings = IngestSettings(size=32, intensity={"rule": rule})
         ingest_shard(tmp_path / "000.h5", tmp_path / "r.csv", raw.images, ["f0", "f2"], settings)
-        (found,) = field_findings(read_summary("set", 0.1, [tmp_path / "000.h5"]), PlausibilitySettings())
+        (found,) = field_findings(
+            read_summary("set", PixelSizes(0.1), [tmp_path / "000.h5"]), PlausibilitySettings()
+        )
         assert found.ID == "f0"
         assert all(f"the {channel} channel is nearly constant" in found.what for channel in CHANNELS)
 
@@ -237,7 +243,7 @@ def test_the_digest_of_a_shard_never_fails(raw, tmp_path, state, simulated):
         labels.write_bytes(b"ID\n\xff\xfe\0\n")
     else:
         labels.write_text(f"ID\n{'x' * 300}\na\0b\n")
-    assert shard_digest(labels, images, 0, 1, simulated=simulated)
+    assert shard_digest(RawDataset(images, labels, False), 0, 1, simulated=simulated)
 
 
 def test_the_digest_is_that_of_one_look_at_each_file(raw, tmp_path):
@@ -255,7 +261,7 @@ def test_the_digest_is_that_of_one_look_at_each_file(raw, tmp_path):
                     digest.update(f"{path} {state}\n".encode())
         # The folder may be written in other ways.
         folder = f"{raw.images.parent}//./{raw.images.name}/"
-        assert shard_digest(raw.labels, folder, shard, 3) == digest.hexdigest()[:16]
+        assert shard_digest(replace(raw, images=folder), shard, 3) == digest.hexdigest()[:16]
 
 
 def test_the_table_is_read_once_for_all_shards(raw, monkeypatch):
@@ -263,28 +269,28 @@ def test_the_table_is_read_once_for_all_shards(raw, monkeypatch):
     monkeypatch.setattr(unchanged_files, "_SETTLED", -(10**18))
     read = []
     monkeypatch.setattr(
-        raw_files, "read_field_ids", lambda path: (read.append(path), [f"f{n}" for n in range(6)])[1]
+        sources_module, "read_field_ids", lambda path: (read.append(path), [f"f{n}" for n in range(6)])[1]
     )
     for shard in range(3):
-        shard_ids(raw.labels, shard, 3)
-        shard_digest(raw.labels, raw.images, shard, 3)
+        field_sources(raw).of_shard(shard, 3)
+        shard_digest(raw, shard, 3)
     assert read == [raw.labels]
 
 
 def test_a_shard_that_does_not_exist_is_empty(raw):
-    assert shard_ids(raw.labels, 3, 3) == []
+    assert field_sources(raw).of_shard(3, 3) == []
 
 
 def test_a_moved_folder_of_images_changes_the_digest(raw, tmp_path):
-    before = shard_digest(raw.labels, raw.images, 0, 1)
+    before = shard_digest(raw, 0, 1)
     (tmp_path / "sub").mkdir()
     moved = raw.images.rename(tmp_path / "sub" / raw.images.name)
-    assert shard_digest(raw.labels, moved, 0, 1) != before
+    assert shard_digest(replace(raw, images=moved), 0, 1) != before
 
 
 def test_a_touched_file_changes_the_digest_of_its_shard_only(raw):
     def digests():
-        return [shard_digest(raw.labels, raw.images, shard, 3) for shard in range(3)]
+        return [shard_digest(raw, shard, 3) for shard in range(3)]
 
     before = digests()
     path = channel_path(raw.images, "f3", "green")
@@ -294,20 +300,20 @@ def test_a_touched_file_changes_the_digest_of_its_shard_only(raw):
 
 
 def test_an_added_field_changes_the_digest_of_its_shard_only(raw):
-    before = [shard_digest(raw.labels, raw.images, shard, 3) for shard in range(3)]
+    before = [shard_digest(raw, shard, 3) for shard in range(3)]
     for channel in CHANNELS:
         source = channel_path(raw.images, "f0", channel)
         channel_path(raw.images, "new", channel).write_bytes(source.read_bytes())
     raw.labels.write_text(raw.labels.read_text() + "new,1\n")
-    after = [shard_digest(raw.labels, raw.images, shard, 3) for shard in range(3)]
+    after = [shard_digest(raw, shard, 3) for shard in range(3)]
     changed = [a != b for a, b in zip(before, after, strict=True)]
     assert changed == [shard == shard_of("new", 3) for shard in range(3)]
-    assert "new" in shard_ids(raw.labels, shard_of("new", 3), 3)
+    assert "new" in field_sources(raw).of_shard(shard_of("new", 3), 3)
 
 
 def test_files_made_by_the_workflow_count_only_when_touched(raw, tmp_path):
-    missing = shard_digest(tmp_path / "none.csv", raw.images, 0, 1, simulated=True)
+    missing = shard_digest(replace(raw, labels=tmp_path / "none.csv"), 0, 1, simulated=True)
     written = raw.labels.stat().st_mtime_ns
-    assert shard_digest(raw.labels, raw.images, 0, 1, simulated=True) == missing
+    assert shard_digest(raw, 0, 1, simulated=True) == missing
     os.utime(channel_path(raw.images, "f3", "green"), ns=(written + 1, written + 1))
-    assert shard_digest(raw.labels, raw.images, 0, 1, simulated=True) != missing
+    assert shard_digest(raw, 0, 1, simulated=True) != missing

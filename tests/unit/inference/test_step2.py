@@ -164,12 +164,12 @@ def data(tmp_path_factory):
     return *write_data(folder), models
 
 
-def run(tmp_path, store, masks, models, *, field_ids=None, raw_folder=None, **settings):
+def run(tmp_path, store, masks, models, *, field_ids=None, images=None, **settings):
     settings = Step2Settings(**settings)
     if field_ids is not None:
-        return step2_table(store, masks, models, settings, field_ids=field_ids, raw_folder=raw_folder)
+        return step2_table(store, masks, models, settings, field_ids=field_ids, images=images)
     given = {"store": store, "masks": masks, "models": models, "settings": settings}
-    step2_shard(tmp_path / "out.parquet", **given, raw_folder=raw_folder)
+    step2_shard(tmp_path / "out.parquet", **given, images=images)
     return pd.read_parquet(tmp_path / "out.parquet")
 
 
@@ -244,7 +244,7 @@ def test_raw_fields(data, tmp_path):
         for channel, name in enumerate(("red", "green", "blue", "yellow")):
             cv2.imwrite(str(tmp_path / f"{field_id}_{name}.png"), image[..., channel].astype(np.uint16) * 257)
     stored = run(tmp_path, store, masks, models)
-    raw = run(tmp_path, store, masks, models, source="raw", raw_folder=tmp_path)
+    raw = run(tmp_path, store, masks, models, source="raw", images=tmp_path)
     assert (raw[["ID", "cell"]] == stored[["ID", "cell"]]).all(axis=None)
     # Raw crops are cut at whole raw pixels and then resized, which shifts the edges by up to half a pixel.
     np.testing.assert_allclose(raw.iloc[:, 2:], stored.iloc[:, 2:], atol=0.02)
@@ -256,7 +256,7 @@ def test_raw_fields(data, tmp_path):
     write_shard(
         tmp_path / "scaled.h5", reader.ids, given | {k: v.astype(np.float32) for k, v in limits.items()}, {}
     )
-    with_limits = run(tmp_path, tmp_path / "scaled.h5", masks, models, source="raw", raw_folder=tmp_path)
+    with_limits = run(tmp_path, tmp_path / "scaled.h5", masks, models, source="raw", images=tmp_path)
     from_store = run(tmp_path, tmp_path / "scaled.h5", masks, models)
     np.testing.assert_allclose(with_limits.iloc[:, 2:], from_store.iloc[:, 2:], atol=0.02)
     assert np.abs(with_limits.iloc[:, 2:] - raw.iloc[:, 2:]).to_numpy().max() > 0.02

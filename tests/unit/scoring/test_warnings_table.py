@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from puzzlecell.config.plausibility import PlausibilitySettings
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.plausibility import Finding
 from puzzlecell.data.store import write_shard
 from puzzlecell.data.tables import write_csv, write_parquet
@@ -31,7 +32,7 @@ def write_dataset(folder, shards=2):
         table = table.assign(y0=1, x0=1, y1=60, x1=60)
         table.attrs = {"no_cells": {ids[0]: "all dark"} if number == 0 else {}}
         write_parquet(cells, table)
-    return DatasetFiles("set", 0.5, *files)
+    return DatasetFiles("set", PixelSizes(0.5), *files)
 
 
 def write_stage(folder, folds=2):

@@ -9,6 +9,7 @@ from helpers.segmentation_data import in_order
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.segmenters import ClassicalSettings
 from puzzlecell.config.simulation import SimulationSettings
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.segmentation.base import FieldImage, Resources
 from puzzlecell.segmentation.classical import find_nuclei
@@ -123,7 +124,7 @@ def test_a_shard_is_the_same_for_any_number_of_threads(simulated, tmp_path):
             tmp_path / f"{threads}.h5",
             tmp_path / f"{threads}.parquet",
             SegmentationSettings(),
-            PIXEL_UM,
+            PixelSizes(PIXEL_UM),
             threads=threads,
         )
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "3.h5").read_bytes()
