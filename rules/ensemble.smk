@@ -4,6 +4,8 @@ rule ensemble:
         cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", [wildcards.ds]),
         members=lambda wildcards: member_tables(wildcards.ds),
         images=lambda wildcards: image_tables(wildcards.ds),
+        unlike_cells=lambda wildcards: distance_tables(wildcards.ds, "parquet"),
+        unlike_fields=lambda wildcards: distance_tables(wildcards.ds, "images.parquet"),
     output:
         "results/cells/{ds}.parquet",
     log:

@@ -10,7 +10,8 @@ READY = [
     if stage.checkpoints is not None
     for fold in FOLDS
 ]
-SENT = {path.lstrip("/"): path for path in [settings.classes, *READY]}
+KEPT_LOOK = [] if LOOK in (None, RUN_LOOK) else [LOOK]
+SENT = {path.lstrip("/"): path for path in [settings.classes, *READY, *KEPT_LOOK]}
 
 if BUCKET:
 
