@@ -23,9 +23,10 @@ def write_answer(
     """Write the cell table with the ensemble's columns `p00 ...` (Parquet).
 
     cell_tables: one per shard. member_tables: one per shard, for each ensemble member in turn. image_tables:
-    probabilities of whole fields, one per shard, for each stage in turn. unlike_cells, unlike_fields: distances of cells
-    and of fields from the training fields, one table per shard; if given, they are two more columns of the answer. negative: index of the
-    class Negative, None if there is none. Raises the errors of `ensemble_cells` and `join_distances`.
+    probabilities of whole fields, one per shard, for each stage in turn. unlike_cells, unlike_fields: distances of
+    cells and of fields from the training fields, one table per shard; if given, they are two more columns of the
+    answer. negative: index of the class Negative, None if there is none. Raises the errors of `ensemble_cells` and
+    `join_distances`.
     """
     members = read_parts(member_tables, len(settings.members))
     images = read_parts(image_tables, len(image_tables) // len(cell_tables))
