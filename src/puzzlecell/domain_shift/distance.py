@@ -40,7 +40,7 @@ def in_words(name: str, values: np.ndarray, aspect: Aspect) -> list[str]:
         things = "cells" if name == CELL else "nuclei"
         return [f"{'larger' if one else 'smaller'} {things}" for one in higher]
     # A channel may be brighter in its bright places and darker in its dark ones.
-    mixed = np.abs(differences.mean(axis=1)) < np.abs(differences).mean(axis=1) / 2
+    mixed = np.abs(differences.mean(axis=1)) < np.abs(differences).mean(axis=1) / 4
     return [
         f"other contrast in {name}" if other else f"{'brighter' if one else 'darker'} {name}"
         for one, other in zip(higher, mixed, strict=True)

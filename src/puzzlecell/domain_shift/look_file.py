@@ -100,4 +100,4 @@ def read_look(path: str | os.PathLike) -> Look:
 
 def _aspect(parts: list[np.ndarray]) -> Aspect:
     mean, components, variances, rest, limit, typical = parts
-    return Aspect(Normal(mean, components, variances, float(rest)), float(limit), typical)
+    return Aspect(Normal(mean, components, variances, rest.item()), limit.item(), typical)
