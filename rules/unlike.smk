@@ -16,8 +16,6 @@ rule training_look:
         RUN_LOOK,
     log:
         "results/logs/training_look.log",
-    benchmark:
-        "results/benchmarks/training_look.tsv"
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -49,9 +47,9 @@ rule unlike_training:
         cells="results/unlike/{ds}/{sh}.parquet",
         images="results/unlike/{ds}/{sh}.images.parquet",
     log:
-        "results/logs/unlike/{ds}/{sh}.log",
+        "results/logs/unlike_training/{ds}/{sh}.log",
     benchmark:
-        "results/benchmarks/unlike/{ds}/{sh}.tsv"
+        "results/benchmarks/unlike_training/{ds}/{sh}.tsv"
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -60,6 +58,7 @@ rule unlike_training:
         runtime=minutes(60, STEP1_S / 60, in_shard),
         gpu=GPUS,
     params:
+        settings={"model": FIRST.model, "stage": FIRST.stage},
         plausibility=settings.plausibility,
         device=DEVICE,
         code=code("unlike_training"),

@@ -7,8 +7,11 @@ import pandas as pd
 
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.data.unlike import BETWEEN, RATIO, WHERE
-from puzzlecell.domain_shift.features import ASPECTS, CELL, FEATURES, Described
+from puzzlecell.domain_shift.features import ASPECTS, CELL, FEATURES, NUCLEUS, Described
 from puzzlecell.domain_shift.look import Aspect
+
+SMALLEST_RANGE = 0.1
+THINGS = {NUCLEUS: "nuclei", CELL: "cells"}
 
 
 def distance_table(described: Described, aspects: Mapping[str, Aspect]) -> pd.DataFrame:
@@ -31,17 +34,20 @@ def distance_table(described: Described, aspects: Mapping[str, Aspect]) -> pd.Da
 
 
 def in_words(name: str, values: np.ndarray, aspect: Aspect) -> list[str]:
-    """How each row of an aspect, (n, d), differs from the training mean, such as `brighter red` or `smaller nuclei`."""
+    """How each row of an aspect, (n, d), differs from the training mean, such as `brighter red` or `smaller nuclei`.
+
+    A channel is `brighter` or `darker` by its two highest quantiles, or its `background` is by the two lowest ones,
+    whichever differ by more of the range between the training quantiles 0.01 and 0.99.
+    """
     if name == FEATURES:
         return [FEATURES] * len(values)
-    differences = values - aspect.normal.mean
-    higher = differences.mean(axis=1) > 0
+    low, _, high = aspect.typical
+    differences = (values - aspect.normal.mean) / np.maximum(high - low, SMALLEST_RANGE)
     if name not in CHANNELS:
-        things = "cells" if name == CELL else "nuclei"
-        return [f"{'larger' if one else 'smaller'} {things}" for one in higher]
-    # A channel may be brighter in its bright places and darker in its dark ones.
-    mixed = np.abs(differences.mean(axis=1)) < np.abs(differences).mean(axis=1) / 4
+        return [f"{'larger' if one > 0 else 'smaller'} {THINGS[name]}" for one in differences[:, 0]]
+    dark, bright = differences[:, :2].mean(axis=1), differences[:, -2:].mean(axis=1)
+    background = np.abs(dark) > np.abs(bright)
     return [
-        f"other contrast in {name}" if other else f"{'brighter' if one else 'darker'} {name}"
-        for one, other in zip(higher, mixed, strict=True)
+        f"{'brighter' if one > 0 else 'darker'} {name}{' background' if below else ''}"
+        for one, below in zip(np.where(background, dark, bright), background, strict=True)
     ]

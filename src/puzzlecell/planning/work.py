@@ -139,6 +139,12 @@ def step1_work(stage: Stage, settings: Step1Settings, fields: float, label_side:
     )
 
 
+def unlike_work(stage: Stage, fields: float) -> Work:
+    """Predict whole fields once with one network of a stage, and compare them with the training fields."""
+    gflop = fields * stage.gflop(stage.field_size)
+    return _prediction("unlike_training", stage, gflop, {"unlike field": fields})
+
+
 def step2_work(stage: Stage, settings: Step2Settings, cells: float) -> Work:
     """Predict the crop of each cell with all networks of a stage."""
     canvas = crop_geometry(settings, stage.field_size, stage.crop_size).canvas
