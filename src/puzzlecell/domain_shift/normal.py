@@ -35,7 +35,7 @@ class Normal:
         return np.sqrt(squares / len(self.mean))
 
 
-def fit(values: np.ndarray, smallest: float = 1e-4) -> Normal:
+def fit(values: np.ndarray, smallest: float) -> Normal:
     """Fit the mean and covariance of values (n, d) by oracle approximating shrinkage; rows with a NaN do not count.
 
     The estimator is that of Chen et al., IEEE Trans. Signal Process. 58, 2010; it is positive definite for fewer rows

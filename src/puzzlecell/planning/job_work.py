@@ -110,7 +110,7 @@ class JobWork:
             first = settings.ensemble.members[0]
             held_out = min(fields / folds, settings.unlike_training.max_fields)
             described = held_out if script == "training_look" else fields
-            return [unlike_work(self.stage(first.model, first.stage, 1), described)]
+            return [unlike_work(self.stage(first.model, first.stage, 1), described, settings.ingest.size)]
         if script not in ("step1", "step2", "oof_fold", "holdout_stage"):
             return []
         stage = self.stage(

@@ -227,7 +227,7 @@ def _step2(results: Path, names: tuple[str, ...], settings: str) -> Work:
 def _unlike(results: Path, names: tuple[str, ...], settings: str) -> Work:
     (dataset, shard), given = names, json.loads(settings)
     fields = pq.read_metadata(results / "unlike" / dataset / f"{shard}.images.parquet").num_rows
-    return unlike_work(_stage(results, f"{given['model']}.{given['stage']}", folds=1), fields)
+    return unlike_work(_stage(results, f"{given['model']}.{given['stage']}", folds=1), fields, 0)
 
 
 def _oof(results: Path, names: tuple[str, ...], settings: str) -> Work:

@@ -18,17 +18,17 @@ def test_the_distance_is_that_of_the_whole_covariance(rows, values):
     seen = random.normal(size=(7, values))
     oas = OAS().fit(train)
     expected = np.sqrt(oas.mahalanobis(seen) / values)
-    np.testing.assert_allclose(fit(train).distance(seen), expected, rtol=1e-6)
+    np.testing.assert_allclose(fit(train, 1e-4).distance(seen), expected, rtol=1e-6)
 
 
 def test_constant_values_have_a_finite_distance_and_unknown_ones_none():
     train = np.concatenate([np.ones((30, 2)), [[np.nan, 1]]])
-    distance = fit(train).distance(np.array([[1, 1], [1.1, 1], [np.nan, 1]]))
+    distance = fit(train, 1e-4).distance(np.array([[1, 1], [1.1, 1], [np.nan, 1]]))
     assert distance[0] == 0
     assert 100 < distance[1] < 1e4
     assert np.isnan(distance[2])
     with pytest.raises(ValueError, match="no row"):
-        fit(np.full((3, 2), np.nan))
+        fit(np.full((3, 2), np.nan), 1e-4)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def job(results):
             "unlike_training/test/000",
             {"model": "m", "stage": "s"},
             "unlike_training (test_resnet)",
-            unlike_work(STAGE, 2).amount,
+            unlike_work(STAGE, 2, 32).amount,
         ),
         ("ensemble/test", None, "ensemble", 3),
         ("score/test", None, "score", 3),
