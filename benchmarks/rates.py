@@ -187,6 +187,7 @@ def cell_tables(folder: Path) -> None:
         look=look,
         plausibility=PlausibilitySettings(),
     )
+    report("unlike table", sum(path.stat().st_size for path in distances) / cells, "bytes per cell")
     file_sizes(folder, cells)
 
 
@@ -203,7 +204,6 @@ def file_sizes(folder: Path, cells: int) -> None:
     for name, file in (
         ("cell table", "256.parquet"),
         ("step table", "one.parquet"),
-        ("unlike table", "unlike.parquet"),
         ("oof table", "oof.csv"),
         ("answer", "answer.parquet"),
         ("submission", "submission.csv"),
