@@ -32,7 +32,7 @@ def check_before_start():
         *unreachable_files(),
         *raw_data_problems(),
         *segmenter_problems(),
-        *(ready_weights() or ready_networks()),
+        *(ready_weights() or ready_networks() or ready_look()),
         *gpu_problems(),
         *network_problems(),
     ]
@@ -194,6 +194,16 @@ def ready_networks():
 
     found = [(place, ready_network_problem(path)) for place, paths in stages.items() for path in paths]
     return [f"{place}: {problem}" for place, problem in found if problem]
+
+
+def ready_look():
+    """Why what training fields looked like, as kept by another run, does not fit the weights of this run."""
+    if LOOK in (None, RUN_LOOK) or not planned_wildcards(workflow, "unlike_training"):
+        return []
+    from puzzlecell.domain_shift.look_file import look_problem
+
+    problem = look_problem(LOOK, FIRST_MODEL if FIRST_STAGE.checkpoints else None)
+    return [f"unlike_training.look: {problem}"] if problem else []
 
 
 def network_problems():

@@ -14,6 +14,7 @@ from puzzlecell.domain_shift.features import ASPECTS, LEVELS
 from puzzlecell.domain_shift.look import TYPICAL, Aspect, Look
 from puzzlecell.domain_shift.normal import Normal
 from puzzlecell.errors import UserError
+from puzzlecell.network.network_file import network_digest
 from puzzlecell.regular_file import file_problem
 from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.runtime.checksums import EMPTY_MARK, check_place, check_seal, place_in_results, sealed
@@ -96,6 +97,28 @@ def read_look(path: str | os.PathLike) -> Look:
         for what in ("fields", "cells")
     )
     return Look(fields, cells, tensors["seen"], metadata["network"], metadata["level"])
+
+
+def read_look_of(path: str | os.PathLike, model: str | os.PathLike) -> Look:
+    """As `read_look`; also raises LookError if the file was made with another network than `model`."""
+    look = read_look(path)
+    if look.network != network_digest(model):
+        raise LookError(
+            f"{path}: made with another network than {model}; expected the file of the run that made these weights"
+        )
+    return look
+
+
+def look_problem(path: str | os.PathLike, model: str | os.PathLike | None) -> str | None:
+    """Return why the file cannot be used with a network, None if it can. model: None if it is still to be trained."""
+    try:
+        if model is None:
+            read_look(path)
+        else:
+            read_look_of(path, model)
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def _aspect(parts: list[np.ndarray]) -> Aspect:

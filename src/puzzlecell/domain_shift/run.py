@@ -15,7 +15,7 @@ from puzzlecell.data.unlike import warn_of_unlike_fields
 from puzzlecell.domain_shift.distance import distance_table
 from puzzlecell.domain_shift.features import Described, describe
 from puzzlecell.domain_shift.look import Look, fit_aspects, part_of_groups
-from puzzlecell.domain_shift.look_file import LookError, read_look, write_look
+from puzzlecell.domain_shift.look_file import LookError, read_look_of, write_look
 from puzzlecell.inference.out_of_fold import held_out_fields
 from puzzlecell.network.network_file import network_digest
 from puzzlecell.runtime.progress import Progress, no_progress
@@ -62,7 +62,8 @@ def write_training_look(
 def fit_look(fields: Described, cells: Described, groups: Sequence[str], network: str, level: float) -> Look:
     """Fit what training fields look like. groups: (n,) group of each field; the other arguments as in `Look`.
 
-    Raises LookError for fewer than three groups, and logs a warning if there are too few fields for the level.
+    Raises LookError for fewer than three groups, or if nearly no field has cells. Logs a warning if there are too few
+    fields for the level.
     """
     if len(set(groups)) < FEWEST:
         raise LookError(
@@ -81,7 +82,13 @@ def fit_look(fields: Described, cells: Described, groups: Sequence[str], network
     parts = part_of_groups(groups)
     part_of = dict(zip(fields.keys["ID"], parts, strict=True))
     of_fields, seen = fit_aspects(fields, parts, level)
-    of_cells = fit_aspects(cells, cells.keys["ID"].map(part_of).to_numpy(), level)[0] if len(cells) else {}
+    parts_of_cells = cells.keys["ID"].map(part_of).to_numpy()
+    if len(set(parts_of_cells)) < 2:
+        raise LookError(
+            f"{cells.keys['ID'].nunique()} of {len(fields)} held-out training fields have cells; expected more, to say "
+            "what their cells look like; look at the label images of the training sets"
+        )
+    of_cells, _ = fit_aspects(cells, parts_of_cells, level)
     return Look(of_fields, of_cells, seen, network, level)
 
 
@@ -104,11 +111,7 @@ def write_distances(
 
     Raises LookError if `look` was made with another network than `model`.
     """
-    kept = read_look(look)
-    if kept.network != network_digest(model):
-        raise LookError(
-            f"{look}: made with another network than {model}; expected the file of the run that made these weights"
-        )
+    kept = read_look_of(look, model)
     fields, cells = describe(
         store, masks, [cell_table], model, device=device, threads=threads, progress=progress
     )

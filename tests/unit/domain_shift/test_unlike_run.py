@@ -15,7 +15,7 @@ from puzzlecell.config.unlike import UnlikeSettings
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_parquet
 from puzzlecell.domain_shift.features import ASPECTS
-from puzzlecell.domain_shift.look_file import LookError, read_look, write_look
+from puzzlecell.domain_shift.look_file import LookError, look_problem, read_look, write_look
 from puzzlecell.domain_shift.run import write_distances, write_training_look
 from puzzlecell.errors import DamagedFileError
 from puzzlecell.runtime.checksums import EMPTY_MARK, sealed
@@ -162,6 +162,21 @@ def test_too_few_held_out_fields_or_groups_are_an_error(made, tmp_path, fold, gr
         make_look(
             tmp_path / "look.safetensors", train, made / "model.safetensors", tmp_path, fold=fold, group=group
         )
+
+
+def test_training_fields_without_cells_are_an_error(made, tmp_path):
+    train = write_world(tmp_path / "train", 20, 2, empty=20)
+    with pytest.raises(LookError, match="0 of 20 held-out training fields have cells"):
+        make_look(tmp_path / "look.safetensors", train, made / "model.safetensors", tmp_path)
+
+
+def test_a_file_is_checked_before_a_run(made, tmp_path):
+    other = write_network(tmp_path / "other.safetensors", seed=1, field_size=SIDE)
+    look = made / "look.safetensors"
+    assert look_problem(look, made / "model.safetensors") is None
+    assert look_problem(look, None) is None
+    assert "made with another network" in look_problem(look, other)
+    assert "not a file of what training fields looked like" in look_problem(other, None)
 
 
 def test_distances_are_the_same_for_each_field_on_its_own(made, tmp_path):
