@@ -48,13 +48,6 @@ class Described:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def rows(self, chosen: np.ndarray) -> "Described":
-        """Some of the rows; chosen: (n,) bool, or indices."""
-        return Described(
-            self.keys.loc[self.keys.index[chosen]].reset_index(drop=True),
-            {name: values[chosen] for name, values in self.aspects.items()},
-        )
-
 
 def describe(
     store: Paths,
@@ -71,8 +64,8 @@ def describe(
 
     store, masks, cell_tables: the shards of a data set or of several, with their cell tables (Parquet). model: the
     network, which sees each field once. field_ids: None for all fields. progress: called with the number of fields done
-    and the total. Raises UserError for features that are not finite, and for a cell that is in no table; ValueError for
-    a field without a label image.
+    and the total. Raises UserError for features that are not finite, and ValueError for a field without a label image
+    or with other cells in it than in the tables.
     """
     store, masks = open_shards(store), open_shards(masks)
     wanted = shared_fields(store, masks, field_ids)
@@ -86,39 +79,37 @@ def describe(
             images = [store.read(field_id) for field_id in batch]
             seen = np.stack([sized_field(image, network.field_size) for image in images])
             maps = feature_maps(network, seen, device)
-            if not np.isfinite(maps).all():
-                raise UserError(
-                    f"field {', '.join(batch)}: the features of {model} are not finite; its training diverged: check "
-                    "its history.csv and retrain with a lower learning rate"
-                )
+            check_finite(maps, batch, model)
             for field_id, image, features in zip(batch, images, maps, strict=True):
                 labels = masks.read(field_id, "cells")
                 table = known.iloc[places.get(field_id, [])].sort_values("cell")
-                if table["cell"].tolist() != cell_numbers(labels).tolist():
+                numbers = table["cell"].to_numpy()
+                if numbers.tolist() != cell_numbers(labels).tolist():
                     raise ValueError(
                         f"field {field_id}: its label image and its cell table have different cells"
                     )
-                per_raw = network.field_size / np.sqrt(np.prod(store.size(field_id)))
-                sizes = [
-                    log_diameter(table[name].to_numpy(), per_raw) for name in ("nucleus_area_px", "area_px")
-                ]
+                scale = network.field_size / np.sqrt(np.prod(store.size(field_id)))
+                sizes = [log_diameter(table[f"{part}area_px"].to_numpy(), scale) for part in ("nucleus_", "")]
                 middle = [np.array([_median(size)]) for size in sizes]
-                fields.append(
-                    _described([field_id], [0], features.mean(axis=(1, 2))[None], levels(image), middle)
-                )
+                mean = features.mean(axis=(1, 2))[None]
+                fields.append(_described(field_id, [0], mean, levels(image), middle))
                 if len(table):
-                    numbers = table["cell"].to_numpy()
-                    own = _described(
-                        [field_id] * len(table),
-                        numbers,
-                        pooled(features, labels),
-                        cell_levels(image, labels),
-                        sizes,
-                    )
-                    cells.append(own)
+                    under = pooled(features, labels)
+                    cells.append(_described(field_id, numbers, under, cell_levels(image, labels), sizes))
             progress(len(fields) - 1, len(wanted))
     found = joined(fields)
     return Described(found.keys[["ID"]], found.aspects), joined(cells)
+
+
+def check_finite(maps: np.ndarray, field_ids: Sequence[str], model: str | os.PathLike) -> None:
+    """Raise UserError naming the fields of a batch whose feature maps (B, features, h, w) are not finite."""
+    good = np.isfinite(maps).all(axis=(1, 2, 3))
+    if not good.all():
+        bad = [field_id for field_id, fine in zip(field_ids, good, strict=True) if not fine]
+        raise UserError(
+            f"field {', '.join(bad)}: the features of {model} are not finite; its training diverged: check its "
+            "history.csv and retrain with a lower learning rate"
+        )
 
 
 def feature_maps(network: CamNetwork, images: np.ndarray, device: str) -> np.ndarray:
@@ -189,22 +180,18 @@ def _median(values: np.ndarray) -> float:
 
 
 def _described(
-    ids: Sequence[str],
+    field_id: str,
     cells: Sequence[int],
     features: np.ndarray,
     quantiles: np.ndarray,
     sizes: Sequence[np.ndarray],
 ) -> Described:
-    keys = pd.DataFrame({"ID": ids, "cell": np.asarray(cells, np.int32)})
+    keys = pd.DataFrame({"ID": field_id, "cell": np.asarray(cells, np.int32)})
     values = [features, *quantiles.transpose(1, 0, 2), *(size[:, None] for size in sizes)]
-    return Described(
-        keys, {name: value.astype(np.float32) for name, value in zip(ASPECTS, values, strict=True)}
-    )
+    named = zip(ASPECTS, values, strict=True)
+    return Described(keys, {name: value.astype(np.float32) for name, value in named})
 
 
 def _empty(network: CamNetwork) -> Described:
-    features = network.classifier.in_channels
-    none = np.empty(0)
-    return _described(
-        [], [], np.empty((0, features)), np.empty((0, len(CHANNELS), len(LEVELS))), [none, none]
-    )
+    features, quantiles = (0, network.classifier.in_channels), (0, len(CHANNELS), len(LEVELS))
+    return _described("", [], np.empty(features), np.empty(quantiles), [np.empty(0), np.empty(0)])

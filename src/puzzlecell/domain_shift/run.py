@@ -19,6 +19,7 @@ from puzzlecell.domain_shift.look_file import LookError, read_look_of, write_loo
 from puzzlecell.inference.out_of_fold import held_out_fields
 from puzzlecell.network.network_file import network_digest
 from puzzlecell.runtime.progress import Progress, no_progress
+from puzzlecell.runtime.threads import limited_threads
 
 AnyPath = str | os.PathLike
 FEWEST = 3
@@ -53,9 +54,9 @@ def write_training_look(
     fields, cells = describe(
         store, masks, cell_tables, model, field_ids=chosen, device=device, threads=threads, progress=progress
     )
-    look = fit_look(
-        fields, cells, group_keys(fields.keys["ID"], group), network_digest(model), settings.level
-    )
+    groups = group_keys(fields.keys["ID"], group)
+    with limited_threads(threads):
+        look = fit_look(fields, cells, groups, network_digest(model), settings.level)
     write_look(path, look)
 
 
@@ -115,7 +116,8 @@ def write_distances(
     fields, cells = describe(
         store, masks, [cell_table], model, device=device, threads=threads, progress=progress
     )
-    of_fields = distance_table(fields, kept.fields)
+    with limited_threads(threads):
+        of_fields, of_cells = distance_table(fields, kept.fields), distance_table(cells, kept.cells)
     write_parquet(fields_parquet, of_fields)
-    write_parquet(cells_parquet, distance_table(cells, kept.cells))
+    write_parquet(cells_parquet, of_cells)
     warn_of_unlike_fields(dataset, of_fields, plausibility)

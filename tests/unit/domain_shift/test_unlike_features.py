@@ -9,7 +9,9 @@ from helpers.inference_data import write_network
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_parquet, write_parquet
 from puzzlecell.domain_shift.features import ASPECTS, FLOOR, LEVELS, cell_levels, describe, pooled
+from puzzlecell.errors import UserError
 from puzzlecell.inference.predict import load_networks
+from puzzlecell.network.cam_network import save_network
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +97,13 @@ def test_label_images_and_cell_tables_must_have_the_same_cells(world, tmp_path):
         ValueError, match="field w1_0: its label image and its cell table have different cells"
     ):
         describe(store, masks, [tmp_path / "cut.parquet"], model)
+
+
+def test_features_that_are_not_finite_name_the_fields_and_the_network(world, tmp_path):
+    store, masks, table, _ = world
+    (network,) = load_networks([world[3]], "cpu")
+    with torch.no_grad():
+        next(network.backbone.parameters())[:] = float("nan")
+    save_network(tmp_path / "nan.safetensors", network)
+    with pytest.raises(UserError, match=r"field w1_0, w1_1, .* of .*nan\.safetensors are not finite"):
+        describe(store, masks, [table], tmp_path / "nan.safetensors")
