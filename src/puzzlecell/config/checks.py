@@ -167,7 +167,8 @@ def look_problems(configuration: Any, root: Path) -> list[str]:
             "data sets; name the look.safetensors of the run that made its weights"
         ]
     problem = file_problem(root / look)
-    return [f"unlike_training.look: {look}: {problem}"] if problem else []
+    expected = f"expected {THIS_RUN}, or the path of the look.safetensors of the run that made the weights"
+    return [f"unlike_training.look: {look}: {problem}; {expected}"] if problem else []
 
 
 def class_problems(configuration: Any, root: Path) -> list[str]:

@@ -16,6 +16,9 @@ RATIO, WHERE = "unlike_training", "unlike_in"
 BETWEEN = "; "
 """Between the words."""
 
+MOST = 4
+"""How many differences the sentence about a data set names."""
+
 log = logging.getLogger(__name__)
 
 
@@ -80,6 +83,6 @@ def _of_dataset(fields: pd.DataFrame, settings: PlausibilitySettings) -> list[st
     common = [words for words, count in counts.items() if count > len(found) / 2] or list(counts.index[:1])
     return [
         f"{len(found)} of {len(fields)} fields look unlike the fields that the model was trained on (median distance "
-        f"{fields[RATIO].median():.3g}, expected below 1; mostly: {', '.join(common)}): its probabilities are not to "
-        "be trusted here"
+        f"{fields[RATIO].median():.3g}, expected below 1; mostly: {', '.join(common[:MOST])}): its probabilities are "
+        "not to be trusted here"
     ]

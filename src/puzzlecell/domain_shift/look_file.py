@@ -13,13 +13,13 @@ from puzzlecell import __version__
 from puzzlecell.domain_shift.features import ASPECTS, LEVELS
 from puzzlecell.domain_shift.look import TYPICAL, Aspect, Look
 from puzzlecell.domain_shift.normal import Normal
-from puzzlecell.errors import UserError
+from puzzlecell.errors import DamagedFileError, UserError
 from puzzlecell.network.network_file import network_digest
 from puzzlecell.regular_file import file_problem
 from puzzlecell.runtime.atomic import written_whole
-from puzzlecell.runtime.checksums import EMPTY_MARK, check_place, check_seal, place_in_results, sealed
+from puzzlecell.runtime.checksums import EMPTY_MARK, check_place, matches_seal, place_in_results, sealed
 
-METADATA = "puzzlecell"
+METADATA, PLACE = "puzzlecell", "look"
 KIND = "look of the training fields"
 PARTS = ("mean", "components", "variances", "rest", "limit", "typical")
 
@@ -68,7 +68,11 @@ def read_look(path: str | os.PathLike) -> Look:
     problem = file_problem(path, "file of what the training fields looked like")
     if problem:
         raise LookError(f"{path}: {problem}")
-    content = Path(path).read_bytes()
+    content, here = Path(path).read_bytes(), place_in_results(Path(path).parent)
+    own = here == PLACE
+    remedy = "delete this file and start again" if own else "get it again from the run that made the weights"
+    if matches_seal(content) is False:
+        raise DamagedFileError(path, "its checksum does not match", remedy)
     try:
         tensors = tensors_of(content)
         end = 8 + int.from_bytes(content[:8], "little")
@@ -76,14 +80,12 @@ def read_look(path: str | os.PathLike) -> Look:
     except (SafetensorError, ValueError, LookupError, TypeError):
         metadata = None
     if not isinstance(metadata, dict) or metadata.get("kind") != KIND:
-        # A damaged file may be one that cannot be read at all.
-        check_seal(path, content)
         raise LookError(
-            f"{path}: not a file of what training fields looked like; expected a look.safetensors"
+            f"{path}: not a file of what training fields looked like, or cut off; expected a look.safetensors"
         )
-    check_seal(path, content)
-    here = place_in_results(Path(path).parent)
-    check_place(path, metadata["place"], here if here == "look" else "")
+    if matches_seal(content) is None:
+        raise DamagedFileError(path, "it has no checksum", remedy)
+    check_place(path, metadata["place"], here if own else "")
     if metadata["quantiles"] != list(LEVELS):
         raise LookError(
             f"{path}: written by puzzlecell {metadata['version']}, which described fields differently"

@@ -17,7 +17,7 @@ from puzzlecell.data.tables import read_parquet
 from puzzlecell.domain_shift.features import ASPECTS
 from puzzlecell.domain_shift.look_file import LookError, look_problem, read_look, write_look
 from puzzlecell.domain_shift.run import write_distances, write_training_look
-from puzzlecell.errors import DamagedFileError
+from puzzlecell.errors import DamagedFileError, UserError
 from puzzlecell.runtime.checksums import EMPTY_MARK, sealed
 
 FIELDS = 120
@@ -125,15 +125,25 @@ def test_another_network_is_refused_and_a_copy_is_not(made, tmp_path):
     distances(made, tmp_path / "b", model=copy)
 
 
-@pytest.mark.parametrize("place", [0.001, 0.1, 0.5, 0.999, None])
-def test_a_damaged_file_is_refused(made, tmp_path, place):
+@pytest.mark.parametrize("place", [0.001, 0.1, 0.5, 0.99])
+@pytest.mark.parametrize(
+    ("folder", "remedy"), [("results/look", "delete this file"), ("bundle", "get it again from the run")]
+)
+def test_a_damaged_file_is_refused(made, tmp_path, place, folder, remedy):
     content = bytearray((made / "look.safetensors").read_bytes())
-    if place is None:
-        del content[-100:]
-    else:
-        content[int(place * len(content))] ^= 1
-    (tmp_path / "look.safetensors").write_bytes(content)
-    with pytest.raises(DamagedFileError, match=r"look\.safetensors"):
+    content[int(place * len(content))] ^= 1
+    path = tmp_path / folder / "look.safetensors"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(DamagedFileError, match=rf"look\.safetensors: damaged: .*{remedy}"):
+        read_look(path)
+
+
+@pytest.mark.parametrize("kept", [0, 5, 0.5, -1])
+def test_a_cut_file_is_refused(made, tmp_path, kept):
+    content = (made / "look.safetensors").read_bytes()
+    (tmp_path / "look.safetensors").write_bytes(content[: int(kept * len(content)) if kept == 0.5 else kept])
+    with pytest.raises(UserError, match=r"look\.safetensors: .*(cut off|damaged|empty)"):
         read_look(tmp_path / "look.safetensors")
 
 
