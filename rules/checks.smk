@@ -36,7 +36,10 @@ def start_checks(quick=False):
         Check(f"raw data: {data_in_words()}", lambda: raw_data_problems(sample=100 if quick else None)),
         Check(f"files of the segmenter {settings.segmentation.method}", segmenter_problems),
         Check("thresholds of the classes of fields", threshold_problems),
-        Check("ready weights", ready_weights if quick else lambda: ready_weights() or ready_networks()),
+        Check(
+            "ready weights",
+            ready_weights if quick else lambda: ready_weights() or ready_networks() or ready_look(),
+        ),
     ]
     return checks if quick else [slow[0], *checks, *slow[1:]]
 
@@ -235,6 +238,16 @@ def ready_networks():
 
     found = [(place, ready_network_problem(path)) for place, paths in stages.items() for path in paths]
     return [f"{place}: {problem}" for place, problem in found if problem]
+
+
+def ready_look():
+    """Why what training fields looked like, as kept by another run, does not fit the weights of this run."""
+    if LOOK in (None, RUN_LOOK) or not planned_wildcards(workflow, "unlike_training"):
+        return []
+    from puzzlecell.domain_shift.look_file import look_problem
+
+    problem = look_problem(LOOK, FIRST_MODEL if FIRST_STAGE.checkpoints else None)
+    return [f"unlike_training.look: {problem}"] if problem else []
 
 
 def network_problems():

@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 from puzzlecell.config import results
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.models import checkpoint_path
+from puzzlecell.config.unlike import THIS_RUN
 from puzzlecell.config.workflow import ConfigError, load_configuration
 from puzzlecell.data.field_sources import RawDataset
 from puzzlecell.runtime.code_digest import code_digest
@@ -40,6 +41,11 @@ NEGATIVE = None if settings.negative is None else CLASS_NAMES.index(settings.neg
 # GPUs that a job with a network requests. The job itself picks a device; the choice does not affect the results.
 GPUS = 0 if settings.gpu == "cpu" else 1
 DEVICE = Untracked(settings.gpu)
+
+# What the training fields looked like to the network of the first ensemble member, fold 1; None: no distance from them
+# is computed.
+RUN_LOOK = "results/look/look.safetensors"
+LOOK = RUN_LOOK if settings.unlike_training.look == THIS_RUN else settings.unlike_training.look
 
 
 wildcard_constraints:
@@ -170,6 +176,11 @@ def member_tables(dataset):
             f"results/step{member.step}/{{ds}}/{member.model}.{member.stage}/{{sh}}.parquet", [dataset]
         )
     ]
+
+
+def distance_tables(dataset, ending):
+    """Distances of a data set from the training fields: one table per shard; none if they are not computed."""
+    return [] if LOOK is None else per_shard(f"results/unlike/{{ds}}/{{sh}}.{ending}", [dataset])
 
 
 def image_tables(dataset):

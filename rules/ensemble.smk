@@ -8,6 +8,8 @@ rule ensemble:
         members=lambda wildcards: member_tables(wildcards.ds),
         images=lambda wildcards: image_tables(wildcards.ds),
         image_table=lambda wildcards: image_tables_of([wildcards.ds]),
+        unlike_cells=lambda wildcards: distance_tables(wildcards.ds, "parquet"),
+        unlike_fields=lambda wildcards: distance_tables(wildcards.ds, "images.parquet"),
     output:
         "results/cells/{ds}.parquet",
     log:

@@ -11,7 +11,8 @@ READY = [
     for fold in FOLDS
 ]
 OWN_THRESHOLDS = [settings.fields.threshold_file] if settings.fields.threshold_file else []
-SENT = {path.lstrip("/"): path for path in [settings.classes, *READY, *OWN_THRESHOLDS]}
+KEPT_LOOK = [] if LOOK in (None, RUN_LOOK) else [LOOK]
+SENT = {path.lstrip("/"): path for path in [settings.classes, *READY, *OWN_THRESHOLDS, *KEPT_LOOK]}
 
 if BUCKET:
 

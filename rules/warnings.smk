@@ -36,6 +36,7 @@ def find_warnings():
             per_shard("results/store/{ds}/{sh}.h5", [ds]),
             per_shard("results/store/{ds}/{sh}.rejected.csv", [ds]),
             per_shard("results/masks/{ds}/{sh}.cells.parquet", [ds]),
+            distance_tables(ds, "images.parquet"),
         )
         for ds, given in settings.datasets.items()
     ]
@@ -52,7 +53,7 @@ def find_warnings():
     if not BUCKET:
         return find_all(datasets, stages, CLASS_NAMES, settings.plausibility)
     forget_lists()
-    small = [path for files in datasets for path in [*files.rejected, *files.cells]]
+    small = [path for files in datasets for path in [*files.rejected, *files.cells, *files.unlike]]
     small += [path for files in stages for path in files.held_out]
     there = [in_bucket(path) for table in small for path in (table, *checksums(table))]
     with downloaded([url for url in there if exists(url)]) as copies:
@@ -66,6 +67,7 @@ def find_warnings():
                 stores=[in_bucket(path) for path in files.stores if exists(in_bucket(path))],
                 rejected=copied(files.rejected),
                 cells=copied(files.cells),
+                unlike=copied(files.unlike),
             )
             for files in datasets
         ]

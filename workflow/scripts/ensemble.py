@@ -25,6 +25,8 @@ if __name__ == "__main__":
             cell_tables=given.cells,
             member_tables=given.members,
             image_tables=given.images,
+            unlike_cells=given.unlike_cells,
+            unlike_fields=given.unlike_fields,
             settings=params.settings,
             negative=params.negative.value,
             metadata=metadata_columns(params.raw.value),

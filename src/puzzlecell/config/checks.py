@@ -11,6 +11,7 @@ from puzzlecell.config.class_table import ClassTableError, read_classes
 from puzzlecell.config.messages import nearest, readable_problems
 from puzzlecell.config.models import checkpoint_path, checkpoint_problem, mapping, training_layers
 from puzzlecell.config.training import TrainingSettings, resolved
+from puzzlecell.config.unlike import THIS_RUN
 from puzzlecell.regular_file import file_problem
 
 
@@ -150,7 +151,24 @@ def file_problems(configuration: Any, root: Path, *, raw_files: bool = True) -> 
                 problems.append(
                     f"models.{model_name}.stages.{stage_name}.checkpoints: there is no file {', '.join(missing)}"
                 )
-    return problems
+    return [*problems, *look_problems(configuration, root)]
+
+
+def look_problems(configuration: Any, root: Path) -> list[str]:
+    """Why the file `unlike_training.look` of an otherwise valid configuration cannot be had."""
+    look, first = configuration.unlike_training.look, configuration.ensemble.members[0]
+    if look is None:
+        return []
+    if look == THIS_RUN:
+        if configuration.models[first.model].stages[first.stage].datasets:
+            return []
+        return [
+            f"unlike_training.look: {look} needs training fields, but models.{first.model}.stages.{first.stage} has no "
+            "data sets; name the look.safetensors of the run that made its weights"
+        ]
+    problem = file_problem(root / look)
+    expected = f"expected {THIS_RUN}, or the path of the look.safetensors of the run that made the weights"
+    return [f"unlike_training.look: {look}: {problem}; {expected}"] if problem else []
 
 
 def class_problems(configuration: Any, root: Path) -> list[str]:

@@ -118,6 +118,13 @@ def fields(settings: Configuration) -> Deciding:
     return found
 
 
+def training_look(settings: Configuration) -> Deciding:
+    """Settings that the file of what the training fields look like depends on, besides network, masks and folds."""
+    section = deciding(settings.unlike_training, "unlike_training")
+    group = {"folds.group": json.dumps(settings.folds.group)}
+    return {key: text for key, text in section.items() if key != "unlike_training.look"} | group
+
+
 def score(settings: Configuration) -> Deciding:
     """Settings that a score depends on, besides the scored tables."""
     members = {key: text for key, text in ensemble(settings).items() if key.startswith("ensemble.members")}

@@ -30,6 +30,7 @@ from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.submission import SubmissionSettings
 from puzzlecell.config.training import TrainingSettings, resolved
+from puzzlecell.config.unlike import UnlikeSettings
 from puzzlecell.errors import UserError
 
 
@@ -67,6 +68,7 @@ class Configuration(Section):
     fields: FieldSettings = FieldSettings()
     score: ScoreSettings = ScoreSettings()
     plausibility: PlausibilitySettings = PlausibilitySettings()
+    unlike_training: UnlikeSettings = UnlikeSettings()
 
     def stage_training(self, model: str, stage: str) -> TrainingSettings:
         """Training settings of a stage: the defaults, overridden by its model, then by the stage itself."""

@@ -32,7 +32,7 @@ def split_fields(labels: pd.DataFrame, count: int, seed: int, group: str | None 
     # Imported here because the checks before a run need this module too, and this import takes a second.
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
-    keys = pd.Series(_group_keys(labels.index, group), index=labels.index)
+    keys = pd.Series(group_keys(labels.index, group), index=labels.index)
     by_group = labels.groupby(keys, sort=False).max()
     if len(by_group) < count:
         raise FoldError(_too_few(len(by_group), count, group))
@@ -91,7 +91,7 @@ def fold_problems(
                 "or set it to null to split field by field"
             )
             continue
-        groups = set(_group_keys(ids, group))
+        groups = set(group_keys(ids, group))
         if len(groups) == 1 and len(ids) > 1:
             problems.append(
                 f"folds.group: {group} puts all {len(ids)} fields of {name} into one group, {groups.pop()!r}: an ID is "
@@ -156,7 +156,7 @@ def _ids(tables: Mapping[str, pd.DataFrame]) -> dict[str, list[str]]:
     return {name: table.index.tolist() for name, table in tables.items()}
 
 
-def _group_keys(ids: Iterable[str], group: str | None) -> list[str]:
+def group_keys(ids: Iterable[str], group: str | None) -> list[str]:
     """Group of each ID; an ID in which `group` is not found is a group of its own."""
     return [field_id if (key := _found(group, field_id)) is None else key for field_id in ids]
 

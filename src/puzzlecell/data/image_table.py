@@ -24,7 +24,7 @@ PIXEL_SIZE = "pixel_size_um"
 LARGEST_PIXEL_UM = 100
 RESERVED = (
     *("ID", "cell", "area_px", "centroid_y", "centroid_x", "y0", "x0", "y1", "x1", "touches_border"),
-    *("nucleus_area_px", "border_quality", "outlier_quality", "unlike_training"),
+    *("nucleus_area_px", "border_quality", "outlier_quality", "unlike_training", "unlike_training_field"),
 )
 """Columns of the table of cells, which metadata cannot be called. Neither can they be called p00, p01 and so on."""
 

@@ -21,6 +21,7 @@ from puzzlecell.planning.work import (
     step1_work,
     step2_work,
     train_work,
+    unlike_work,
 )
 from puzzlecell.runtime.planned_jobs import PlannedJob
 from puzzlecell.scoring.ablation import ALL_VIEWS, step1_changes, step2_changes
@@ -49,6 +50,9 @@ class JobWork:
             return [given["ds"]]
         if job.script in ("train", "oof_fold"):
             return settings.models[given["model"]].stages[given["stage"]].datasets
+        if job.script == "training_look":
+            first = settings.ensemble.members[0]
+            return settings.models[first.model].stages[first.stage].datasets
         if job.script == "holdout_stage":
             return settings.datasets_of("holdout")
         return settings.datasets_of("test") if job.script == "submission" else []
@@ -103,6 +107,11 @@ class JobWork:
             return [train_work(training, fields * (folds - 1) / folds, fields / folds)]
         if script == "ablation":
             return self._ablation(job)
+        if script in ("training_look", "unlike_training"):
+            first = settings.ensemble.members[0]
+            held_out = min(fields / folds, settings.unlike_training.max_fields)
+            described = held_out if script == "training_look" else fields
+            return [unlike_work(self.stage(first.model, first.stage, 1), described, settings.ingest.size)]
         if script not in ("step1", "step2", "oof_fold", "holdout_stage"):
             return []
         stage = self.stage(

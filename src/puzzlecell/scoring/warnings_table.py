@@ -15,6 +15,7 @@ from puzzlecell.data.field_summary import read_cells, read_stored, summarise
 from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.plausibility import Finding, dataset_findings, field_findings
 from puzzlecell.data.tables import read_csv, write_csv
+from puzzlecell.data.unlike import read_distances, unlike_findings
 from puzzlecell.runtime.bucket import is_url, split, upload
 from puzzlecell.runtime.checksums import checksum_path
 
@@ -34,6 +35,7 @@ class DatasetFiles:
     stores: Sequence[AnyPath]
     rejected: Sequence[AnyPath]
     cells: Sequence[AnyPath]
+    unlike: Sequence[AnyPath] = ()
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,9 @@ def _of_dataset(files: DatasetFiles, settings: PlausibilitySettings) -> list[Fin
         fields = fields[~fields.index.duplicated()]
         summary = summarise(files.dataset, files.pixel_sizes, fields, segmented)
         found += dataset_findings(summary, settings) + field_findings(summary, settings)
+    distances = reading.each(read_distances, files.unlike)
+    if distances:
+        found += unlike_findings(files.dataset, pd.concat(distances), settings)
     for rejected in reading.each(_read_rejected, files.rejected):
         found += [Finding(files.dataset, field_id, f"rejected: {reason}") for field_id, reason in rejected]
     return reading.findings + found

@@ -242,3 +242,20 @@ def test_nothing_heavy_is_imported_for_planning(tmp_path):
 def test_an_unknown_key_that_looks_like_a_mark_of_pydantic_is_named(values, key):
     for text in (problems({**values, key: 1}), problems({**values, "training": {key: 1}})):
         assert f"{key}: unknown key" in text
+
+
+@pytest.mark.parametrize(
+    ("look", "expected"),
+    [
+        ("weights/look.safetensors", "unlike_training.look: weights/look.safetensors: there is no such file"),
+        ("config", "unlike_training.look: config: "),
+        (5, "unlike_training.look"),
+    ],
+)
+def test_the_look_of_the_training_fields_must_exist(values, look, expected):
+    assert expected in problems(place(values, "unlike_training.look", look))
+
+
+@pytest.mark.parametrize("look", [None, "this_run", "config/classes.csv"])
+def test_a_look_of_this_run_or_of_a_file(values, look):
+    assert load_configuration(place(values, "unlike_training.look", look), ROOT).unlike_training.look == look

@@ -96,3 +96,18 @@ def test_members_are_named_one_by_one():
     found = results.ensemble(configuration())
     assert found["ensemble.members.1.step"] == "2"
     assert found["ensemble.members.3.weight"] == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"unlike_training": {"look": "this_run"}}, {}),
+        ({"unlike_training": {"level": 0.9}}, {"unlike_training.level": "0.9"}),
+        ({"unlike_training": {"max_fields": 50}}, {"unlike_training.max_fields": "50"}),
+        ({"folds": {"group": None}}, {"folds.group": "null"}),
+    ],
+)
+def test_the_look_of_the_training_fields_depends_on_how_it_is_measured(changes, expected):
+    changed, plain = (results.training_look(configuration(found)) for found in (changes, {}))
+    assert {key: text for key, text in changed.items() if plain[key] != text} == expected
+    assert changed.keys() == plain.keys()

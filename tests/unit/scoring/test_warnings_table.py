@@ -1,5 +1,7 @@
 """The table of what looks wrong, assembled from the results of a run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,6 +68,29 @@ def test_all_findings_of_a_run(tmp_path):
         "4 warnings, see results/warnings.csv\n"
         "    set+more: m, s: no fold learns b: the average precision on held-out fields is at chance\n"
         "    3 findings about single fields"
+    )
+
+
+def test_fields_unlike_the_training_fields_are_listed_and_the_terminal_says_so(tmp_path):
+    files = write_dataset(tmp_path)
+    tables = [tmp_path / "000.images.parquet", tmp_path / "001.images.parquet"]
+    for number, path in enumerate(tables):
+        ids = [f"f{4 * number + row}" for row in range(4)]
+        where = ["features", "", "features; darker blue", "features"]
+        write_parquet(
+            path, pd.DataFrame({"ID": ids, "unlike_training": [3.0, 0.9, 2.0, 4.0], "unlike_in": where})
+        )
+    found = find_all([replace(files, unlike=tables)], [], CLASSES, SETTINGS)
+    assert len(found) == len(EXPECTED) - 1 + 1 + 6
+    assert as_text("w.csv", found).splitlines()[1] == (
+        "    set: 6 of 8 fields look unlike the fields that the model was trained on (median distance 2.5, expected "
+        "below 1; mostly: features): its probabilities are not to be trusted here"
+    )
+    assert (
+        Finding(
+            "set", "f6", "unlike the training fields: distance 2, expected below 1 (features; darker blue)"
+        )
+        in found
     )
 
 
