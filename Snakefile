@@ -20,6 +20,7 @@ include: "rules/ensemble.smk"
 include: "rules/oof.smk"
 include: "rules/score.smk"
 include: "rules/intermediates.smk"
+include: "rules/bundle.smk"
 include: "rules/warnings.smk"
 
 

@@ -10,7 +10,8 @@ READY = [
     if stage.checkpoints is not None
     for fold in FOLDS
 ]
-SENT = {path.lstrip("/"): path for path in [settings.classes, *READY]}
+LICENCE = [settings.bundle.licence] if settings.bundle.licence else []
+SENT = {path.lstrip("/"): path for path in [settings.classes, *LICENCE, *READY]}
 
 if BUCKET:
 
