@@ -79,8 +79,9 @@ def _scale(sampled: Sampled, pixel_size_um: float, trained: Mapping[str, Any]) -
         seen = f"{ratio:.1f} times as large" if ratio > 1 else f"{1 / ratio:.1f} times smaller"
         yield (
             f"scale: the networks see cells {seen} than in training. A stored pixel is {here:.3g} um here and "
-            f"{there:.3g} um in training, because a field here is {here * trained['stored_size']:.0f} um wide and there "
-            f"{trained['field_um']:.0f} um. Check --pixel-size; if it is right, cut or join the fields to that width"
+            f"{there:.3g} um in training, because a field is {here * trained['stored_size']:.0f} um wide here and "
+            f"{trained['field_um']:.0f} um there. Check --pixel-size; if it is right, "
+            "cut or join the fields to that width"
         )
 
 

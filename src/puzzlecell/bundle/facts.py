@@ -138,10 +138,19 @@ def score_facts(tables: Mapping[str, AnyPath]) -> dict[str, list[dict[str, Any]]
     return {
         name: [
             {
-                key: None if isinstance(value, float) and math.isnan(value) else value
-                for key, value in row.items()
+                "prediction": row["prediction"],
+                **{key: _number(row[key]) for key in ("mean_ap", "low", "high")},
             }
             for row in read_csv(path).to_dict("records")
         ]
         for name, path in tables.items()
     }
+
+
+def _number(value: object) -> float | None:
+    """A value of a table; None for an empty one, as in a column in which others may have become texts."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return None if math.isnan(number) else number

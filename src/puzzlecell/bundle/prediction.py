@@ -1,4 +1,4 @@
-"""Prepare a run that predicts a folder of images with a bundle: its configuration, and what there is to say about it."""
+"""A run that predicts a folder of images with a bundle: its configuration, and what there is to say about it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +30,10 @@ MODEL = "model"
 
 @dataclass(frozen=True)
 class Prediction:
-    """A run that is ready to start. found: what was found and assumed, in lines; warnings: differences from training."""
+    """A run that is ready to start.
+
+    found: what was found and assumed, in lines; warnings: differences from the training fields.
+    """
 
     configuration: Path
     found: list[str]
@@ -48,8 +51,8 @@ def prepare_prediction(
 ) -> Prediction:
     """Copy the bundle to `output/model`, write `output/config.yaml` and what it refers to.
 
-    pixel_size_um: None takes that of the training fields. segmenter: in place of the bundle's. edited: what to do with a
-    configuration that was changed by hand. Raises UserError for anything that cannot be used.
+    pixel_size_um: None takes that of the training fields. segmenter: in place of the bundle's. edited: what to do with
+    a configuration that was changed by hand. Raises UserError for anything that cannot be used.
     """
     folder = find_images(images)
     if output.exists() and not output.is_dir():
