@@ -62,6 +62,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
                 for name, of in training["datasets"].items()
             ],
         )
+        if all(of["simulated"] for of in training["datasets"].values()):
+            yield from ["", "All of them are simulated: nothing says that the model works on real images."]
     else:
         yield "Not known: this bundle was made from ready weights."
     yield from ["", "## Scores", ""]
