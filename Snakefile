@@ -40,6 +40,8 @@ rule all:
     default_target: True
     input:
         rules.submission.output,
+        # Results to look at, which Snakemake would not miss otherwise.
+        rules.masks.input,
         rules.score.input,
         rules.oof.input,
         rules.holdout.input,

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,9 @@ def installed_bundle(path: str | os.PathLike, folder: Path) -> tuple[dict[str, A
         temporary.replace(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        with suppress(OSError):
+            # Of a bundle that was refused, no empty folder is left.
+            folder.parent.rmdir()
     return manifest, True
 
 

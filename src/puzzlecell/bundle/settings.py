@@ -62,8 +62,15 @@ def segmenter_files(settings: Configuration) -> dict[str, tuple[str, str]]:
 def carried_settings(settings: Configuration, classes: Sequence[str]) -> dict[str, Any]:
     """Sections of the configuration that a bundle carries, complete, with classes by name.
 
-    Of the segmenters, only the chosen one and the sections that it reads are kept.
+    Of the segmenters, only the chosen one and the sections that it reads are kept. Raises as `segmenter_files`.
     """
+    found = _sections(settings, classes)
+    for key, (name, _) in segmenter_files(settings).items():
+        found["segmentation"][settings.segmentation.method][key] = name
+    return found
+
+
+def _sections(settings: Configuration, classes: Sequence[str]) -> dict[str, Any]:
     found = settings.model_dump(mode="json", exclude=set(OF_THE_RUN))
     ensemble = found["ensemble"]
     ensemble["class_thresholds"] = {
@@ -77,18 +84,15 @@ def carried_settings(settings: Configuration, classes: Sequence[str]) -> dict[st
     kept = {section.method, *section.chosen.also_reads}
     others = {"labelling", *section.segmenters()} - kept
     found["segmentation"] = {key: value for key, value in found["segmentation"].items() if key not in others}
-    for key, (name, _) in segmenter_files(settings).items():
-        found["segmentation"][section.method][key] = name
     for name, key in CARRIED.values():
         found.get(name, {}).pop(key, None)
     return found
 
 
 def bundle_state(settings: Configuration, classes: Sequence[str]) -> dict[str, str]:
-    """Settings that a bundle depends on, besides the files in it: key -> value as text."""
-    carried = carried_settings(settings, classes)
+    """Settings that a bundle depends on, besides the files in it: key -> value as text. Raises nothing: for planning."""
     own = {"bundle": settings.bundle.model_dump(mode="json"), "negative": settings.negative}
-    return dict(_flat({**own, **carried}))
+    return dict(_flat({**own, **_sections(settings, classes)}))
 
 
 def _flat(values: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str]]:
