@@ -90,7 +90,7 @@ def _sections(settings: Configuration, classes: Sequence[str]) -> dict[str, Any]
 
 
 def bundle_state(settings: Configuration, classes: Sequence[str]) -> dict[str, str]:
-    """Settings that a bundle depends on, besides the files in it: key -> value as text. Raises nothing: for planning."""
+    """Settings that a bundle depends on, besides the files in it: key -> value as text."""
     own = {"bundle": settings.bundle.model_dump(mode="json"), "negative": settings.negative}
     return dict(_flat({**own, **_sections(settings, classes)}))
 
