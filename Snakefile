@@ -22,6 +22,7 @@ include: "rules/oof.smk"
 include: "rules/score.smk"
 include: "rules/fields.smk"
 include: "rules/intermediates.smk"
+include: "rules/bundle.smk"
 include: "rules/warnings.smk"
 
 
@@ -41,6 +42,8 @@ rule all:
     default_target: True
     input:
         rules.submission.output,
+        # Results to look at, which Snakemake would not miss otherwise.
+        rules.masks.input,
         rules.score.input,
         rules.oof.input,
         rules.holdout.input,

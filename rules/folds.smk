@@ -28,4 +28,5 @@ rule split_folds:
 
 rule folds:
     input:
-        rules.split_folds.output,
+        # Where nothing is trained, there is nothing to split.
+        rules.split_folds.output if settings.datasets_of("train", "additional") else [],

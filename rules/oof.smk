@@ -126,6 +126,8 @@ rule oof:
         [
             f"results/oof/{model}/{stage}/{name}.csv"
             for model, stage in member_stages()
+            # Ready weights without training fields have none held out.
+            if settings.models[model].stages[stage].datasets
             for name in [*(f"fold{fold}" for fold in FOLDS), "metrics", "thresholds"]
         ],
 

@@ -12,7 +12,8 @@ READY = [
 ]
 OWN_THRESHOLDS = [settings.fields.threshold_file] if settings.fields.threshold_file else []
 KEPT_LOOK = [] if LOOK in (None, RUN_LOOK) else [LOOK]
-SENT = {path.lstrip("/"): path for path in [settings.classes, *READY, *OWN_THRESHOLDS, *KEPT_LOOK]}
+LICENCE = [settings.bundle.licence] if settings.bundle.licence else []
+SENT = {path.lstrip("/"): path for path in [settings.classes, *LICENCE, *READY, *OWN_THRESHOLDS, *KEPT_LOOK]}
 
 if BUCKET:
 

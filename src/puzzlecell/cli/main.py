@@ -1,4 +1,5 @@
-"""Tools outside the workflow: plan a run, score, merge and convert files, verify results, print the schema."""
+"""Tools around the workflow: predict with a finished model, pack one, plan a run, score, merge and convert files,
+verify results, print the schema."""
 
 import argparse
 import io
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from puzzlecell.cli import convert, init, merge, plan, schema, score, validate, verify
+from puzzlecell.cli import bundle, convert, init, merge, plan, predict, schema, score, validate, verify
 from puzzlecell.cli import status as status_command
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.atomic import is_full_disk
@@ -24,7 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Errors that the user can fix are printed to standard error without a traceback, with exit status 1. All others are
     bugs: they are raised, with a note that asks for a report.
     """
-    options = _parser().parse_args(arguments)
+    own, further = predict.split_arguments(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(own)
+    if further:
+        options.further = further
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # File names need not be UTF-8.
@@ -75,6 +79,9 @@ def _setting_problem(entry: ErrorDetails) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("puzzlecell", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (init, validate, plan, status_command, score, merge, convert, verify, schema):
+    for command in (
+        *(init, predict, bundle, validate, plan, status_command),
+        *(score, merge, convert, verify, schema),
+    ):
         command.add_parser(commands)
     return parser

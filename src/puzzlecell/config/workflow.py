@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from puzzlecell.config.base import NO_EFFECT, Section
+from puzzlecell.config.bundle import BundleSettings
 from puzzlecell.config.checks import (
     class_problems,
     file_problems,
@@ -69,6 +70,7 @@ class Configuration(Section):
     score: ScoreSettings = ScoreSettings()
     plausibility: PlausibilitySettings = PlausibilitySettings()
     unlike_training: UnlikeSettings = UnlikeSettings()
+    bundle: BundleSettings = BundleSettings()
 
     def stage_training(self, model: str, stage: str) -> TrainingSettings:
         """Training settings of a stage: the defaults, overridden by its model, then by the stage itself."""
@@ -83,6 +85,11 @@ class Configuration(Section):
                 found[member.model, name] = None
                 name = self.models[member.model].stages[name].start
         return list(found)
+
+    def training_sets(self) -> list[str]:
+        """Names of the data sets that the trained stages of the ensemble were trained on."""
+        stages = [self.models[model].stages[stage] for model, stage in self.trained_stages()]
+        return [name for name in self.datasets if any(name in stage.datasets for stage in stages)]
 
     def datasets_of(self, *roles: str) -> list[str]:
         """Names of the data sets that have one of these roles, in the order of the configuration."""

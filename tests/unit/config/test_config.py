@@ -66,6 +66,17 @@ def test_the_shipped_configurations_are_valid(name):
         ("folds.count", "many", "folds.count: found 'many'"),
         ("datasets.test.role", "tset", "datasets.test.role: found 'tset'"),
         ("datasets.test.role", "holdout", "datasets: none has the role test"),
+        (
+            "datasets.train.role",
+            "holdout",
+            "datasets: none has the role train; models.lite0.stages.stage1 needs at least one, or ready weights",
+        ),
+        (
+            "models.lite0.stages.stage1.datasets",
+            [],
+            "models.lite0.stages.stage1.datasets: none is named; a stage that",
+        ),
+        ("bundle.licence", "none.txt", "bundle.licence: none.txt: there is no such file"),
         ("models.lite0.stages.stage2.start", "stage9", "no stage 'stage9' in this model"),
         ("models.lite0.stages.stage1.start", "stage2", "start from each other in a circle"),
         ("models.lite0.stages.stage1.datasets", ["trian"], "no data set 'trian'; did you mean train?"),
@@ -189,6 +200,22 @@ def test_ready_weights_may_be_smaller_than_the_store(values, tmp_path):
         "stages": {"only": {"datasets": ["train"], "checkpoints": f"{tmp_path}/{{fold}}.safetensors"}},
     }
     load_configuration(values, ROOT)
+
+
+def test_where_nothing_is_trained_nothing_of_it_is_asked_for(values, tmp_path):
+    for fold in (1, 2):
+        (tmp_path / f"{fold}.safetensors").touch()
+    stages = {name: {"checkpoints": f"{tmp_path}/{{fold}}.safetensors"} for name in ("stage2", "stage3")}
+    ready = {key: values[key] for key in ("classes", "ensemble", "ingest")}
+    ready |= {"datasets": {"mine": {"role": "test"}}, "folds": {"count": 2}}
+    ready["models"] = {"lite0": {"stages": stages}}
+    settings = load_configuration(ready, ROOT)
+    assert settings.trained_stages() == settings.training_sets() == []
+    # One stage to be trained is enough to need a training set.
+    del stages["stage2"]["checkpoints"]
+    text = problems(ready)
+    assert "datasets: none has the role train; models.lite0.stages.stage2 needs" in text
+    assert "models.lite0.stages.stage2.datasets: none is named" in text
 
 
 def test_all_problems_of_the_class_table_are_shown(values, tmp_path):
