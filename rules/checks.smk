@@ -97,6 +97,7 @@ def raw_data_problems(sample=None):
         min(16, available_cores()),
         max_megapixels=settings.ingest.max_megapixels,
         sample=sample,
+        without_class=settings.labels.without_class,
     )
     problems = [with_urls(problem) for problem in [*problems, *truth_problems()]]
     found = ["the raw data cannot be used:", *first_lines(problems)] if problems else []

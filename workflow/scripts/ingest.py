@@ -1,5 +1,6 @@
 """Read the raw fields of a shard, resize them and store them."""
 
+from puzzlecell.data.duplicates import write_contents
 from puzzlecell.data.field_summary import read_summary
 from puzzlecell.data.ingest import ingest_shard
 from puzzlecell.data.plausibility import check, warn
@@ -18,6 +19,7 @@ if __name__ == "__main__":
             threads=snakemake.threads,
             progress=progress,
         )
+        write_contents(snakemake.output.contents, snakemake.output.store)
         summary = read_summary(
             snakemake.wildcards.ds,
             params.pixel_size_um.value,

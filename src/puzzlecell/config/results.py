@@ -51,6 +51,11 @@ def store(settings: Configuration, dataset: str) -> Deciding:
     return {**deciding(settings.ingest, "ingest"), "shards": json.dumps(settings.datasets[dataset].shards)}
 
 
+def folds(settings: Configuration) -> Deciding:
+    """Settings that the folds depend on, besides the label tables and equal images."""
+    return {**deciding(settings.folds, "folds"), **deciding(settings.labels, "labels")}
+
+
 def segmentation(settings: Configuration, dataset: str) -> Deciding:
     """Settings that label images depend on; those of segmenters that are not chosen do not count."""
     section = settings.segmentation
@@ -70,6 +75,7 @@ def training(settings: Configuration, model: str, stage: str) -> Deciding:
     given = settings.models[model].stages[stage]
     return {
         **deciding(settings.stage_training(model, stage), "training"),
+        **deciding(settings.labels, "labels"),
         "datasets": json.dumps(given.datasets),
         "start": json.dumps(given.start),
     }

@@ -20,6 +20,7 @@ from puzzlecell.config.checks import (
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import DatasetSettings, FoldSettings, IngestSettings
 from puzzlecell.config.ensemble import EnsembleSettings
+from puzzlecell.config.labels import LabelSettings
 from puzzlecell.config.messages import readable_problems
 from puzzlecell.config.models import ModelSettings, Name, training_layers
 from puzzlecell.config.plausibility import PlausibilitySettings
@@ -54,6 +55,7 @@ class Configuration(Section):
     )
     datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="Data sets, by name.")
     ingest: IngestSettings = IngestSettings()
+    labels: LabelSettings = LabelSettings()
     folds: FoldSettings = FoldSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
     training: TrainingSettings = TrainingSettings()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from puzzlecell.config.labels import WithoutClass
 from puzzlecell.data.fields import check_field
 from puzzlecell.data.image_sizes import size_mismatch, table_sizes
 from puzzlecell.data.labels import LabelError, read_ids, read_labels
@@ -39,6 +40,7 @@ def dataset_problems(
     *,
     max_megapixels: float | None = None,
     sample: int | None = None,
+    without_class: WithoutClass = "error",
 ) -> list[str]:
     """Return every problem found in the label tables and PNG headers of all data sets; no image is decoded.
 
@@ -48,7 +50,7 @@ def dataset_problems(
 
     max_megapixels: larger images count as damaged. sample: number of fields per data set, evenly spaced in its table,
     whose headers are read; None reads all. Of a data set in a bucket, the headers of at most 100 fields are read, and
-    the names of all files are compared with the list of its folder.
+    the names of all files are compared with the list of its folder. without_class: see `read_labels`.
     """
     problems: list[str] = []
     owner: dict[str, str] = {}
@@ -61,7 +63,7 @@ def dataset_problems(
                     problems.append(f"{dataset.labels}: ID {field_id} is also in data set {owner[field_id]}")
                 owner.setdefault(field_id, name)
             if dataset.labelled:
-                read_labels(dataset.labels, classes)
+                read_labels(dataset.labels, classes, without_class)
             else:
                 sizes[name] = table_sizes(dataset.labels, table) or {}
         except LabelError as error:

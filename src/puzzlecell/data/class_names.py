@@ -63,6 +63,8 @@ CLASS_OF_LOCATION: dict[str, str | None] = {
 
 None: the challenge has no class for it.
 """
+LONGEST = 200
+"""Characters of the longest name for which a similar one is looked for; the time grows with their square."""
 SEPARATORS = "|;,"
 """Signs between the names of a label; the first one that occurs in it separates them."""
 
@@ -110,6 +112,8 @@ class ClassNames:
 
     def nearest(self, name: str, cutoff: float = 0.6) -> str | None:
         """Return the class or location whose name is most like an unknown one; None if none is."""
+        if len(name) > LONGEST:
+            return None
         known = {_folded(text): text for text in [*CLASS_OF_LOCATION, *self.classes]}
         found = difflib.get_close_matches(_folded(name), known, n=1, cutoff=cutoff)
         return known[found[0]] if found else None

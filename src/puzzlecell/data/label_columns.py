@@ -28,9 +28,7 @@ class ClassColumns:
 
     def missing(self, names: ClassNames) -> list[str]:
         """Return the classes that have no column."""
-        return [
-            name for name, columns in zip(names.classes, self.of_class, strict=True) if not columns
-        ]
+        return [name for name, columns in zip(names.classes, self.of_class, strict=True) if not columns]
 
     @property
     def names(self) -> list[str]:
@@ -71,9 +69,7 @@ def labels_from_columns(path, table: pd.DataFrame, names: ClassNames, columns: C
         if wrong[row].any():
             first = int(wrong[row].argmax())
             found = f"{quoted(values[row, first])} in the column {read[first]}; expected 0 or 1"
-        result.problems.append(
-            f"{path}: line {table.index[row]}: field {table['ID'].iloc[row]} has {found}"
-        )
+        result.problems.append(f"{path}: line {table.index[row]}: field {table['ID'].iloc[row]} has {found}")
     result.problems += _misspelled(path, table, names, set(read))
     result.without.update(
         {name: int(count) for name, count in zip(columns.without, without.sum(axis=0), strict=True) if count}
@@ -95,5 +91,7 @@ def _misspelled(path, table: pd.DataFrame, names: ClassNames, read: set[str]) ->
     for column in table.columns:
         near = None if column in read or column in ("ID", "Label") else names.nearest(column, LIKE)
         if near is not None and table[column].isin(["0", "1"]).all():
-            found.append(f"{path}: the column {quoted(column)} is no class and no location; did you mean {near}?")
+            found.append(
+                f"{path}: the column {quoted(column)} is no class and no location; did you mean {near}?"
+            )
     return found

@@ -1,6 +1,7 @@
 """The reader of the tables that users write, but for the class table: CSV in UTF-8, all values as text.
 
-Values are separated by commas, semicolons or tabs; the header decides. Imports nothing heavy, because planning reads the IDs of all fields.
+Values are separated by commas, semicolons or tabs; the header decides. Imports nothing heavy, because planning reads
+the IDs of all fields.
 """
 
 import csv
@@ -45,9 +46,10 @@ def read_text_columns(
     """Read a CSV table: the numbers of its lines (from 1), and the values of each column, by name.
 
     required: columns that must be there; others are kept, except those without a name. The separator is that of the
-    header, see `separator_of`. No value is interpreted: `NA`, `007`, `0,5` and an empty value stay text. Empty lines at the end are ignored. Raises TableError, naming the line, for a
-    file that is missing or not a file, not UTF-8, or not well-formed, for rows with more or fewer values than the
-    header, for column names that occur twice, and for missing columns.
+    header, see `separator_of`. No value is interpreted: `NA`, `007`, `0,5` and an empty value stay text. Empty lines at
+    the end are ignored. Raises TableError, naming the line, for a file that is missing or not a file, not UTF-8, or not
+    well-formed, for rows with more or fewer values than the header, for column names that occur twice, and for missing
+    columns.
     """
     problem = file_problem(path, "table")
     if problem:
@@ -149,8 +151,8 @@ def _csv_problem(error: str, line: int, separator: str) -> str:
         )
     if "expected after" in error:
         return (
-            f"line {line}: a closing double quote is not followed by a {SEPARATORS[separator]}; write a quote inside a value "
-            "twice"
+            f"line {line}: a closing double quote is not followed by a {SEPARATORS[separator]}; write a quote inside a "
+            "value twice"
         )
     return f"line {line}: not well-formed CSV: {error}"
 
