@@ -85,10 +85,11 @@ def raw_data_problems(sample=None):
     """
     from puzzlecell.data.checks import RawDataset, dataset_problems
 
+    to_download = {wildcards.ds for wildcards in planned_wildcards(workflow, "download_fields")}
     given = {
         ds: RawDataset(raw(ds, "images"), readable(raw(ds, "labels")), given.role != "test")
         for ds, given in settings.datasets.items()
-        if not given.simulate
+        if not given.simulate and ds not in to_download
     }
     problems = dataset_problems(
         given,
@@ -100,6 +101,11 @@ def raw_data_problems(sample=None):
         without_class=settings.labels.without_class,
     )
     problems = [with_urls(problem) for problem in [*problems, *truth_problems()]]
+    problems += [
+        f"data set {ds}: its fields can be downloaded: run `snakemake download` first"
+        for ds in DOWNLOADED
+        if ds in given and not exists(raw(ds, "labels"))
+    ]
     found = ["the raw data cannot be used:", *first_lines(problems)] if problems else []
     return [*found, *split_problems()]
 

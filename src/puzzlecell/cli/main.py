@@ -1,4 +1,4 @@
-"""Tools outside the workflow: plan a run, score, merge and convert files, verify results, print the schema."""
+"""Tools outside the workflow: plan a run, download fields, score, merge, convert and verify files, print the schema."""
 
 import argparse
 import io
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from puzzlecell.cli import convert, merge, plan, schema, score, verify
+from puzzlecell.cli import convert, download, merge, plan, schema, score, verify
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.atomic import is_full_disk
 
@@ -74,6 +74,6 @@ def _setting_problem(entry: ErrorDetails) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("puzzlecell", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (score, merge, convert, verify, plan, schema):
+    for command in (score, merge, convert, download, verify, plan, schema):
         command.add_parser(commands)
     return parser

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from puzzlecell.config.base import MAX_SEED, Section
+from puzzlecell.config.download import DownloadSettings
 from puzzlecell.config.simulation import SimulationSettings
 
 
@@ -37,6 +38,11 @@ class DatasetSettings(Section):
         ge=1,
         le=1000,
         description="Number of files (shards) that the data set is stored in, and of parallel jobs per step.",
+    )
+    download: DownloadSettings | None = Field(
+        None,
+        description="Where the fields of the data set can be downloaded from, by `snakemake download`, into `path`. "
+        "null: they are there.",
     )
     simulate: SimulationSettings | None = Field(
         None,

@@ -51,6 +51,12 @@ def store(settings: Configuration, dataset: str) -> Deciding:
     return {**deciding(settings.ingest, "ingest"), "shards": json.dumps(settings.datasets[dataset].shards)}
 
 
+def download(settings: Configuration, dataset: str) -> Deciding:
+    """Settings that decide which raw files are downloaded."""
+    given = settings.datasets[dataset].download
+    return {} if given is None else deciding(given, "download")
+
+
 def folds(settings: Configuration) -> Deciding:
     """Settings that the folds depend on, besides the label tables and equal images."""
     return {**deciding(settings.folds, "folds"), **deciding(settings.labels, "labels")}

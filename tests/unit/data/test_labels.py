@@ -273,7 +273,9 @@ def test_the_tables_of_the_challenges_have_the_counts_that_a_plain_count_finds(n
     path = SHARED / "labels" / name
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    plain = Counter(int(number) for row in rows for number in set(row["Label"].strip("[]").split(split)))
+    plain = Counter(
+        number for row in rows for number in {int(text) for text in row["Label"].strip("[]").split(split)}
+    )
     labels = read_labels(path, read_classes(ROOT / "config/classes.csv"))
     assert len(labels) == len(rows) == fields
     assert dict(enumerate(labels.sum().tolist())) == {number: plain[number] for number in range(19)}
