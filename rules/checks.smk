@@ -130,14 +130,26 @@ def truth_problems():
 
 def split_problems():
     """Why the training fields cannot be split into folds, as far as their tables can be read."""
+    from puzzlecell.data.fold_column import column_keys
     from puzzlecell.data.folds import fold_problems
+    from puzzlecell.data.text_tables import TableError
 
     train, additional = (
         {ds: field_ids(ds) for ds in settings.datasets_of(role)} for role in ("train", "additional")
     )
     if not all([*train.values(), *additional.values()]):
         return []
-    return fold_problems(train, additional, settings.folds)
+    simulated = [ds for ds in [*train, *additional] if settings.datasets[ds].simulate]
+    if simulated and settings.folds.column is not None:
+        return [f"folds.column: the simulated data set {simulated[0]} has no such column"]
+    try:
+        keys = column_keys(
+            [readable(raw(ds, "labels")) for ds in [*train, *additional]], settings.folds.column
+        )
+    except TableError as error:
+        return [with_urls(problem) for problem in str(error).splitlines()]
+    together = {field_id: (key,) for field_id, key in keys.items()}
+    return fold_problems(train, additional, settings.folds, together)
 
 
 def field_ids(dataset):

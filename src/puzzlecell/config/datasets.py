@@ -83,6 +83,12 @@ class FoldSettings(Section):
         "null: every field is split on its own.",
     )
 
+    column: str | None = Field(
+        None,
+        description="Column of the label tables, such as `antibody`; fields with the same value stay in the same fold, "
+        "also those of different data sets. A field without a value is split on its own. null: no column.",
+    )
+
     @field_validator("group")
     @classmethod
     def _compiles(cls, group: str | None) -> str | None:

@@ -20,7 +20,7 @@ def split_fields(
     seed: int,
     group: str | None = None,
     *,
-    contents: Mapping[str, str] | None = None,
+    together: Mapping[str, Sequence[str]] | None = None,
     known: Mapping[str, int] | None = None,
 ) -> pd.Series:
     """Assign each field to a fold 1 ... `count`, by MultilabelStratifiedKFold of iterative-stratification.
@@ -30,17 +30,18 @@ def split_fields(
 
     - group: regular expression whose first capture group (or whole match) is the same for fields that must stay
       together, such as those of one well;
-    - contents: ID -> content, the same for fields with the same images.
+    - together: ID -> keys, one of which is the same for fields that must stay together, such as the checksum of their
+      images.
 
-    known: content -> fold of a field that is already in a fold; a unit with such a content joins it, and the others are
-    split among themselves. Raises FoldError for fewer fields or groups than folds.
+    known: key -> fold of a field that is already in a fold; a unit with such a key joins it, and the others are split
+    among themselves. Raises FoldError for fewer fields or groups than folds.
     """
-    keys = pd.Series(_units(labels.index, group, contents or {}), index=labels.index)
-    joined = _joined(keys, contents or {}, known or {})
+    keys = pd.Series(_units(labels.index, group, together or {}), index=labels.index)
+    joined = _joined(keys, together or {}, known or {})
     by_unit = labels.groupby(keys, sort=False).max()
     by_unit = by_unit[~by_unit.index.isin(list(joined))]
     if len(by_unit) < count and not joined:
-        raise FoldError(_too_few(len(by_unit), count, group))
+        raise FoldError(_too_few(len(by_unit), count, None if group is None else "folds.group"))
     fold_of_unit = pd.Series(_stratified(by_unit.to_numpy(), count, seed), index=by_unit.index)
     return keys.map({**fold_of_unit.to_dict(), **joined}).astype(int)
 
@@ -59,51 +60,58 @@ def _stratified(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     return folds
 
 
-def _units(ids: Iterable[str], group: str | None, contents: Mapping[str, str]) -> list[str]:
-    """Unit of each field: its group, joined with the groups of all fields that have the same images."""
+def _units(ids: Iterable[str], group: str | None, together: Mapping[str, Sequence[str]]) -> list[str]:
+    """Unit of each field: its group, joined with the groups of all fields that have one of its keys."""
     ids = list(ids)
-    keys = group_keys(ids, group)
+    groups = group_keys(ids, group)
     parent: dict[str, str] = {}
 
-    def root(key: str) -> str:
-        while parent.get(key, key) != key:
-            key = parent[key]
-        return key
+    def root(name: str) -> str:
+        while parent.get(name, name) != name:
+            name = parent[name]
+        return name
 
-    first_key: dict[str, str] = {}
-    for field_id, key in zip(ids, keys, strict=True):
-        if field_id in contents:
-            first = root(first_key.setdefault(contents[field_id], key))
-            if first != root(key):
-                parent[root(key)] = first
-    return [root(key) for key in keys] if parent else keys
+    first_with: dict[str, str] = {}
+    for field_id, name in zip(ids, groups, strict=True):
+        for key in together.get(field_id, ()):
+            first, own = root(first_with.setdefault(key, name)), root(name)
+            if first != own:
+                parent[own] = first
+    return [root(name) for name in groups] if parent else groups
 
 
-def _joined(keys: pd.Series, contents: Mapping[str, str], known: Mapping[str, int]) -> dict[str, int]:
-    """Fold of each unit that has the same images as a field in a fold; the first one decides."""
+def _joined(
+    units: pd.Series, together: Mapping[str, Sequence[str]], known: Mapping[str, int]
+) -> dict[str, int]:
+    """Fold of each unit with a key that is in a fold; the first one decides."""
     found: dict[str, int] = {}
     if known:
-        for field_id, key in keys.items():
-            fold = known.get(contents.get(field_id, ""))
-            if fold is not None:
-                found.setdefault(key, fold)
+        for field_id, unit in units.items():
+            for key in together.get(field_id, ()):
+                if key in known:
+                    found.setdefault(unit, known[key])
     return found
 
 
 def fold_problems(
-    train: Mapping[str, Sequence[str]], additional: Mapping[str, Sequence[str]], settings: FoldSettings
+    train: Mapping[str, Sequence[str]],
+    additional: Mapping[str, Sequence[str]],
+    settings: FoldSettings,
+    together: Mapping[str, Sequence[str]] | None = None,
 ) -> list[str]:
     """Return every reason why fields cannot be split as configured.
 
     train, additional: data set -> IDs of its fields; all sets in `train` are split together, those in `additional` on
-    their own. Reasons are fewer fields or groups than folds, and a `folds.group` that is found in no ID of `train`
-    or puts all fields of a part into one group.
+    their own. together: see `split_fields`. Reasons are fewer fields or groups than folds, and a `folds.group` that is
+    found in no ID of `train` or puts all fields of a part into one group.
     """
     judged_parts = (
         {" and ".join(train): [field_id for ids in train.values() for field_id in ids]} if train else {}
     )
     judged_parts |= {name: list(ids) for name, ids in additional.items()}
-    group, problems = settings.group, []
+    group = settings.group
+    problems: list[str] = []
+    known: set[str] = set()
     for name, ids in judged_parts.items():
         # Additional sets may have IDs of another kind, about which `ungrouped` warns.
         judged = group is not None and ids and (name not in additional or not train)
@@ -113,15 +121,22 @@ def fold_problems(
                 "or set it to null to split field by field"
             )
             continue
-        groups = set(group_keys(ids, group))
-        if len(groups) == 1 and len(ids) > 1:
+        groups = set(_units(ids, group, together or {}))
+        if group is not None and len(groups) == 1 and len(ids) > 1:
             problems.append(
                 f"folds.group: {group} puts all {len(ids)} fields of {name} into one group, {groups.pop()!r}: an ID is "
                 f"{ids[0]}; its first capture group has to be the same only for fields that belong together"
             )
-        elif len(groups) < settings.count:
-            problems.append(f"data set {name}: {_too_few(len(groups), settings.count, group)}")
+        elif len(groups) < settings.count and not known & _keys(ids, together):
+            setting = "folds.column" if settings.column is not None else None
+            setting = setting if group is None else "folds.group"
+            problems.append(f"data set {name}: {_too_few(len(groups), settings.count, setting)}")
+        known |= _keys(ids, together)
     return problems
+
+
+def _keys(ids: Iterable[str], together: Mapping[str, Sequence[str]] | None) -> set[str]:
+    return {key for field_id in ids for key in (together or {}).get(field_id, ())}
 
 
 def ungrouped(datasets: Mapping[str, Iterable[str]], group: str | None) -> list[str]:
@@ -137,8 +152,9 @@ def ungrouped(datasets: Mapping[str, Iterable[str]], group: str | None) -> list[
     return warnings
 
 
-def _too_few(found: int, count: int, group: str | None) -> str:
-    what, remedy = ("field", "add fields") if group is None else ("group", "change folds.group")
+def _too_few(found: int, count: int, setting: str | None) -> str:
+    """setting: what keeps fields together."""
+    what, remedy = ("field", "add fields") if setting is None else ("group", f"change {setting}")
     many = "s" if found != 1 else ""
     return f"{found} {what}{many} cannot be split into {count} folds; lower folds.count or {remedy}"
 
@@ -147,24 +163,24 @@ def assign_folds(
     train: Mapping[str, pd.DataFrame],
     additional: Mapping[str, pd.DataFrame],
     settings: FoldSettings,
-    contents: Mapping[str, str] | None = None,
+    together: Mapping[str, Sequence[str]] | None = None,
 ) -> pd.DataFrame:
     """Return the folds of all training fields as a table `ID, dataset, fold`.
 
     train, additional: data set -> labels. The data sets in `train` are split together. Each data set in `additional` is
-    split on its own with the same seed, so that adding one leaves all other fields in their folds. contents: ID ->
-    content, see `split_fields`; a field of an additional set with the same images as an earlier field joins its fold.
+    split on its own with the same seed, so that adding one leaves all other fields in their folds. together: ID ->
+    keys, see `split_fields`; a field of an additional set with a key of an earlier field joins its fold.
     """
     known: dict[str, int] = {}
     tables = []
     for labels, origin in parts(train, additional).values():
         folds = split_fields(
-            labels, settings.count, settings.seed, settings.group, contents=contents, known=known
+            labels, settings.count, settings.seed, settings.group, together=together, known=known
         )
         tables.append(pd.DataFrame({"ID": labels.index, "dataset": origin, "fold": folds.to_numpy()}))
         for field_id, fold in folds.items():
-            if contents and field_id in contents:
-                known.setdefault(contents[field_id], fold)
+            for key in (together or {}).get(field_id, ()):
+                known.setdefault(key, fold)
     return pd.concat(tables, ignore_index=True)
 
 

@@ -11,6 +11,7 @@ from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import FoldSettings
 from puzzlecell.config.labels import LabelSettings
 from puzzlecell.data.duplicates import duplicate_findings, duplicates, read_contents
+from puzzlecell.data.fold_column import column_keys
 from puzzlecell.data.fold_report import WELL, fold_report, report_lines, torn, wells
 from puzzlecell.data.folds import (
     FoldError,
@@ -56,7 +57,8 @@ def write_folds(
     """Write the folds of all training fields, the report, and the warnings, which are logged too.
 
     train, additional: data set -> path of its label table; see `assign_folds`. contents: tables of `write_contents` of
-    these data sets. Raises FoldError for every problem that `fold_problems` finds.
+    these data sets. Raises FoldError for every problem that `fold_problems` finds, and TableError for a label table
+    without `folds.column`.
     """
     names = read_classes(classes)
     train_labels = {
@@ -66,7 +68,8 @@ def write_folds(
         dataset: read_labels(path, names, labels.without_class) for dataset, path in additional.items()
     }
     train_ids, more_ids = _ids(train_labels), _ids(more_labels)
-    problems = fold_problems(train_ids, more_ids, settings)
+    by_column = column_keys([*train.values(), *additional.values()], settings.column)
+    problems = fold_problems(train_ids, more_ids, settings, {name: (key,) for name, key in by_column.items()})
     if problems:
         raise FoldError("\n".join(problems))
     for warning in ungrouped({**train_ids, **more_ids}, settings.group):
@@ -75,7 +78,11 @@ def write_folds(
     split = parts(train_labels, more_labels)
     same = _duplicates(read_contents(contents), split)
     of_id = {field_id: content for content, ids in same.items() for field_id in ids}
-    table = assign_folds(train_labels, more_labels, settings, of_id)
+    together = {
+        field_id: [keys[field_id] for keys in (of_id, by_column) if field_id in keys]
+        for field_id in of_id.keys() | by_column.keys()
+    }
+    table = assign_folds(train_labels, more_labels, settings, together)
     folds = table.set_index("ID")["fold"]
     findings = duplicate_findings(
         same,
@@ -88,7 +95,7 @@ def write_folds(
         for line in report_lines(reports[-1]):
             log.info("%s", line)
         findings += _torn_wells(name, labelled, folds, settings)
-        _torn_groups(name, labelled, settings)
+        _torn_groups(name, labelled, settings, by_column)
     _log(findings)
     write_csv(files.folds, table)
     write_csv(files.report, pd.concat(reports, ignore_index=True), digits=2)
@@ -106,7 +113,8 @@ def _duplicates(contents: Mapping[str, str], split: Mapping[str, tuple]) -> dict
 
 def _torn_wells(name: str, labels: pd.DataFrame, folds: pd.Series, settings: FoldSettings) -> list[Finding]:
     """A finding if no groups are set, but the IDs look like wells, and fields of one well are in several folds."""
-    keys = None if settings.group is not None else wells(labels.index)
+    chosen = settings.group is not None or settings.column is not None
+    keys = None if chosen else wells(labels.index)
     if keys is None:
         return []
     several, total = torn(keys, folds.loc[labels.index])
@@ -122,26 +130,37 @@ def _torn_wells(name: str, labels: pd.DataFrame, folds: pd.Series, settings: Fol
     ]
 
 
-def _torn_groups(name: str, labels: pd.DataFrame, settings: FoldSettings) -> None:
-    """Warn how many groups would be separated without `folds.group`: what scores of an ungrouped split are worth."""
-    if settings.group is None:
+def _torn_groups(
+    name: str, labels: pd.DataFrame, settings: FoldSettings, by_column: Mapping[str, str]
+) -> None:
+    """Warn how many groups would be separated without `folds.group` or `folds.column`."""
+    kinds = {}
+    if settings.group is not None:
+        kinds["folds.group"] = group_keys(labels.index, settings.group)
+    if settings.column is not None:
+        kinds["folds.column"] = [by_column.get(field_id, field_id) for field_id in labels.index]
+    if all(len(set(keys)) == len(keys) for keys in kinds.values()):
         return
-    keys = group_keys(labels.index, settings.group)
-    if len(set(keys)) == len(keys):
-        return
-    several, total = torn(keys, split_fields(labels, settings.count, settings.seed))
-    log.warning(
-        "%s: folds.group keeps %d groups of several fields together; a split field by field would tear %d of them",
-        name,
-        total,
-        several,
-    )
+    plain = split_fields(labels, settings.count, settings.seed)
+    for kind, keys in kinds.items():
+        several, total = torn(keys, plain)
+        log.warning(
+            "%s: %s keeps %d groups of several fields together; a split field by field would tear %d of them",
+            name,
+            kind,
+            total,
+            several,
+        )
 
 
 def _log(findings: Sequence[Finding]) -> None:
     for finding in findings:
         if not finding.ID:
             log.warning("%s: %s", finding.dataset, finding.what)
-    single = [f"{finding.ID}: {finding.what}" for finding in findings if finding.ID]
+    single = [finding.ID for finding in findings if finding.ID]
     if single:
-        log.warning("fields with the same images, but other labels: %s", first_few(single, 3))
+        log.warning(
+            "fields with the same images as another, but other labels: %d (%s)",
+            len(single),
+            first_few(single),
+        )

@@ -140,12 +140,12 @@ def test_ids_without_a_group_are_counted():
     assert ungrouped(datasets, None) == []
 
 
-SAME = {f"f{n}": f"content {n % 40}" for n in (3, 43, 83, 7, 47)}
+SAME = {f"f{n}": [f"content {n % 40}"] for n in (3, 43, 83, 7, 47)}
 
 
 def test_fields_with_the_same_images_are_in_one_fold_and_the_others_stay_balanced():
     labels = random_labels(400)
-    folds = split_fields(labels, 4, 2020, contents=SAME)
+    folds = split_fields(labels, 4, 2020, together=SAME)
     assert folds[["f3", "f43", "f83"]].nunique() == folds[["f7", "f47"]].nunique() == 1
     assert split_fields(labels, 4, 2020)[["f3", "f43", "f83", "f7", "f47"]].nunique() > 1
     counts = labels.groupby(folds).sum()
@@ -155,15 +155,15 @@ def test_fields_with_the_same_images_are_in_one_fold_and_the_others_stay_balance
 def test_contents_that_occur_once_change_no_fold():
     labels = random_labels(100)
     pd.testing.assert_series_equal(
-        split_fields(labels, 4, 1), split_fields(labels, 4, 1, contents={"f1": "a", "f2": "b"})
+        split_fields(labels, 4, 1), split_fields(labels, 4, 1, together={"f1": ["a"], "f2": ["b"]})
     )
 
 
 def test_groups_that_share_an_image_are_one_group():
     labels = random_labels(40)
     labels.index = pd.Index([f"w{n // 4}_{n % 4}" for n in range(40)], name="ID")
-    contents = {"w0_1": "x", "w5_2": "x", "w5_3": "y", "w7_0": "y"}
-    folds = split_fields(labels, 4, 2020, group=r"^(w\d+)_", contents=contents)
+    together = {"w0_1": ["x"], "w5_2": ["z", "x"], "w5_3": ["y"], "w7_0": ["y"]}
+    folds = split_fields(labels, 4, 2020, group=r"^(w\d+)_", together=together)
     assert folds[folds.index.str.match("w[057]_")].nunique() == 1
     assert folds.groupby(folds.index.str[:2]).nunique().max() == 1
 
@@ -171,8 +171,8 @@ def test_groups_that_share_an_image_are_one_group():
 @pytest.mark.parametrize("new", [0, 1, 30])
 def test_a_field_of_an_additional_set_joins_the_fold_of_the_same_image(new):
     train, more = random_labels(40), random_labels(10 + new, "g", seed=1)
-    contents = {f"g{n}": str(n) for n in range(10)} | {f"f{n}": str(n) for n in range(10)}
-    folds = assign_folds({"train": train}, {"more": more}, FoldSettings(count=4), contents).set_index("ID")[
+    together = {f"{set_}{n}": [str(n)] for n in range(10) for set_ in "gf"}
+    folds = assign_folds({"train": train}, {"more": more}, FoldSettings(count=4), together).set_index("ID")[
         "fold"
     ]
     assert folds[[f"g{n}" for n in range(10)]].tolist() == folds[[f"f{n}" for n in range(10)]].tolist()

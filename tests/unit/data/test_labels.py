@@ -87,6 +87,8 @@ def test_every_location_has_its_class_or_is_known_to_have_none():
         "Rods & Rings",
     }
     assert not without & set(names.classes)
+    page = (ROOT / "docs/file-formats.md").read_text()
+    assert all(name in page for name in CLASS_OF_LOCATION)
 
 
 WITHOUT_CLASS = [

@@ -12,6 +12,7 @@ from puzzlecell.data.fold_report import WELL, fold_report, report_lines, torn, w
 from puzzlecell.data.folds import FoldError
 from puzzlecell.data.store import write_shard
 from puzzlecell.data.tables import read_csv, write_csv
+from puzzlecell.data.text_tables import TableError
 from puzzlecell.data.write_folds import FoldFiles, write_folds
 
 WELLS = [f"{well}_{number}" for well in ("9_A1", "9_A2", "9_B1", "9_B12") for number in range(6)]
@@ -23,12 +24,13 @@ def run(tmp_path, caplog):
     (tmp_path / "classes.csv").write_text("index,name\n0,a\n1,b\n")
     files = FoldFiles(*(tmp_path / f"{name}.csv" for name in ("folds", "report", "warnings")))
 
-    def split(train, additional=None, *, contents=None, **settings):
+    def split(train, additional=None, *, contents=None, antibody=(), **settings):
+        antibody = dict(antibody)
         paths = {}
         for name, rows in {**train, **(additional or {})}.items():
             paths[name] = tmp_path / f"{name}.labels.csv"
-            text = [f"{field_id},{label}" for field_id, label in rows.items()]
-            paths[name].write_text("\n".join(["ID,Label", *text, ""]))
+            text = [f"{field_id},{label},{antibody.get(field_id, '')}" for field_id, label in rows.items()]
+            paths[name].write_text("\n".join(["ID,Label,antibody", *text, ""]))
         tables = []
         if contents:
             tables = [tmp_path / "contents.csv"]
@@ -101,7 +103,29 @@ def test_equal_images_stay_together_and_other_labels_are_named(run):
         ["more", "m1", "same images as f5 of set, but labelled a|b; there b"],
     ]
     assert len(warnings) == 3
-    assert "m1: same images as f5" in warnings[-1]
+    assert warnings[-1] == "fields with the same images as another, but other labels: 1 (m1)"
+
+
+def test_fields_of_one_antibody_stay_together_in_all_data_sets(run):
+    antibody = {f"f{n}": f"HPA{n // 6}" for n in range(24)} | {"m0": "HPA1", "m1": "HPA9", "f23": ""}
+    folds, _, found, warnings = run(
+        {"set": labelled(f"f{n}" for n in range(24))},
+        {"more": {"m0": "0", "m1": "0", "m2": "1"}},
+        antibody=antibody,
+        count=2,
+        column="antibody",
+    )
+    fold = folds.set_index("ID")["fold"]
+    given = pd.Series({field_id: value for field_id, value in antibody.items() if value})
+    assert fold[given.index].groupby(given).nunique().max() == 1
+    assert found.empty
+    assert warnings[0].startswith("set: folds.column keeps 4 groups of several fields together")
+    with pytest.raises(
+        TableError, match=r"folds.column: there is no column 'antibodies'; found 'ID', 'Label', "
+    ):
+        run({"set": labelled("abcd")}, count=2, column="antibodies")
+    with pytest.raises(FoldError, match="1 group cannot be split into 2 folds"):
+        run({"set": labelled("abcd")}, antibody=dict.fromkeys("abcd", "x"), count=2, column="antibody")
 
 
 def test_the_report_counts_each_class_in_each_fold(run, caplog):
