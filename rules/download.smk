@@ -32,6 +32,13 @@ rule download_fields:
         "../workflow/scripts/download_fields.py"
 
 
+def download_reports(wildcards):
+    """Reports of all data sets that are downloaded."""
+    if not DOWNLOADED:
+        raise WorkflowError("nothing to download: no data set has a section `download`")
+    return expand("results/download/{ds}.csv", ds=DOWNLOADED)
+
+
 rule download:
     input:
-        expand("results/download/{ds}.csv", ds=DOWNLOADED),
+        download_reports,

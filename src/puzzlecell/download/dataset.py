@@ -15,7 +15,6 @@ from puzzlecell.config.download import DownloadSettings
 from puzzlecell.data.class_names import ClassNames
 from puzzlecell.data.label_values import parse_numbers
 from puzzlecell.data.raw_files import CHANNELS
-from puzzlecell.data.tables import write_csv
 from puzzlecell.data.text_tables import listed, quoted
 from puzzlecell.download.image_check import image_problem
 from puzzlecell.download.transfer import Fetcher, StoppedError, TransferError
@@ -65,7 +64,7 @@ def download_dataset(
     _write_attribution(folder, wanted, settings)
     missing = _fetch_all(folder, wanted, settings, stop, progress)
     report = pd.DataFrame(missing, columns=["ID", "channel", "url", "problem"])
-    write_csv(folder / REPORT, report)
+    _write_own(folder / REPORT, report)
     incomplete = set(report["ID"])
     if len(incomplete) > settings.max_failed * len(wanted):
         lines = [f"{found.ID}, {found.channel}: {found.problem}" for found in missing]
@@ -85,8 +84,14 @@ def download_dataset(
             len(wanted),
             first_few(incomplete),
         )
-    write_csv(labels or folder / "labels.csv", table[~table["ID"].isin(incomplete)])
+    _write_own(Path(labels or folder / "labels.csv"), table[~table["ID"].isin(incomplete)])
     return report
+
+
+def _write_own(path: Path, table: pd.DataFrame) -> None:
+    """Write a table that is the user's from then on: without a checksum, so that it may be edited."""
+    with written_whole(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def label_table(wanted: Sequence[Wanted], classes: Sequence[str]) -> pd.DataFrame:

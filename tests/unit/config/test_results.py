@@ -78,3 +78,20 @@ def test_members_are_named_one_by_one():
     found = results.ensemble(configuration())
     assert found["ensemble.members.1.step"] == "2"
     assert found["ensemble.members.3.weight"] == "1.0"
+
+
+def test_what_labels_mean_decides_folds_and_weights():
+    changed = {"labels": {"without_class": "leave_out"}}
+    assert training(changed)["labels.without_class"] == '"leave_out"'
+    assert results.folds(configuration(changed)) != results.folds(configuration())
+
+
+def test_what_is_downloaded_depends_on_the_source_and_not_on_the_connections():
+    def decided(**download):
+        given = {"fields": "a.csv", **download}
+        sets = {"datasets": {"more": {"role": "additional", "download": given}}}
+        return results.download(configuration(sets), "more")
+
+    assert decided(connections=1, attempts=2, wait_s=0.5, timeout_s=3) == decided()
+    assert decided(url="http://host/{ID}_{channel}.png") != decided()
+    assert results.download(configuration(), "train") == {}

@@ -76,6 +76,7 @@ def test_a_download_gives_images_labels_attribution_and_a_report(tmp_path, serve
     assert "proteinatlas.org/about/licence" in text
     assert server.url.removeprefix("http://") in text
     assert (tmp_path / "set/download.csv").read_text() == "ID,channel,url,problem\n"
+    assert not list((tmp_path / "set").glob("*.checksum")), "the tables are the user's, who may edit them"
     assert max(server.counts.values()) == 1
     download_dataset(tmp_path / "set", settings(table), CLASSES)
     assert max(server.counts.values()) == 1, "complete files are not fetched again"
