@@ -13,5 +13,5 @@ if __name__ == "__main__":
             contents=given.contents,
             classes=given.classes,
             settings=params.settings,
-            labels=params.labels,
+            without_class=params.labels.without_class,
         )

@@ -9,7 +9,7 @@ import pandas as pd
 
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import FoldSettings
-from puzzlecell.config.labels import LabelSettings
+from puzzlecell.config.labels import WithoutClass
 from puzzlecell.data.duplicates import duplicate_findings, duplicates, read_contents
 from puzzlecell.data.fold_column import column_keys
 from puzzlecell.data.fold_report import WELL, fold_report, report_lines, torn, wells
@@ -52,21 +52,17 @@ def write_folds(
     contents: Iterable[AnyPath] = (),
     classes: AnyPath,
     settings: FoldSettings,
-    labels: LabelSettings = LabelSettings(),  # noqa: B008 (immutable)
+    without_class: WithoutClass = "error",
 ) -> None:
     """Write the folds of all training fields, the report, and the warnings, which are logged too.
 
     train, additional: data set -> path of its label table; see `assign_folds`. contents: tables of `write_contents` of
-    these data sets. Raises FoldError for every problem that `fold_problems` finds, and TableError for a label table
-    without `folds.column`.
+    these data sets. without_class: see `read_labels`. Raises FoldError for every problem that `fold_problems` finds,
+    and TableError for a label table without `folds.column`.
     """
     names = read_classes(classes)
-    train_labels = {
-        dataset: read_labels(path, names, labels.without_class) for dataset, path in train.items()
-    }
-    more_labels = {
-        dataset: read_labels(path, names, labels.without_class) for dataset, path in additional.items()
-    }
+    train_labels = {dataset: read_labels(path, names, without_class) for dataset, path in train.items()}
+    more_labels = {dataset: read_labels(path, names, without_class) for dataset, path in additional.items()}
     train_ids, more_ids = _ids(train_labels), _ids(more_labels)
     by_column = column_keys([*train.values(), *additional.values()], settings.column)
     problems = fold_problems(train_ids, more_ids, settings, {name: (key,) for name, key in by_column.items()})

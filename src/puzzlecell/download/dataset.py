@@ -60,7 +60,7 @@ def download_dataset(
     folder = Path(folder)
     stop = threading.Event()
     wanted = read_wanted(_local(folder, settings, stop), settings)
-    table = label_table(wanted, classes)
+    table = label_table(wanted, classes, settings.fields)
     _write_attribution(folder, wanted, settings)
     missing = _fetch_all(folder, wanted, settings, stop, progress)
     report = pd.DataFrame(missing, columns=["ID", "channel", "url", "problem"])
@@ -94,18 +94,19 @@ def _write_own(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def label_table(wanted: Sequence[Wanted], classes: Sequence[str]) -> pd.DataFrame:
+def label_table(wanted: Sequence[Wanted], classes: Sequence[str], source: str) -> pd.DataFrame:
     """Return the label table: `ID`, `Label` if any field has one, `locations` if names were mapped, and other columns.
 
     Locations are replaced by their classes; names without a class stay, for `labels.without_class` to decide. Class
-    numbers stay as they are. Raises DownloadError for an unknown name.
+    numbers stay as they are. source: where the fields are listed, for messages. Raises DownloadError for an unknown
+    name.
     """
     names = ClassNames(classes)
     table = pd.DataFrame({"ID": [each.ID for each in wanted]})
     given = [each.label or "" for each in wanted]
     if any(given):
         numeric = all(parse_numbers(text) for text in given if text)
-        table["Label"] = given if numeric else _mapped(wanted, names)
+        table["Label"] = given if numeric else _mapped(wanted, names, source)
         if not numeric:
             table["locations"] = given
     for column in KEPT:
@@ -115,13 +116,13 @@ def label_table(wanted: Sequence[Wanted], classes: Sequence[str]) -> pd.DataFram
     return table
 
 
-def _mapped(wanted: Sequence[Wanted], names: ClassNames) -> list[str]:
+def _mapped(wanted: Sequence[Wanted], names: ClassNames, source: str) -> list[str]:
     labels, problems = [], []
     for each in wanted:
         found = []
         for name in names.split(each.label or ""):
             if not names.is_known(name):
-                where = f"line {each.line}: " if each.line else ""
+                where = f"{source}: " + (f"line {each.line}: " if each.line else "")
                 problems.append(
                     f"{where}field {each.ID} has the location {quoted(name)}, which is unknown; {names.hint(name)}"
                     if name
@@ -132,7 +133,7 @@ def _mapped(wanted: Sequence[Wanted], names: ClassNames) -> list[str]:
             found.append(name if index is None else names.classes[index])
         labels.append("|".join(dict.fromkeys(found)))
     if problems:
-        raise DownloadError("\n".join(listed(problems, "fields")))
+        raise DownloadError("\n".join(listed(problems, source)))
     return labels
 
 

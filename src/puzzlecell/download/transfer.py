@@ -151,4 +151,6 @@ def _reason(error: Exception) -> str:
         return str(error)
     if isinstance(error, requests.Timeout):
         return "the server did not answer in time"
-    return f"the connection failed: {' '.join(str(error).split())}"
+    # Of the errors inside each other, the one that says what happened.
+    cause = getattr(error.args[0] if error.args else error, "reason", error)
+    return f"the connection failed: {' '.join(str(cause).split())}"
