@@ -109,7 +109,12 @@ def raw_data_problems(sample=None):
     """
     from puzzlecell.data.checks import dataset_problems
 
-    given = {ds: raw_dataset(ds, readable) for ds, given in settings.datasets.items() if not given.simulate}
+    to_download = {wildcards.ds for wildcards in planned_wildcards(workflow, "download_fields")}
+    given = {
+        ds: raw_dataset(ds, readable)
+        for ds, given in settings.datasets.items()
+        if not given.simulate and ds not in to_download
+    }
     problems = dataset_problems(
         given,
         CLASS_NAMES,
@@ -118,8 +123,14 @@ def raw_data_problems(sample=None):
         max_megapixels=settings.ingest.max_megapixels,
         sample=sample,
         memory=".snakemake/puzzlecell-headers" if sample is None else None,
+        without_class=settings.labels.without_class,
     )
     problems = [with_urls(problem) for problem in [*problems, *truth_problems()]]
+    problems += [
+        f"data set {ds}: its fields can be downloaded: run `snakemake download` first"
+        for ds in DOWNLOADED
+        if ds in given and not exists(raw(ds, "labels"))
+    ]
     found = ["the raw data cannot be used:", *first_lines(problems)] if problems else []
     return [*found, *split_problems()]
 
@@ -144,14 +155,26 @@ def truth_problems():
 
 def split_problems():
     """Why the training fields cannot be split into folds, as far as their tables can be read."""
+    from puzzlecell.data.fold_column import column_keys
     from puzzlecell.data.folds import fold_problems
+    from puzzlecell.data.text_tables import TableError
 
     train, additional = (
         {ds: field_ids(ds) for ds in settings.datasets_of(role)} for role in ("train", "additional")
     )
     if not all([*train.values(), *additional.values()]):
         return []
-    return fold_problems(train, additional, settings.folds)
+    simulated = [ds for ds in [*train, *additional] if settings.datasets[ds].simulate]
+    if simulated and settings.folds.column is not None:
+        return [f"folds.column: the simulated data set {simulated[0]} has no such column"]
+    try:
+        keys = column_keys(
+            [readable(raw(ds, "labels")) for ds in [*train, *additional]], settings.folds.column
+        )
+    except TableError as error:
+        return [with_urls(problem) for problem in str(error).splitlines()]
+    together = {field_id: (key,) for field_id, key in keys.items()}
+    return fold_problems(train, additional, settings.folds, together)
 
 
 def field_ids(dataset):

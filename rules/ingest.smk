@@ -56,7 +56,8 @@ rule ingest:
     output:
         store="results/store/{ds}/{sh}.h5",
         rejected="results/store/{ds}/{sh}.rejected.csv",
-        checksums=checksums("results/store/{ds}/{sh}.rejected.csv"),
+        contents="results/store/{ds}/{sh}.contents.csv",
+        checksums=checksums("results/store/{ds}/{sh}.rejected.csv", "results/store/{ds}/{sh}.contents.csv"),
     log:
         "results/logs/ingest/{ds}/{sh}.log",
     benchmark:

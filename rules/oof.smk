@@ -114,6 +114,8 @@ rule oof_metrics:
         mem_mb=growing(4000),
         runtime=minutes(30),
     params:
+        **tracked(results.deciding(settings.labels, "labels")),
+        labels=settings.labels,
         code=code("oof_metrics"),
     message:
         "Out-of-fold metrics of {wildcards.model}, {wildcards.stage}"

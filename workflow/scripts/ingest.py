@@ -1,5 +1,6 @@
 """Read the raw fields of a shard, resize them and store them."""
 
+from puzzlecell.data.duplicates import write_contents
 from puzzlecell.data.field_sources import field_sources
 from puzzlecell.data.field_summary import read_summary
 from puzzlecell.data.ingest import ingest_shard
@@ -20,6 +21,7 @@ if __name__ == "__main__":
             threads=snakemake.threads,
             progress=progress,
         )
+        write_contents(snakemake.output.contents, snakemake.output.store)
         summary = read_summary(
             snakemake.wildcards.ds,
             stated_pixel_sizes(params.pixel_size_um.value, params.raw.value),

@@ -1,5 +1,4 @@
-"""Tools around the workflow: predict with a finished model, pack one, plan a run, score, merge and convert files,
-verify results, print the schema."""
+"""Tools around the workflow: annotate images with a finished model, plan and check runs, score and convert files."""
 
 import argparse
 import io
@@ -10,7 +9,19 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from puzzlecell.cli import bundle, convert, init, merge, plan, predict, schema, score, validate, verify
+from puzzlecell.cli import (
+    bundle,
+    convert,
+    download,
+    init,
+    merge,
+    plan,
+    predict,
+    schema,
+    score,
+    validate,
+    verify,
+)
 from puzzlecell.cli import status as status_command
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.atomic import is_full_disk
@@ -80,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("puzzlecell", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
     for command in (
-        *(init, predict, bundle, validate, plan, status_command),
+        *(init, predict, bundle, validate, plan, status_command, download),
         *(score, merge, convert, verify, schema),
     ):
         command.add_parser(commands)

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from puzzlecell.config.base import MAX_SEED, Section
+from puzzlecell.config.download import DownloadSettings
 from puzzlecell.config.intensity import IntensitySettings
 from puzzlecell.config.naming import (
     DEFAULT_NAMING,
@@ -89,6 +90,11 @@ class DatasetSettings(Section):
         le=1000,
         description="Number of files (shards) that the data set is stored in, and of parallel jobs per step.",
     )
+    download: DownloadSettings | None = Field(
+        None,
+        description="Where the fields of the data set can be downloaded from, by `snakemake download`, into `path`. "
+        "null: they are there.",
+    )
     simulate: SimulationSettings | None = Field(
         None,
         description="Settings of a simulated data set, written to `results/simulated/<name>` and used in place of "
@@ -163,6 +169,12 @@ class FoldSettings(Section):
         description="Regular expression searched in the field IDs; fields with the same first capture group, for "
         "example those of one well, stay in the same fold. A field in whose ID it is not found is split on its own. "
         "null: every field is split on its own.",
+    )
+
+    column: str | None = Field(
+        None,
+        description="Column of the label tables, such as `antibody`; fields with the same value stay in the same fold, "
+        "also those of different data sets. A field without a value is split on its own. null: no column.",
     )
 
     @field_validator("group")

@@ -64,6 +64,17 @@ def store(settings: Configuration, dataset: str) -> Deciding:
     return found
 
 
+def download(settings: Configuration, dataset: str) -> Deciding:
+    """Settings that decide which raw files are downloaded."""
+    given = settings.datasets[dataset].download
+    return {} if given is None else deciding(given, "download")
+
+
+def folds(settings: Configuration) -> Deciding:
+    """Settings that the folds depend on, besides the label tables and equal images."""
+    return {**deciding(settings.folds, "folds"), **deciding(settings.labels, "labels")}
+
+
 def segmentation(settings: Configuration, dataset: str) -> Deciding:
     """Settings that label images depend on; those of segmenters that are not chosen do not count."""
     section = settings.segmentation
@@ -83,6 +94,7 @@ def training(settings: Configuration, model: str, stage: str) -> Deciding:
     given = settings.models[model].stages[stage]
     return {
         **deciding(settings.stage_training(model, stage), "training"),
+        **deciding(settings.labels, "labels"),
         "datasets": json.dumps(given.datasets),
         "start": json.dumps(given.start),
     }

@@ -23,6 +23,7 @@ from puzzlecell.config.datasets import DatasetSettings, FoldSettings, IngestSett
 from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.config.field_checks import field_problems
 from puzzlecell.config.fields import FieldSettings
+from puzzlecell.config.labels import LabelSettings
 from puzzlecell.config.messages import readable_problems
 from puzzlecell.config.models import ModelSettings, Name, training_layers
 from puzzlecell.config.plausibility import PlausibilitySettings
@@ -58,6 +59,7 @@ class Configuration(Section):
     )
     datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="Data sets, by name.")
     ingest: IngestSettings = IngestSettings()
+    labels: LabelSettings = LabelSettings()
     folds: FoldSettings = FoldSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
     training: TrainingSettings = TrainingSettings()

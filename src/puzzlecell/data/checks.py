@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from puzzlecell.config.labels import WithoutClass
 from puzzlecell.config.naming import DEFAULT_NAMING, filled, group_names
 from puzzlecell.data import fields
 from puzzlecell.data.field_sources import FieldSource, FieldSources, RawDataset, field_sources
@@ -36,6 +37,7 @@ def dataset_problems(
     max_megapixels: float | None = None,
     sample: int | None = None,
     memory: str | os.PathLike | None = None,
+    without_class: WithoutClass = "error",
 ) -> list[str]:
     """Return every problem found in the tables and image headers of all data sets; no image is decoded.
 
@@ -47,7 +49,8 @@ def dataset_problems(
     sample: number of fields per data set, evenly spaced in its table, whose headers are read; None reads all. Of a data
     set in a bucket, the headers of at most 100 fields are read, and the names of all files are compared with the list
     of their folder. memory: folder where the headers of good fields are kept for the next check
-    (`puzzlecell.data.remembered`), in a file per data set; None keeps none. Raises DiskFullError.
+    (`puzzlecell.data.remembered`), in a file per data set; None keeps none. without_class: see `read_labels`. Raises
+    DiskFullError.
     """
     problems: list[str] = []
     owner: dict[str, str] = {}
@@ -56,7 +59,7 @@ def dataset_problems(
     for name, dataset in datasets.items():
         try:
             if dataset.labelled and dataset.labels is not None:
-                read_labels(dataset.labels, classes)
+                read_labels(dataset.labels, classes, without_class)
             elif dataset.labels is not None:
                 sizes[name] = table_sizes(dataset.labels, read_ids(dataset.labels)) or {}
         except LabelError as error:

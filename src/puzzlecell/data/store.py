@@ -221,6 +221,10 @@ class ShardReader:
         """Return `/name` of all fields (N, ...), an array other than images. Raises KeyError if there is none."""
         return np.concatenate([columns[name] for columns in self._columns])
 
+    def checksums(self, name: str = "images") -> np.ndarray:
+        """Return the checksums of the images `/name` of all fields, (N,) uint64. Raises KeyError if there are none."""
+        return np.concatenate([checksums[name] for checksums in self._checksums])
+
     def _open(self, number: int, name: str) -> h5py.Dataset:
         if self._process != os.getpid():
             self._arrays, self._process = {}, os.getpid()

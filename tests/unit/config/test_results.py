@@ -111,3 +111,20 @@ def test_the_look_of_the_training_fields_depends_on_how_it_is_measured(changes, 
     changed, plain = (results.training_look(configuration(found)) for found in (changes, {}))
     assert {key: text for key, text in changed.items() if plain[key] != text} == expected
     assert changed.keys() == plain.keys()
+
+
+def test_what_labels_mean_decides_folds_and_weights():
+    changed = {"labels": {"without_class": "leave_out"}}
+    assert training(changed)["labels.without_class"] == '"leave_out"'
+    assert results.folds(configuration(changed)) != results.folds(configuration())
+
+
+def test_what_is_downloaded_depends_on_the_source_and_not_on_the_connections():
+    def decided(**download):
+        given = {"fields": "a.csv", **download}
+        sets = {"datasets": {"more": {"role": "additional", "download": given}}}
+        return results.download(configuration(sets), "more")
+
+    assert decided(connections=1, attempts=2, wait_s=0.5, timeout_s=3) == decided()
+    assert decided(url="http://host/{ID}_{channel}.png") != decided()
+    assert results.download(configuration(), "train") == {}

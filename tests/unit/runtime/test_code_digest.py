@@ -27,8 +27,8 @@ def names(script, *modules):
 
 def test_imports_are_followed_through_modules(tmp_path):
     script = tmp_path / "script.py"
-    script.write_text("from puzzlecell.data.labels import read_ids\n")
-    modules = {"data/__init__.py", "data/labels.py", "data/text_tables.py", "data/ids.py"}
+    script.write_text("from puzzlecell.data.ids import read_field_ids\n")
+    modules = {"data/__init__.py", "data/text_tables.py", "data/ids.py"}
     assert names(script) == {"__init__.py", "errors.py", "regular_file.py", *modules}
 
 

@@ -138,3 +138,20 @@ def test_the_terminal_shows_the_first_findings_shortened():
     assert lines[0].endswith("x ...")
     assert lines[-1] == "    and 3 more about whole data sets"
     assert as_text("w.csv", [Finding("set", "f", "dark")]).startswith("1 warning, see w.csv\n")
+
+
+def test_findings_of_jobs_and_images_in_training_and_test_sets_are_listed(tmp_path):
+    contents = {"train": ["a1", "b2"], "test": ["c3", "a1"]}
+    datasets = []
+    for role, texts in contents.items():
+        path = tmp_path / f"{role}.contents.csv"
+        ids = [f"{role}{number}" for number in range(2)]
+        write_csv(path, pd.DataFrame({"ID": ids, "content": texts}))
+        datasets.append(DatasetFiles(role, 0.5, [], [], [], role=role, contents=[path]))
+    rows = [("train", "", "whole"), ("train", "007", "one")]
+    write_csv(tmp_path / "folds.csv", pd.DataFrame(rows, columns=["dataset", "ID", "what"]))
+    tables = [tmp_path / "folds.csv", tmp_path / "none.csv"]
+    first, shared, last = find_all(datasets, [], CLASSES, SETTINGS, tables=tables)
+    assert (first, last) == (Finding("train", "", "whole"), Finding("train", "007", "one"))
+    assert (shared.dataset, shared.ID) == ("test", "")
+    assert "1 of 2 (test1 = train0 of train)" in shared.what
