@@ -34,6 +34,7 @@ def worlds(fresh, tmp_path):
     (real / "images").symlink_to(SHARED / "real_fields")
     pd.read_csv(SHARED / "real_fields/labels.csv")[["ID"]].to_csv(real / "labels.csv", index=False)
     simulate_dataset(tmp_path / "sim", SimulationSettings(fields=100), 7, labelled=False, threads=2)
+    (tmp_path / "sim/truth.csv").unlink()  # of other classes than those of the real cells
     compose = [SHARED / "compose.py", SHARED / "real_cells", tmp_path / "composed", "400", "100"]
     subprocess.run([sys.executable, *map(str, compose)], check=True, stdout=subprocess.DEVNULL)
     (fresh.folder / "config/composed.csv").write_text((tmp_path / "composed/classes.csv").read_text())
