@@ -7,6 +7,10 @@ from skimage.filters import threshold_otsu
 # One grey level of an 8-bit image: the smallest contrast that an 8-bit field can hold.
 GREY_LEVEL = 1 / 255
 LEVELS = 256
+# Separability of Gaussian noise, 2 / (pi - 2): what exceeds it is structure.
+NOISE = 2 / (np.pi - 2)
+# Added to each channel's weight, so that both count about alike in a field without visible background.
+LEAST_WEIGHT = 0.25
 
 
 def cytoplasm(red: np.ndarray, yellow: np.ndarray, sigma: float) -> np.ndarray:
@@ -14,7 +18,8 @@ def cytoplasm(red: np.ndarray, yellow: np.ndarray, sigma: float) -> np.ndarray:
 
     Each channel is smoothed by `sigma` pixels and scaled to [0, 1] between its 0.5th and 99.5th percentiles; the
     signal is the square root of their weighted mean, in which shot noise is about the same at every brightness. A
-    channel's weight is its `separability`, so that a channel of mere noise adds little. A constant channel counts as 0.
+    channel's weight is how far its `separability` exceeds that of noise, plus `LEAST_WEIGHT`: a channel without a stain
+    adds little. A constant channel counts as 0.
     """
     total, weights = np.zeros(red.shape, np.float32), 0.0
     for channel in (red, yellow):
@@ -22,7 +27,7 @@ def cytoplasm(red: np.ndarray, yellow: np.ndarray, sigma: float) -> np.ndarray:
         low, high = np.percentile(smooth, [0.5, 99.5])
         if high - low > GREY_LEVEL:
             scaled = np.clip((smooth - low) / (high - low), 0, 1).astype(np.float32)
-            weight = separability(np.sqrt(scaled))
+            weight = max(separability(np.sqrt(scaled)) - NOISE, 0) + LEAST_WEIGHT
             total += weight * scaled
             weights += weight
     return np.sqrt(total / weights) if weights else total
