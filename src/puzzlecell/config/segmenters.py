@@ -108,7 +108,7 @@ class ClassicalSettings(SegmenterSection):
         "grown.",
     )
     cell_threshold: float = Field(
-        0.55,
+        0.58,
         gt=0,
         description="Factor on the automatic (Otsu) threshold between background and cytoplasm; lower values give "
         "larger cells.",
@@ -117,8 +117,8 @@ class ClassicalSettings(SegmenterSection):
         0.5,
         ge=0,
         le=1,
-        description="Weight of a cell's surroundings in its threshold, which is a geometric mean of Otsu's threshold of "
-        "the surroundings and of the whole field. 0: one threshold for all cells of a field; 1: each cell its own.",
+        description="Where Otsu's threshold of a cell's surroundings is below that of the field, the cell's threshold is "
+        "the geometric mean of both, with this weight for the surroundings. 0: one threshold for all cells of a field.",
     )
     cell_reach_um: float = Field(
         40.0, gt=0, description="Largest distance in micrometres of a cell's pixels from the nearest nucleus."
@@ -132,8 +132,8 @@ class ClassicalSettings(SegmenterSection):
     border_smoothing_um: float = Field(
         1.5,
         ge=0,
-        description="Parts of a cell narrower than twice this many micrometres are cut off; 0 keeps all thin "
-        "protrusions.",
+        description="Inlets in the outline of a cell narrower than twice this many micrometres are filled, then parts "
+        "narrower than that are cut off; 0 keeps all inlets and thin protrusions.",
     )
     signal_weight: float = Field(
         4.0,

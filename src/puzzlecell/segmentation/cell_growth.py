@@ -32,7 +32,9 @@ def grow_cells(
     mask |= outside <= settings.ring_um
     cells = _with_nucleus(np.where(fill_holes(mask), basins, 0), nuclei)
     _cut_outside(cells, nuclei, depth, settings.outside_gap, settings.outside_minimum_um2 / pixel_um**2)
-    cells = reshape_each(cells, cv2.MORPH_OPEN, settings.border_smoothing_um / pixel_um)
+    # Noise frays the outline of a dim cell: its inlets are filled before its fringes are cut off.
+    for operation in (cv2.MORPH_CLOSE, cv2.MORPH_OPEN):
+        cells = reshape_each(cells, operation, settings.border_smoothing_um / pixel_um)
     cells[nuclei > 0] = nuclei[nuclei > 0]
     return _connected(cells, nuclei)
 

@@ -58,14 +58,14 @@ def cell_thresholds(signal: np.ndarray, basins: np.ndarray, share: float) -> np.
     """Return the level that divides background from cytoplasm around each nucleus, (n + 1,) float32.
 
     signal: (H, W) float32 in [0, 1]; basins: (H, W) integer labels 0...n, the surroundings of each nucleus. Otsu's
-    threshold of a basin follows a dim cell down and a bright one up, but means little where a basin is all cell; that
-    of the field is steady, but too high for dim cells. The result is their geometric mean, weighted `share` to
-    1 - `share`. Entry 0 is the threshold of the field.
+    threshold of the field is too high for dim cells. That of a basin follows them down, but where a basin is all cell it
+    divides the cell, so it counts only as far as it is below that of the field. The result is the geometric mean of both,
+    weighted `share` for the basin and 1 - `share` for the field. Entry 0 is the threshold of the field.
     """
     field = float(threshold_otsu(signal))
     own = otsu_of_labels(signal, basins)
+    own = np.where(own > 0, np.minimum(own, field), field)
     own[0] = field
-    own = np.where(own > 0, own, field)
     return (own**share * field ** (1 - share)).astype(np.float32)
 
 

@@ -24,15 +24,20 @@ def test_thresholds_of_labels_divide_each_label_in_its_two_classes():
     assert found[3] == 0
 
 
-def test_a_threshold_follows_its_cell_as_far_as_told():
+def test_a_threshold_follows_a_dim_cell_down_and_no_cell_up():
     labels = np.repeat([1, 2], 200).reshape(20, 20)
     signal = np.where(np.arange(20) < 10, 0.0, np.where(labels == 1, 0.2, 0.8)).astype(np.float32)
-    field, dim, bright = cell_thresholds(signal, labels, 0.0)
-    assert dim == bright == field
+    field, *cells = cell_thresholds(signal, labels, 0.0)
+    assert cells == [field, field]
     _, dim, bright = cell_thresholds(signal, labels, 1.0)
-    assert (dim, bright) == (pytest.approx(0.1, abs=0.01), pytest.approx(0.4, abs=0.01))
-    _, half, _ = cell_thresholds(signal, labels, 0.5)
-    assert half == pytest.approx(np.sqrt(dim * field))
+    assert dim == pytest.approx(0.1, abs=0.01)
+    assert bright <= field
+    assert cell_thresholds(signal, labels, 0.5)[1] == pytest.approx(np.sqrt(dim * field))
+    # A field of one bright cell without background and a dark rest: the cell is not divided.
+    signal[labels == 2] = 0.9
+    signal[15:, :10] = 0.6
+    field, _, bright = cell_thresholds(signal, labels, 1.0)
+    assert bright == field < 0.6
 
 
 def test_noise_does_not_exceed_the_separability_of_noise():
