@@ -1,11 +1,11 @@
 """Cells of the classical segmenter against truth: one threshold per field, as before, against one per cell.
 
-The version before is a plain copy: the mean of red and yellow, smoothed by 0.8 um and divided by one threshold per field
-(Otsu's, or `--factor` times it), divided among the nuclei afterwards. Nuclei are found in the same way by both, but only
-now are pieces of nuclei joined. The real fields' truth is what the HPA segmenter found (cell_masks), that of nuclei_truth
-is drawn by hand; both are read from the folder given by --shared, and left out if it does not exist.
-Prints, for each set of fields: the true cells (or nuclei) matched at an IoU above 0.6, the mean of the best IoU of each
-true cell, and CPU seconds per field.
+The version before is a plain copy: the mean of red and yellow, smoothed by 0.8 um and divided by one threshold per
+field (Otsu's, or `--factor` times it), divided among the nuclei afterwards. Both find nuclei in the same way, but only
+now are pieces of nuclei joined. The real fields' truth is what the HPA segmenter found (cell_masks), that of
+nuclei_truth is drawn by hand; both are read from the folder given by --shared, and left out if it does not exist.
+Prints, for each set of fields: the true cells (or nuclei) matched at an IoU above 0.6, the mean of the best IoU of
+each true cell, and CPU seconds per field.
 Run: python benchmarks/segmentation.py [--shared ../shared/data] [--fields 20] [--factor 1.0]
 """
 
@@ -138,7 +138,9 @@ def main() -> None:
     )
     parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared/data")
     parser.add_argument("--fields", type=int, default=20, help="simulated fields of each kind")
-    parser.add_argument("--factor", type=float, default=1.0, help="factor on the threshold of the version before")
+    parser.add_argument(
+        "--factor", type=float, default=1.0, help="factor on the threshold of the version before"
+    )
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     sets = {

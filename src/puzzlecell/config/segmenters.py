@@ -117,8 +117,9 @@ class ClassicalSettings(SegmenterSection):
         0.5,
         ge=0,
         le=1,
-        description="Where Otsu's threshold of a cell's surroundings is below that of the field, the cell's threshold is "
-        "the geometric mean of both, with this weight for the surroundings. 0: one threshold for all cells of a field.",
+        description="Where Otsu's threshold of a cell's surroundings is below that of the field, the cell's threshold "
+        "is the geometric mean of both, with this weight for the surroundings. 0: one threshold for all cells of a "
+        "field.",
     )
     cell_reach_um: float = Field(
         40.0, gt=0, description="Largest distance in micrometres of a cell's pixels from the nearest nucleus."

@@ -57,10 +57,11 @@ def gaps(signal: np.ndarray, radius: float) -> np.ndarray:
 def cell_thresholds(signal: np.ndarray, basins: np.ndarray, share: float) -> np.ndarray:
     """Return the level that divides background from cytoplasm around each nucleus, (n + 1,) float32.
 
-    signal: (H, W) float32 in [0, 1]; basins: (H, W) integer labels 0...n, the surroundings of each nucleus. Otsu's
-    threshold of the field is too high for dim cells. That of a basin follows them down, but where a basin is all cell it
-    divides the cell, so it counts only as far as it is below that of the field. The result is the geometric mean of both,
-    weighted `share` for the basin and 1 - `share` for the field. Entry 0 is the threshold of the field.
+    signal: (H, W) float32 in [0, 1]; basins: (H, W) integer labels 0...n, the surroundings of each nucleus.
+
+    Otsu's threshold of the field is too high for dim cells. That of a basin follows them down, but where a basin is all
+    cell, it divides the cell; so it counts only where it is below that of the field. The result is the geometric mean
+    of both, weighted `share` for the basin and 1 - `share` for the field. Entry 0 is the threshold of the field.
     """
     field = float(threshold_otsu(signal))
     own = otsu_of_labels(signal, basins)

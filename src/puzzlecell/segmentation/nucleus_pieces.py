@@ -58,9 +58,7 @@ def _touching(labels: np.ndarray) -> list[tuple[int, int]]:
     return sorted(pairs)
 
 
-def _around(
-    one: tuple[slice, slice], other: tuple[slice, slice], margin: int
-) -> tuple[slice, slice]:
+def _around(one: tuple[slice, slice], other: tuple[slice, slice], margin: int) -> tuple[slice, slice]:
     """Return the window that holds two others and a margin around them."""
     rows, columns = (
         slice(max(0, min(a.start, b.start) - margin), max(a.stop, b.stop) + margin)
