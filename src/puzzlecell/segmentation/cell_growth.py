@@ -10,7 +10,7 @@ from skimage.segmentation import watershed
 
 from puzzlecell.config.segmenters import ClassicalSettings
 from puzzlecell.data.label_images import fill_holes, largest_piece, reshape_each
-from puzzlecell.segmentation.cytoplasm import cell_thresholds, gaps
+from puzzlecell.segmentation.cytoplasm import blur, cell_thresholds, gaps
 
 
 def grow_cells(
@@ -24,14 +24,17 @@ def grow_cells(
     cell is what is brighter than its own threshold.
     """
     outside = edt(nuclei == 0, black_border=False) * pixel_um
-    depth = gaps(signal, settings.gap_um / pixel_um)
+    radius = settings.gap_um / pixel_um
+    depth = gaps(signal, radius)
     cost = np.exp(-settings.signal_weight * signal) * (1 + settings.gap_weight * depth)
     basins = _nearest_nucleus(nuclei, cost, outside <= settings.cell_reach_um)
     threshold = settings.cell_threshold * cell_thresholds(signal, basins, settings.own_threshold)
     mask = (signal > threshold[basins]) & (basins > 0)
     mask |= outside <= settings.ring_um
     cells = _with_nucleus(np.where(fill_holes(mask), basins, 0), nuclei)
-    _cut_outside(cells, nuclei, depth, settings.outside_gap, settings.outside_minimum_um2 / pixel_um**2)
+    # A part of a cell is not cut off because of its texture: such lines are sought in a smoother signal.
+    lines = gaps(blur(signal, radius / 4), radius)
+    _cut_outside(cells, nuclei, lines, settings.outside_gap, settings.outside_minimum_um2 / pixel_um**2)
     # Noise frays the outline of a dim cell: its inlets are filled before its fringes are cut off.
     for operation in (cv2.MORPH_CLOSE, cv2.MORPH_OPEN):
         cells = reshape_each(cells, operation, settings.border_smoothing_um / pixel_um)

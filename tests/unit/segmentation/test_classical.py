@@ -45,6 +45,12 @@ def test_simulated_cells_are_found(simulated):
     assert np.mean(scores) >= 0.90
 
 
+@pytest.mark.parametrize("number", [2, 40])
+def test_no_part_of_a_cell_at_the_border_is_cut_off_because_of_its_texture(number):
+    field = simulate_field("test", number, SimulationSettings(), 2020)
+    assert f1(segmented((field.image // 257).astype(np.uint8)).cells, field.cells, 0.6) == 1
+
+
 @pytest.mark.parametrize(
     ("settings", "least", "most"),
     [({}, 0.9, 1.0), ({"own_threshold": 0.0, "cell_threshold": 1.0}, 0.0, 0.8)],
