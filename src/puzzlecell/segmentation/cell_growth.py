@@ -33,7 +33,7 @@ def grow_cells(
     mask |= outside <= settings.ring_um
     cells = _with_nucleus(np.where(fill_holes(mask), basins, 0), nuclei)
     # A part of a cell is not cut off because of its texture: such lines are sought in a smoother signal.
-    lines = gaps(blur(signal, radius / 4), radius)
+    lines = gaps(blur(signal, radius / 5), radius)
     _cut_outside(cells, nuclei, lines, settings.outside_gap, settings.outside_minimum_um2 / pixel_um**2)
     # Noise frays the outline of a dim cell: its inlets are filled before its fringes are cut off.
     for operation in (cv2.MORPH_CLOSE, cv2.MORPH_OPEN):
