@@ -36,14 +36,32 @@ def simulated():
     return [simulate_field("test", number, SimulationSettings(), 3) for number in range(12)]
 
 
-def segmented(image, pixel_um=PIXEL_UM):
-    segmenter = make_segmenter(SegmentationSettings(), Resources())
+def segmented(image, pixel_um=PIXEL_UM, **settings):
+    segmenter = make_segmenter(SegmentationSettings(classical=settings), Resources())
     return segmenter.segment([FieldImage("a field", image, pixel_um)])[0]
 
 
 def test_simulated_cells_are_found(simulated):
     scores = [f1(segmented(field.image).cells, field.cells, 0.6) for field in simulated]
     assert np.mean(scores) >= 0.90
+
+
+@pytest.mark.parametrize("number", [2, 40])
+def test_no_part_of_a_cell_at_the_border_is_cut_off_because_of_its_texture(number):
+    field = simulate_field("test", number, SimulationSettings(), 2020)
+    assert f1(segmented((field.image // 257).astype(np.uint8)).cells, field.cells, 0.6) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "least", "most"),
+    [({}, 0.9, 1.0), ({"own_threshold": 0.0, "cell_threshold": 1.0}, 0.0, 0.8)],
+    ids=["a threshold for each cell", "one at Otsu's level for the field"],
+)
+def test_dim_cells_are_found_by_a_threshold_of_their_own(settings, least, most):
+    simulation = SimulationSettings(dim_cells=0.6)
+    fields = [simulate_field("test", number, simulation, 3) for number in range(6)]
+    scores = [f1(segmented(field.image, **settings).cells, field.cells, 0.6) for field in fields]
+    assert least <= np.mean(scores) <= most
 
 
 def test_eight_and_sixteen_bits_give_the_same_labels(simulated):
