@@ -154,12 +154,25 @@ def _image_problems(
             found = problem(entry)
             if found:
                 yield f"line {line}: field {field_id}: {name}: {found}"
-            elif entry in seen:
+                continue
+            place = _one_way(entry)
+            if place in seen:
                 yield (
-                    f"line {line}: field {field_id} has the same image for {seen[entry]} and {name}; if this is meant, "
+                    f"line {line}: field {field_id} has the same image for {seen[place]} and {name}; if this is meant, "
                     f"set channels.{channel}: {{same_as: ...}} in the configuration and remove the column"
                 )
-            seen.setdefault(entry, name)
+            seen.setdefault(place, name)
+
+
+def _one_way(entry: str) -> str:
+    """The place of an image, written in one way: `./a.tif` is `a.tif`, and pages come before channels."""
+    # Nearly all are written so already.
+    if "./" not in entry and "//" not in entry and "&" not in entry:
+        return entry
+    part = _PART(entry)
+    path = entry[: part.start()] if part else entry
+    numbers = f"#{'&'.join(sorted(part[1].split('&'), reverse=True))}" if part else ""
+    return f"{path if is_url(path) else posixpath.normpath(path)}{numbers}"
 
 
 def _entry_problem(entry: str, in_bucket: bool) -> str | None:

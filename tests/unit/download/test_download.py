@@ -17,6 +17,7 @@ from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.download import DownloadSettings
 from puzzlecell.data.labels import read_labels
 from puzzlecell.data.raw_files import CHANNELS
+from puzzlecell.download import image_check
 from puzzlecell.download.dataset import download_dataset
 from puzzlecell.download.image_check import image_problem
 from puzzlecell.download.transfer import Fetcher, TransferError
@@ -186,6 +187,37 @@ def test_images_are_decoded_to_check_them(tmp_path, kind):
         assert image_problem(path) is not None
     path.write_bytes(b"")
     assert "not an image" in image_problem(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        # Which the reader of the store would refuse.
+        (gzip.compress(picture(".png")), "a PNG packed with gzip"),
+        (gzip.compress(picture(".jpg")), "a JPEG packed with gzip"),
+        (gzip.compress(b"II*\0" + bytes(1000)), "unpacks to more than"),
+    ],
+)
+def test_packed_files_are_tiffs_of_a_size_that_can_be(tmp_path, monkeypatch, content, expected):
+    if "more" in expected:
+        monkeypatch.setattr(image_check, "MOST_BYTES", 1000)
+    (tmp_path / "image").write_bytes(content)
+    assert expected in image_problem(tmp_path / "image")
+
+
+def test_the_list_of_fields_is_neither_an_old_one_nor_overwritten(tmp_path, server, table):
+    """Two releases have lists of the same name; a list may be called like the label table."""
+    folder, content = tmp_path / "set", table.read_text()
+    server.files["/old/labels.csv"] = content[: content.rindex("http")].encode()
+    server.files["/new/labels.csv"] = content.encode()
+    for release, count in (("old", 2), ("new", 3), ("old", 2)):
+        download_dataset(folder, settings(f"{server.url}/{release}/labels.csv"), CLASSES)
+        assert len(pd.read_csv(folder / "labels.csv")) == count
+    own = folder / "labels.csv"
+    own.write_text(content)
+    with pytest.raises(DownloadError, match="the label table would be written over it"):
+        download_dataset(folder, settings(own), CLASSES)
+    assert own.read_text() == content
 
 
 XML = """<proteinAtlas><entry><name>GENE1</name><identifier id="ENSG1" db="Ensembl"/>
