@@ -149,6 +149,7 @@ def _image_problems(
     problem = partial(_entry_problem, in_bucket=in_bucket)
     for row, (line, field_id) in enumerate(zip(lines, ids, strict=True)):
         seen: dict[str, str] = {}
+        parted: set[str] = set()
         for channel, name in names.items():
             entry = columns[name][row]
             found = problem(entry)
@@ -156,12 +157,21 @@ def _image_problems(
                 yield f"line {line}: field {field_id}: {name}: {found}"
                 continue
             place = _one_way(entry)
-            if place in seen:
+            part = _PART(place)
+            whole = place[: part.start()] if part else place
+            if whole in (seen if part else parted):
+                yield (
+                    f"line {line}: field {field_id}: {name}: {quoted(whole)} is here with and without a page or "
+                    "channel; name it in all columns"
+                )
+            elif place in seen:
                 yield (
                     f"line {line}: field {field_id} has the same image for {seen[place]} and {name}; if this is meant, "
                     f"set channels.{channel}: {{same_as: ...}} in the configuration and remove the column"
                 )
             seen.setdefault(place, name)
+            if part:
+                parted.add(whole)
 
 
 def _one_way(entry: str) -> str:

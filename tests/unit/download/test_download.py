@@ -272,6 +272,9 @@ def test_labels_by_gene_and_urls_from_columns(tmp_path):
         ("ID\n../x\n", None, "line 2: ID '../x' contains a slash"),
         ("ID\nx\n", None, "field x has no value for base; known are ID"),
         ("ID,a\nx,\n", "http://h/{a}/{ID}_{channel}.png", "field x has no value for a"),
+        ("ID,a\nx,1\ny,\n", "http://h/{a}/{ID}_{channel}.png", "field y has no value for a"),
+        ("ID\nx\n", "http://h/{ID_{channel}.png", "unexpected '{' in field name; expected names in braces"),
+        ("ID\nx\n", "http://h/{}_{channel}.png", "has braces without a name"),
         ("ID\n", None, "there are no fields in it"),
         (
             "ID,Label\nx,Cytosol\ny,Cytosil\n",
@@ -283,8 +286,8 @@ def test_labels_by_gene_and_urls_from_columns(tmp_path):
 )
 def test_mistakes_are_found_before_anything_is_fetched(tmp_path, content, url, expected):
     (tmp_path / "fields.csv").write_text(content)
-    given = DownloadSettings(fields=str(tmp_path / "fields.csv"), **({"url": url} if url else {}))
     with pytest.raises(ValueError, match=r".") as caught:
+        given = DownloadSettings(fields=str(tmp_path / "fields.csv"), **({"url": url} if url else {}))
         download_dataset(tmp_path / "set", given, CLASSES)
     assert expected in str(caught.value)
     assert not (tmp_path / "set/images").exists()
