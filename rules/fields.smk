@@ -95,7 +95,9 @@ rule field_score:
         mem_mb=growing(4000),
         runtime=minutes(30),
     params:
+        **tracked(results.deciding(settings.labels, "labels")),
         labels=lambda wildcards: here(raw(wildcards.ds, "labels")),
+        without_class=Untracked(settings.labels.without_class),
         code=code("field_score"),
     message:
         "Compare the classes of the fields of {wildcards.ds} with their labels"

@@ -7,5 +7,9 @@ if __name__ == "__main__":
     given = snakemake.input
     with job(snakemake):
         write_field_score(
-            snakemake.output[0], answer=given.answer, labels=snakemake.params.labels, classes=given.classes
+            snakemake.output[0],
+            answer=given.answer,
+            labels=snakemake.params.labels,
+            classes=given.classes,
+            without_class=snakemake.params.without_class,
         )

@@ -1,5 +1,7 @@
 """Settings of a data set whose raw fields are downloaded."""
 
+import string
+
 from pydantic import Field, field_validator
 
 from puzzlecell.config.base import NO_EFFECT, Section
@@ -67,6 +69,12 @@ class DownloadSettings(Section):
     @field_validator("url")
     @classmethod
     def _names_the_channel(cls, url: str) -> str:
+        try:
+            names = [name for _, name, _, _ in string.Formatter().parse(url) if name is not None]
+        except ValueError as error:
+            raise ValueError(f"{url!r}: {error}; expected names in braces, such as {{ID}}") from error
+        if not all(names):
+            raise ValueError(f"{url!r} has braces without a name; expected names in them, such as {{ID}}")
         if "{channel}" not in url:
             raise ValueError(f"{url!r} does not contain {{channel}}, so all channels would be the same file")
         return url

@@ -234,6 +234,23 @@ def _channel_problem(naming: str, channels: tuple[ChannelPlace | None, ...], nam
                 f"{key}: the same image as {seen[place]}; if this is meant, write {{same_as: {seen[place]}}}"
             )
         seen[place] = channel
+    return _whole_and_part(seen) if named else None
+
+
+def _whole_and_part(found: Mapping[ChannelPlace, str]) -> str | None:
+    """Problem: a file is the image of one channel, and another channel is a part of it."""
+    whole = {
+        place.name: channel
+        for place, channel in found.items()
+        if place.page is None and place.channel is None
+    }
+    for place, channel in found.items():
+        other = whole.get(place.name, channel)
+        if other != channel:
+            return (
+                f"channels.{channel}: a page or a channel of the file of {other}, for which none is named; name it "
+                f"for both, or write {{same_as: {other}}}"
+            )
     return None
 
 
@@ -263,6 +280,8 @@ def _group(pattern: str, text: str) -> Group:
         )
     try:
         compiled = re.compile(given)
+        # As it is used: inside a larger expression, where flags such as (?i) are not allowed.
+        re.compile(f"(?:{given})")
     except re.error as error:
         raise ValueError(f"{pattern!r}: {given!r} is not a regular expression: {error}") from error
     if compiled.groups or "/" in given or not given:

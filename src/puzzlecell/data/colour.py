@@ -27,7 +27,10 @@ def single_channel(image: np.ndarray, *, lossy: bool = False) -> np.ndarray:
     """
     top = np.iinfo(image.dtype).max
     if image.shape[2] == 4 and int(image[..., 3].min()) < top:
-        raise ImageProblem("an image with transparent parts; expected an opaque one")
+        raise ImageProblem(
+            "an image with transparent parts; expected an opaque one, or the number of the channel if the fourth "
+            "one is no transparency"
+        )
     channels = [image[..., number] for number in range(3)]
     if _alike(channels, channels[1], top, lossy):
         # JPEG keeps green best, and a grey image entirely.

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,7 @@ class Summary:
     - `segmented` (bool), and `reason`: why there is no cell, "" if there are cells;
     - `nucleus_px`: median diameter of its nuclei, NaN without nuclei;
     - `spanning` (bool): a cell touches all four borders;
-    - `bit_depth`: 8, 16 or 32;
+    - `white`: largest raw intensity that became white in any channel, NaN if unknown;
     - `note`: how its unusual files were read, "" if they are not;
     - `pixel_um`: pixel size in micrometres, and `metadata_um`: that of the metadata of its images, NaN without;
     - `contradicted` (bool): the metadata differs from what is stated;
@@ -58,11 +59,12 @@ def summarise(
 ) -> Summary:
     """Summarise a data set.
 
-    stored: index ID, with `height, width` in pixels, `bit_depth`, the contrast of the channels, and perhaps `note` and
-    the `pixel_size_um` of the metadata. segmented: cell tables, each at least with `ID`, the box and `nucleus_area_px`,
+    stored: index ID, with `height, width` in pixels, the contrast of the channels, and perhaps `white`, `note` and the
+    `pixel_size_um` of the metadata. segmented: cell tables, each at least with `ID`, the box and `nucleus_area_px`,
     and with the reasons (ID -> text) for its segmented fields without cells.
     """
-    fields = stored[["bit_depth", *CHANNELS]].copy()
+    fields = stored[list(CHANNELS)].copy()
+    fields["white"] = stored.get("white", np.nan)
     fields["note"] = stored.get("note", "")
     rows, areas, spanning = [np.empty(0, np.intp)], [np.empty(0)], [np.empty(0, np.intp)]
     reasons: dict[str, str] = {}
@@ -104,10 +106,13 @@ def read_summary(
 
 
 def read_stored(path: str | os.PathLike) -> pd.DataFrame:
-    """Read sizes, bit depths, contrasts and notes of the fields of a shard, without its images; index ID."""
+    """Read sizes, ranges of intensity, contrasts and notes of the fields of a shard, without its images; index ID."""
     reader = ShardReader([path])
     levels = reader.column("contrast")
     table = reader.table.assign(**{name: levels[:, place] for place, name in enumerate(CHANNELS)})
+    # Stores of versions before this column have none.
+    with suppress(KeyError):
+        table = table.assign(white=reader.column("high").max(axis=1))
     return table.assign(note=[text.decode() for text in table["note"]] if "note" in table else "")
 
 

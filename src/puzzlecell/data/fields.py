@@ -126,7 +126,7 @@ def _pixel_size(headers: dict[str, Header]) -> tuple[float | None, str | None]:
     low, high = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
     if sizes[high] > sizes[low] * (1 + SAME_PIXEL_SIZE):
         text = f"{low} {sizes[low]:.4g} and {high} {sizes[high]:.4g} um"
-        return None, f"the pixel sizes in the metadata of a field's channels differ and are not used ({text})"
+        return None, f"channels with unlike pixel sizes in their metadata, which are not used ({text})"
     return next(iter(sizes.values())), None
 
 

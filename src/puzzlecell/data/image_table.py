@@ -149,17 +149,40 @@ def _image_problems(
     problem = partial(_entry_problem, in_bucket=in_bucket)
     for row, (line, field_id) in enumerate(zip(lines, ids, strict=True)):
         seen: dict[str, str] = {}
+        parted: set[str] = set()
         for channel, name in names.items():
             entry = columns[name][row]
             found = problem(entry)
             if found:
                 yield f"line {line}: field {field_id}: {name}: {found}"
-            elif entry in seen:
+                continue
+            place = _one_way(entry)
+            part = _PART(place)
+            whole = place[: part.start()] if part else place
+            if whole in (seen if part else parted):
                 yield (
-                    f"line {line}: field {field_id} has the same image for {seen[entry]} and {name}; if this is meant, "
+                    f"line {line}: field {field_id}: {name}: {quoted(whole)} is here with and without a page or "
+                    "channel; name it in all columns"
+                )
+            elif place in seen:
+                yield (
+                    f"line {line}: field {field_id} has the same image for {seen[place]} and {name}; if this is meant, "
                     f"set channels.{channel}: {{same_as: ...}} in the configuration and remove the column"
                 )
-            seen.setdefault(entry, name)
+            seen.setdefault(place, name)
+            if part:
+                parted.add(whole)
+
+
+def _one_way(entry: str) -> str:
+    """The place of an image, written in one way: `./a.tif` is `a.tif`, and pages come before channels."""
+    # Nearly all are written so already.
+    if "./" not in entry and "//" not in entry and "&" not in entry:
+        return entry
+    part = _PART(entry)
+    path = entry[: part.start()] if part else entry
+    numbers = f"#{'&'.join(sorted(part[1].split('&'), reverse=True))}" if part else ""
+    return f"{path if is_url(path) else posixpath.normpath(path)}{numbers}"
 
 
 def _entry_problem(entry: str, in_bucket: bool) -> str | None:

@@ -70,7 +70,7 @@ def labels_from_columns(path, table: pd.DataFrame, names: ClassNames, columns: C
             first = int(wrong[row].argmax())
             found = f"{quoted(values[row, first])} in the column {read[first]}; expected 0 or 1"
         result.problems.append(f"{path}: line {table.index[row]}: field {table['ID'].iloc[row]} has {found}")
-    result.problems += _misspelled(path, table, names, set(read))
+    result.problems += _misspelled(path, table, names, set(read)) + _beyond(path, table, columns)
     result.without.update(
         {name: int(count) for name, count in zip(columns.without, without.sum(axis=0), strict=True) if count}
     )
@@ -83,6 +83,18 @@ def column_labels(table: pd.DataFrame, columns: ClassColumns) -> np.ndarray:
     for number, own in enumerate(columns.of_class):
         hot[:, number] = (table[list(own)] == "1").to_numpy().any(axis=1)
     return hot
+
+
+def _beyond(path, table: pd.DataFrame, columns: ClassColumns) -> list[str]:
+    """Columns of class numbers that the class table does not have: the others may mean other classes, too."""
+    last = len(columns.of_class) - 1
+    if columns.names != [str(number) for number in range(last + 1)]:
+        return []
+    return [
+        f"{path}: the column {column} is the number of no class; expected 0 to {last}, as in the class table"
+        for column in table.columns
+        if column.isdecimal() and int(column) > last and table[column].isin(["0", "1"]).all()
+    ]
 
 
 def _misspelled(path, table: pd.DataFrame, names: ClassNames, read: set[str]) -> list[str]:

@@ -158,7 +158,7 @@ def _of_dataset(summary: Summary, settings: PlausibilitySettings) -> Iterator[st
         if flat.sum() > settings.warn_above * len(fields):
             yield (
                 f"in {int(flat.sum())} of {len(fields)} fields the {name} channel is nearly constant: "
-                f"{_levels(fields.loc[flat, name].max(), 'at most ')}{_depth_hint(fields.loc[flat, 'bit_depth'])}"
+                f"{_levels(fields.loc[flat, name].max(), 'at most ')}{_depth_hint(fields.loc[flat, 'white'])}"
             )
 
     for note, count in fields["note"].value_counts().items():
@@ -220,8 +220,9 @@ def _used(summary: Summary) -> str:
     return text
 
 
-def _depth_hint(depths: pd.Series) -> str:
-    if (depths == 16).mean() <= 0.5:
+def _depth_hint(white: pd.Series) -> str:
+    """What may be wrong if intensities were divided by 65535; other settings of the intensity know their range."""
+    if (white == 65535).mean() <= 0.5:
         return ""
     return "; 16-bit intensities are divided by 65535: if the files have fewer bits, set ingest.intensity"
 

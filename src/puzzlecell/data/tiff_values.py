@@ -49,10 +49,10 @@ def raw_values(image: np.ndarray, bits: int) -> np.ndarray:
     if image.dtype != wanted:
         low, high = int(image.min()), int(image.max())
         if low < 0 or high > top:
-            raise ImageProblem(
-                f"pixels from {low} to {high} ({image.dtype}); expected 0 to {top}: scale the image or save it as "
-                f"floating point"
+            advice = (
+                "add a constant to the image" if low < 0 else "scale the image or save it as floating point"
             )
+            raise ImageProblem(f"pixels from {low} to {high} ({image.dtype}); expected 0 to {top}: {advice}")
     return np.ascontiguousarray(image, wanted)
 
 

@@ -1,5 +1,6 @@
 """Downloads the fields of a data set: its images, label table, attribution, and a report of what is missing."""
 
+import hashlib
 import logging
 import os
 import threading
@@ -7,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
@@ -59,6 +60,12 @@ def download_dataset(
         raise DownloadError(f"{folder}: fields are downloaded to a folder of this machine, not into a bucket")
     folder = Path(folder)
     stop = threading.Event()
+    labels = Path(labels or folder / "labels.csv")
+    if labels.resolve() == Path(settings.fields).resolve():
+        raise DownloadError(
+            f"{labels}: this table lists the fields, and the label table would be written over it; move it elsewhere, "
+            "and name its new place (`fields`)"
+        )
     wanted = read_wanted(_local(folder, settings, stop), settings)
     table = label_table(wanted, classes, settings.fields)
     _write_attribution(folder, wanted, settings)
@@ -84,7 +91,7 @@ def download_dataset(
             len(wanted),
             first_few(incomplete),
         )
-    _write_own(Path(labels or folder / "labels.csv"), table[~table["ID"].isin(incomplete)])
+    _write_own(labels, table[~table["ID"].isin(incomplete)])
     return report
 
 
@@ -138,10 +145,14 @@ def _mapped(wanted: Sequence[Wanted], names: ClassNames, source: str) -> list[st
 
 
 def _local(folder: Path, settings: DownloadSettings, stop: threading.Event) -> Path:
-    """The table or XML of the fields as a file of this machine; a URL is fetched into the folder once."""
+    """The table or XML of the fields as a file of this machine; a URL is fetched into the folder once.
+
+    Its name begins with a digest of the URL: another release has another URL, but may have a file of the same name.
+    """
     if not settings.fields.startswith(("http://", "https://")):
         return Path(settings.fields)
-    path = folder / urlsplit(settings.fields).path.rsplit("/", 1)[-1]
+    digest = hashlib.sha256(settings.fields.encode()).hexdigest()[:8]
+    path = folder / f"{digest}-{unquote(urlsplit(settings.fields).path).rsplit('/', 1)[-1]}"
     fetcher = _fetcher(settings, stop)
     fetcher.check = lambda _: None
     try:

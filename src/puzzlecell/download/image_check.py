@@ -20,19 +20,27 @@ KINDS = {
     b"MM\0+": "TIFF",
 }
 
+MOST_BYTES = 10**9
+"""Of an unpacked file: ten times a field of the atlas with 4 channels of 16 bits. Some bytes can unpack to anything."""
+
 
 def image_problem(path: Path) -> str | None:
-    """Return what is wrong with a PNG, JPEG or TIFF, also compressed with gzip; None if it can be decoded in full."""
+    """Return what is wrong with a PNG, a JPEG or a TIFF, also a `.tif.gz`; None if it can be decoded in full."""
     file = content = path.read_bytes()
     if content[:2] == b"\x1f\x8b":
         try:
-            content = gzip.decompress(content)
+            with gzip.GzipFile(fileobj=io.BytesIO(file)) as unpacked:
+                content = unpacked.read(MOST_BYTES + 1)
         except (EOFError, OSError, zlib.error) as error:
             return f"damaged: it cannot be unpacked ({error})"
+        if len(content) > MOST_BYTES:
+            return f"unpacks to more than {MOST_BYTES / 1e9:.0f} GB; expected a single TIFF"
     kind = next((name for start, name in KINDS.items() if content.startswith(start)), None)
     if kind is None:
         return f"not an image (it starts with {content[:16]!r})"
-    if kind == "PNG" and content is file:
+    if kind != "TIFF" and content is not file:
+        return f"a {kind} packed with gzip; of packed files, only TIFFs are read"
+    if kind == "PNG":
         problem = png_problem(path)
         if problem:
             return problem

@@ -121,7 +121,7 @@ class Fetcher:
                     if self.stop.is_set():
                         raise StoppedError
                 size = file.tell() - start
-        if sent is not None and size != int(sent):
+        if sent is not None and str(size) != sent.strip():
             raise _AttemptError(f"the connection ended after {size} of {sent} bytes")
 
 

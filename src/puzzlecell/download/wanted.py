@@ -66,7 +66,8 @@ def read_wanted(path: str | os.PathLike, settings: DownloadSettings) -> list[Wan
         raise DownloadError("\n".join(listed(problems, path)))
     if settings.locations is not None and all(each.label is None for each in found):
         found = _labelled(found, path, settings.locations)
-    image_urls(found[0], settings)
+    for each in found:
+        image_urls(each, settings)
     return found
 
 

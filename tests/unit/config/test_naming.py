@@ -58,6 +58,7 @@ def test_the_parts_of_a_pattern():
         ({"naming": "{ID}}_{channel}"}, "closing brace without"),
         ({"naming": "{I D}_{channel}"}, r"a group \{I D\}; expected a name"),
         ({"naming": "{ID,[}_{channel}"}, "is not a regular expression: unterminated"),
+        ({"naming": "{ID,(?i)a+}_{channel}"}, "is not a regular expression: global flags not at the start"),
         ({"naming": "{ID,(a)}_{channel}"}, "no slash and no groups"),
         ({"naming": "{ID,a/b}_{channel}"}, "no slash and no groups"),
         ({"naming": "{ID}_{channel,x}"}, "takes no regular expression"),
@@ -79,6 +80,10 @@ def test_the_parts_of_a_pattern():
         ({"channels": {"red": {}}}, "give a name, a page, a channel or same_as"),
         ({"channels": {"red": {"name": "x", "same_as": "blue"}}}, "same_as and name exclude each other"),
         ({"channels": {"yellow": "red"}}, "the same image as red; if this is meant, write {same_as: red}"),
+        (
+            {"channels": {"yellow": {"name": "red", "page": 0}}},
+            "channels.yellow: a page or a channel of the file of red, for which none is named",
+        ),
         ({"channels": {"yellow": {"same_as": "yellow"}}}, "yellow has no image of its own"),
         ({"channels": {"red": None, "yellow": {"same_as": "red"}}}, "red has no image of its own"),
         ({"channels": dict.fromkeys(("red", "green", "blue", "yellow"))}, "no channel has an image"),

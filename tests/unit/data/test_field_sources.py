@@ -228,6 +228,22 @@ def test_a_table_names_pages_and_channels(tmp_path):
             {},
             "has the same image for red and yellow; if this is meant",
         ),
+        (
+            f"{HEADER}\na,{FIRST},./p1//A1_s1_tub.png\n",
+            {},
+            "has the same image for red and yellow; if this is meant",
+        ),
+        (
+            f"{HEADER}\na,x#page=1&channel=0,b,c,x#channel=0&page=1\n",
+            {},
+            "has the same image for red and yellow; if this is meant",
+        ),
+        (
+            f"{HEADER}\na,x#page=1,x#page=2,c,x\n",
+            {},
+            "line 2: field a: yellow: 'x' is here with and without a page or channel",
+        ),
+        (f"{HEADER}\na,x,b,c,x#channel=0\n", {}, "yellow: 'x' is here with and without a page or channel"),
         (f"{HEADER}\na,{FIRST},p1/x.png\n", {}, "p1/x.png: file is missing"),
         (f"{HEADER}\na,{FIRST},x\n,{FIRST},x\n", {}, "no ID in line 3"),
         (f"{HEADER}\na,{FIRST},x\na,{FIRST},x\n", {}, "ID more than once: a (lines 2, 3)"),

@@ -154,9 +154,12 @@ REFUSED = {
     "complex": (tiff(UNIT.astype(np.complex64)), "pixels of complex numbers"),
     "negative integers": (
         tiff(GREY.astype(np.int16) - 9),
-        "pixels from -9 to 218 .int16.; expected 0 to 65535",
+        "pixels from -9 to 218 .int16.; expected 0 to 65535: add a constant",
     ),
-    "large integers": (tiff(DEEP.astype(np.uint32) * 9), "pixels from 0 to 510750 .uint32."),
+    "large integers": (
+        tiff(DEEP.astype(np.uint32) * 9),
+        "pixels from 0 to 510750 .uint32.; expected 0 to 65535: scale",
+    ),
     "not a number": (tiff(WITH_NAN), "2 pixels are not a number, or infinite"),
     "beyond single precision": (tiff(UNIT * np.float64(1e300)), "are not a number, or infinite"),
     "negative": (tiff(UNIT - 0.1), "pixels below 0, down to -0.1"),
@@ -174,7 +177,7 @@ REFUSED = {
     "colour of floats": (tiff(np.dstack([UNIT] * 3), photometric="rgb"), "a colour TIFF of float32"),
     "transparent": (
         tiff(np.dstack([GREY] * 4), photometric="rgb", extrasamples=[2]),
-        "transparent parts",
+        "transparent parts; expected an opaque one, or the number of the channel",
     ),
     "colour palette": (
         tiff(

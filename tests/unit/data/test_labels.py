@@ -207,6 +207,7 @@ def test_ways_to_write_a_label(tmp_path, label):
             "the column 'Cytosoll' is no class and no location; did you mean Cytosol?",
         ),
         ("ID,0,1,2\nx,1,0,7\n", "'7' in the column 2; expected 0 or 1"),
+        ("ID,0,1,2,3\nx,1,0,0,1\n", "the column 3 is the number of no class; expected 0 to 2"),
         ("ID,Label,0,1,2\nx,0,0,1,0\n", "but its class columns say otherwise"),
         ("name,Label\nx,0\n", "column ID is missing; found 'name', 'Label'"),
         ("ID,Label\n", "the table has no rows"),

@@ -29,13 +29,13 @@ def area(diameter):
     return round(np.pi / 4 * diameter**2)
 
 
-def stored(ids, dark=None, bit_depth=8):
+def stored(ids, dark=None, white=255):
     """Fields of 100 pixels with contrast in all channels, except for those in `dark`: ID -> channels."""
     table = pd.DataFrame(
         {
             "height": SIDE,
             "width": SIDE,
-            "bit_depth": bit_depth,
+            "white": white,
             "red": 90,
             "green": 4,
             "blue": 90,
@@ -146,10 +146,16 @@ def test_a_cell_that_touches_all_four_borders(missing):
             "its brightest pixel",
         ),
         (
-            {"rows": [("f1", 20)], "dark": {"f1": ["green"]}, "bit_depth": 16},
+            {"rows": [("f1", 20)], "dark": {"f1": ["green"]}, "white": 65535},
             "in 1 of 1 fields the green channel is nearly constant: at most 3 of 255 grey levels from its darkest to "
             "its brightest pixel; 16-bit intensities are divided by 65535: if the files have fewer bits, set "
             "ingest.intensity",
+        ),
+        (
+            # With percentiles, or a depth of 12 bits, nothing is divided by 65535.
+            {"rows": [("f1", 20)], "dark": {"f1": ["green"]}, "white": 4095},
+            "in 1 of 1 fields the green channel is nearly constant: at most 3 of 255 grey levels from its darkest to "
+            "its brightest pixel",
         ),
     ],
 )
@@ -277,8 +283,8 @@ def test_summaries_are_read_from_files(tmp_path):
     for shard, ids in (("000", ["a", "b"]), ("001", ["c"])):
         levels = np.full((len(ids), 4), 90, np.uint8)
         sizes = {"height": np.full(len(ids), SIDE), "width": np.full(len(ids), SIDE)}
-        depth = np.full(len(ids), 8, np.uint8)
-        write_shard(tmp_path / f"{shard}.h5", ids, {**sizes, "bit_depth": depth, "contrast": levels}, {})
+        white = np.full((len(ids), 4), [1, 2, 4095, 3], np.float32)
+        write_shard(tmp_path / f"{shard}.h5", ids, {**sizes, "high": white, "contrast": levels}, {})
     table = cells([("a", 20)])
     table.attrs = {"no_cells": {"b": REASON}}
     write_parquet(tmp_path / "000.parquet", table)
@@ -286,4 +292,5 @@ def test_summaries_are_read_from_files(tmp_path):
     found = read_summary("test", PixelSizes(0.5), stores, [tmp_path / "000.parquet"])
     assert found.fields.index.tolist() == ["a", "b", "c"]
     assert found.fields["segmented"].tolist() == [True, True, False]
+    assert found.fields["white"].tolist() == [4095] * 3
     assert field_findings(found, SETTINGS) == [Finding("test", "b", f"no cell: {REASON}")]

@@ -17,6 +17,7 @@ from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.download import DownloadSettings
 from puzzlecell.data.labels import read_labels
 from puzzlecell.data.raw_files import CHANNELS
+from puzzlecell.download import image_check
 from puzzlecell.download.dataset import download_dataset
 from puzzlecell.download.image_check import image_problem
 from puzzlecell.download.transfer import Fetcher, TransferError
@@ -188,6 +189,37 @@ def test_images_are_decoded_to_check_them(tmp_path, kind):
     assert "not an image" in image_problem(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        # Which the reader of the store would refuse.
+        (gzip.compress(picture(".png")), "a PNG packed with gzip"),
+        (gzip.compress(picture(".jpg")), "a JPEG packed with gzip"),
+        (gzip.compress(b"II*\0" + bytes(1000)), "unpacks to more than"),
+    ],
+)
+def test_packed_files_are_tiffs_of_a_size_that_can_be(tmp_path, monkeypatch, content, expected):
+    if "more" in expected:
+        monkeypatch.setattr(image_check, "MOST_BYTES", 1000)
+    (tmp_path / "image").write_bytes(content)
+    assert expected in image_problem(tmp_path / "image")
+
+
+def test_the_list_of_fields_is_neither_an_old_one_nor_overwritten(tmp_path, server, table):
+    """Two releases have lists of the same name; a list may be called like the label table."""
+    folder, content = tmp_path / "set", table.read_text()
+    server.files["/old/labels.csv"] = content[: content.rindex("http")].encode()
+    server.files["/new/labels.csv"] = content.encode()
+    for release, count in (("old", 2), ("new", 3), ("old", 2)):
+        download_dataset(folder, settings(f"{server.url}/{release}/labels.csv"), CLASSES)
+        assert len(pd.read_csv(folder / "labels.csv")) == count
+    own = folder / "labels.csv"
+    own.write_text(content)
+    with pytest.raises(DownloadError, match="the label table would be written over it"):
+        download_dataset(folder, settings(own), CLASSES)
+    assert own.read_text() == content
+
+
 XML = """<proteinAtlas><entry><name>GENE1</name><identifier id="ENSG1" db="Ensembl"/>
 <antibody id="HPA1"><cellExpression technology="ICC/IF">
 <subAssay type="human"><data><cellLine>U-2 OS</cellLine>
@@ -240,6 +272,9 @@ def test_labels_by_gene_and_urls_from_columns(tmp_path):
         ("ID\n../x\n", None, "line 2: ID '../x' contains a slash"),
         ("ID\nx\n", None, "field x has no value for base; known are ID"),
         ("ID,a\nx,\n", "http://h/{a}/{ID}_{channel}.png", "field x has no value for a"),
+        ("ID,a\nx,1\ny,\n", "http://h/{a}/{ID}_{channel}.png", "field y has no value for a"),
+        ("ID\nx\n", "http://h/{ID_{channel}.png", "unexpected '{' in field name; expected names in braces"),
+        ("ID\nx\n", "http://h/{}_{channel}.png", "has braces without a name"),
         ("ID\n", None, "there are no fields in it"),
         (
             "ID,Label\nx,Cytosol\ny,Cytosil\n",
@@ -251,8 +286,8 @@ def test_labels_by_gene_and_urls_from_columns(tmp_path):
 )
 def test_mistakes_are_found_before_anything_is_fetched(tmp_path, content, url, expected):
     (tmp_path / "fields.csv").write_text(content)
-    given = DownloadSettings(fields=str(tmp_path / "fields.csv"), **({"url": url} if url else {}))
     with pytest.raises(ValueError, match=r".") as caught:
+        given = DownloadSettings(fields=str(tmp_path / "fields.csv"), **({"url": url} if url else {}))
         download_dataset(tmp_path / "set", given, CLASSES)
     assert expected in str(caught.value)
     assert not (tmp_path / "set/images").exists()

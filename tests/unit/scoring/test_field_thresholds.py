@@ -92,3 +92,19 @@ def test_the_score_is_the_f1_of_each_class(tmp_path, held_out):
     np.testing.assert_allclose(found["called"].astype(float), [2 / 3, 2 / 3, 2 / 3], atol=1e-4)
     np.testing.assert_allclose(found["network_called"].astype(float), [0.8, 0.8, 0.8], atol=1e-4)
     np.testing.assert_allclose(found["cells_called"].astype(float), [2 / 3, 0, 1 / 3], atol=1e-4)
+
+
+def test_fields_without_a_class_do_not_count(tmp_path, held_out):
+    calls = pd.DataFrame(
+        {"ID": ["a", "b"], **dict.fromkeys(("called", "network_called", "cells_called"), "Cytosol")}
+    )
+    write_csv(tmp_path / "fields.csv", calls)
+    (tmp_path / "labels.csv").write_text("ID,Label\na,Cytosol\nb,Midbody\n")
+    paths = {name: tmp_path / f"{name}.csv" for name in ("classes", "labels")} | {
+        "answer": tmp_path / "fields.csv"
+    }
+    write_field_score(tmp_path / "score.csv", **paths, without_class="leave_out")
+    found = read_csv(tmp_path / "score.csv").set_index("class")
+    assert found.loc["Cytosol", ["positives", "called"]].astype(float).tolist() == [1, 1]
+    with pytest.raises(UserError, match=r"Midbody \(1 fields\)"):
+        write_field_score(tmp_path / "score.csv", **paths)
