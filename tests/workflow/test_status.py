@@ -83,6 +83,7 @@ def test_each_job_has_a_state(changed):
     runs.mkdir(exist_ok=True)
     (runs / "a.json").write_text(json.dumps({"process": asdict(FIRST), "own_jobs": True}))
     locks = changed.folder / ".snakemake/locks"
+    locks.mkdir(parents=True, exist_ok=True)
     (locks / "0.output.lock").write_text("results/submission.csv\n")
     before = files(changed)
     done, rows = status(changed)
