@@ -52,6 +52,7 @@ rule export_bundle:
         settings=settings,
         training_sets=SEEN,
         labels=[here(raw(ds, "labels")) for ds in SEEN],
+        raw=lambda wildcards: Untracked([raw_dataset(ds) for ds in SEEN]),
         trained=TRAINED_MEMBERS,
         scored=SCORED,
         carried=list(CARRIED_FILES),

@@ -26,12 +26,14 @@ class Sampled:
     """What a few of the fields look like.
 
     sizes: (height, width) in pixels; depths: bits per pixel; quantiles: median and 99 % quantile of each channel of the
-    stored fields, (n, 4, 2) in grey levels of 255; n may be 0.
+    stored fields, (n, 4, 2) in grey levels of 255; n may be 0. pixel_sizes_um: those that the table of images or the
+    metadata give, one per field that has any.
     """
 
     sizes: Sequence[tuple[int, int]]
     depths: Sequence[int]
     quantiles: np.ndarray
+    pixel_sizes_um: Sequence[float] = ()
 
 
 def sample(images: ImageFolder, stored_size: int, max_megapixels: float | None = None) -> Sampled:
@@ -39,20 +41,26 @@ def sample(images: ImageFolder, stored_size: int, max_megapixels: float | None =
     headers = {
         field_id: header
         for field_id in spread(images.ids, HEADERS)
-        for header, problems in [check_field(images.folder, field_id, max_megapixels=max_megapixels)]
+        for header, problems in [check_field(images.sources, field_id, max_megapixels=max_megapixels)]
         if header is not None and not problems
     }
     quantiles = []
     for field_id in spread(list(headers), PIXELS):
         try:
-            field = read_field(images.folder, field_id, max_megapixels=max_megapixels)
+            field = read_field(images.sources, field_id, max_megapixels=max_megapixels)
         except FieldError:
             continue
         quantiles.append(intensity_quantiles(resize_field(field, stored_size)))
+    stated = {field_id: images.sources[field_id].pixel_size_um for field_id in headers}
     return Sampled(
         [(header.height, header.width) for header in headers.values()],
         [header.bit_depth for header in headers.values()],
         np.array(quantiles).reshape(-1, len(CHANNELS), 2),
+        [
+            size
+            for field_id, header in headers.items()
+            if (size := stated[field_id] or header.pixel_size_um) is not None
+        ],
     )
 
 

@@ -1,86 +1,86 @@
 """A folder of images as a data set of a run: its fields, and the entry of the configuration that names them."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from puzzlecell.data.ids import id_problem
-from puzzlecell.data.raw_files import CHANNELS
+from pydantic import ValidationError
+
+from puzzlecell.config.datasets import DatasetSettings
+from puzzlecell.data.field_sources import FieldSources, RawDataset, field_sources
 from puzzlecell.errors import UserError
-from puzzlecell.runtime.atomic import written_whole
 
 DATASET = "images"
 """Name of the data set in the run."""
-NAMING = "{ID}_{channel}.png"
+TABLE = "images.csv"
 MOST_SHARDS = 1000
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """Fields found in a folder.
+    """Images of fields.
 
-    folder: absolute path. ids: sorted. incomplete: of these, the number that lack a channel.
+    folder: absolute path of the folder, or of a table of images. names: how the files are named, in words. given: keys
+    of the data set in the configuration that say so.
     """
 
     folder: Path
-    ids: tuple[str, ...]
-    incomplete: int
+    sources: FieldSources
+    names: str
+    given: Mapping[str, Any]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """IDs of the fields, in the order of the table of images, else sorted."""
+        return self.sources.ids
 
 
-def find_images(folder: Path) -> ImageFolder:
-    """Find the fields in a folder, whose files are named `<ID>_<channel>.png`.
+def find_images(
+    images: Path, naming: str | None = None, channels: Mapping[str, str | int | None] | None = None
+) -> ImageFolder:
+    """Find the fields in a folder, or in a table of images.
 
-    Raises UserError if it is no folder, has no such files, or has an ID that cannot be used.
+    images: a CSV, or a folder. A folder with a file `images.csv` is read as that table says, unless `naming` is given.
+    naming, channels: as in the section of a data set. Raises UserError if no field is found, and for tables and
+    patterns that cannot be used.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: there is no such folder; expected one with images named {NAMING}")
-    channels: dict[str, set[str]] = {}
-    others = []
-    for path in folder.iterdir():
-        field_id, separator, rest = path.name.rpartition("_")
-        channel, _, suffix = rest.partition(".")
-        if separator and channel in CHANNELS and suffix == "png":
-            channels.setdefault(field_id, set()).add(channel)
-        elif not path.name.startswith("."):
-            others.append(path.name)
-    if not channels:
-        found = f"found others, such as {min(others)}" if others else "it is empty"
+    path = images.absolute()
+    if path.is_dir() and naming is None and (path / TABLE).is_file():
+        path = path / TABLE
+    if not path.is_dir() and not (path.is_file() and path.suffix.lower() == ".csv"):
         raise UserError(
-            f"{folder}: no images named {NAMING} with the channels {', '.join(CHANNELS)}; {found}"
+            f"{images}: there is no such folder; expected one with images, or a CSV that names them"
         )
-    for field_id in channels:
-        if problem := id_problem(field_id):
-            raise UserError(f"{folder}: the ID {field_id!r} {problem}; rename its images")
-    incomplete = sum(len(found) < len(CHANNELS) for found in channels.values())
-    return ImageFolder(folder.absolute(), tuple(sorted(channels)), incomplete)
+    given: dict[str, Any] = {"images": str(path)}
+    if naming is not None:
+        given["naming"] = naming
+    if channels:
+        given["channels"] = dict(channels)
+    try:
+        settings = DatasetSettings(role="test", **given)
+    except ValidationError as error:
+        raise UserError(f"{images}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+    table = path if path.is_file() else None
+    raw = RawDataset(
+        path.parent if table else path, None, False, table, str(path.parent) if table else "", settings.layout
+    )
+    if table:
+        names = f"as {path.name} says"
+    else:
+        called = ", ".join(
+            f"{channel}: {name}" if channel != name else name
+            for channel, name in settings.layout.names.items()
+        )
+        names = f"{settings.naming} with the channels {called}"
+    return ImageFolder(path, field_sources(raw), names, given)
 
 
-def dataset_entry(images: ImageFolder, pixel_size_um: float, shards: int) -> dict[str, Any]:
-    """Entry of `datasets` for the images, which `declare_images` makes true in the folder of the run."""
-    return {"role": "test", "pixel_size_um": pixel_size_um, "shards": shards}
-
-
-def declare_images(images: ImageFolder, output: Path) -> None:
-    """Write what the entry of the data set refers to: `data/images`, with a link to the images and the table of IDs.
-
-    The table is left alone if it is right, so that nothing is rebuilt.
-    """
-    home = output / "data" / DATASET
-    home.mkdir(parents=True, exist_ok=True)
-    link = home / "images"
-    if link.is_symlink() and link.readlink() != images.folder:
-        link.unlink()
-    if not link.is_symlink():
-        if link.exists():
-            raise UserError(
-                f"{link}: is to be a link to the images, but exists; remove it or choose another output"
-            )
-        link.symlink_to(images.folder, target_is_directory=True)
-    table, text = home / "labels.csv", "\n".join(["ID", *images.ids, ""])
-    if not table.is_file() or table.read_text(encoding="utf-8") != text:
-        with written_whole(table) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+def dataset_entry(images: ImageFolder, pixel_size_um: float | None, shards: int) -> dict[str, Any]:
+    """Entry of `datasets` for the images; pixel_size_um: None leaves it to the images."""
+    size = {} if pixel_size_um is None else {"pixel_size_um": pixel_size_um}
+    return {"role": "test", **images.given, **size, "shards": shards}
 
 
 def shards_for(fields: int) -> int:

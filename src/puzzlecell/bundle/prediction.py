@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from puzzlecell.bundle.differences import described_sizes, differences, relative, sample
+import numpy as np
+
+from puzzlecell.bundle.differences import Sampled, described_sizes, differences, relative, sample
 from puzzlecell.bundle.images import (
     DATASET,
-    NAMING,
     ImageFolder,
     dataset_entry,
-    declare_images,
     find_images,
     shards_for,
 )
@@ -20,7 +20,6 @@ from puzzlecell.bundle.settings import implied_configuration
 from puzzlecell.bundle.written_configuration import Edited, earlier_values, place_configuration
 from puzzlecell.config.models import mapping
 from puzzlecell.config.workflow import load_configuration
-from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.errors import UserError
 from puzzlecell.regular_file import file_problem
 
@@ -46,37 +45,43 @@ def prepare_prediction(
     output: Path,
     *,
     pixel_size_um: float | None = None,
+    naming: str | None = None,
+    channels: Mapping[str, str | int | None] | None = None,
     segmenter: str | None = None,
     edited: Edited | None = None,
 ) -> Prediction:
     """Copy the bundle to `output/model`, write `output/config.yaml` and what it refers to.
 
-    pixel_size_um: None takes that of the training fields. segmenter: in place of the bundle's. edited: what to do with
-    a configuration that was changed by hand. Raises UserError for anything that cannot be used.
+    pixel_size_um: None takes that of the images, or of the training fields if the images do not say. naming, channels:
+    how the files are named and what the channels are called in them. segmenter: in place of the bundle's. edited: what
+    to do with a configuration that was changed by hand. Raises UserError for anything that cannot be used.
     """
-    folder = find_images(images)
+    folder = find_images(images, naming, channels)
     if output.exists() and not output.is_dir():
         raise UserError(f"{output}: {file_problem(output) or 'is a file'}; expected a folder for the results")
     manifest, copied = installed_bundle(model, output / MODEL)
-    size, assumed = _pixel_size(pixel_size_um, manifest)
-    path = output / "config.yaml"
-    earlier = mapping(mapping(earlier_values(path), "datasets"), DATASET).get("shards")
-    # As before, so that one more image changes one shard only.
-    shards = earlier if isinstance(earlier, int) and earlier > 0 else shards_for(len(folder.ids))
-    values = implied_configuration(
-        manifest, MODEL, {DATASET: dataset_entry(folder, size, shards)}, segmenter=segmenter
-    )
-    declare_images(folder, output)
-    load_configuration(values, output)
-    written = place_configuration(path, values, edited)
     sampled = sample(
         folder,
         manifest["images"]["stored_size"],
         mapping(manifest["settings"], "ingest").get("max_megapixels"),
     )
+    size, assumed = _pixel_size(pixel_size_um, sampled, manifest)
+    of_images = pixel_size_um is None and bool(sampled.pixel_sizes_um)
+    path = output / "config.yaml"
+    earlier = mapping(mapping(earlier_values(path), "datasets"), DATASET).get("shards")
+    # As before, so that one more image changes one shard only.
+    shards = earlier if isinstance(earlier, int) and earlier > 0 else shards_for(len(folder.ids))
+    values = implied_configuration(
+        manifest,
+        MODEL,
+        {DATASET: dataset_entry(folder, None if of_images else size, shards)},
+        segmenter=segmenter,
+    )
+    load_configuration(values, output)
+    written = place_configuration(path, values, edited)
     found = [
         f"images         {_fields(folder)} in {relative(folder.folder)}, {described_sizes(sampled)}",
-        f"names          {NAMING} with the channels {', '.join(CHANNELS)}",
+        f"names          {folder.names}",
         f"pixel size     {size:g} um, {assumed}",
         f"model          {_described(manifest)}",
         f"cells          {values['segmentation']['method']}",
@@ -87,13 +92,17 @@ def prepare_prediction(
     return Prediction(path, found, differences(sampled, size, manifest["images"]))
 
 
-def _pixel_size(given: float | None, manifest: Mapping[str, Any]) -> tuple[float, str]:
+def _pixel_size(given: float | None, sampled: Sampled, manifest: Mapping[str, Any]) -> tuple[float, str]:
     """Pixel size in micrometres, and where it comes from, in words."""
     trained = manifest["images"].get("pixel_size_um", [])
     shown = " and ".join(f"{size:g}" for size in trained)
     if given is not None:
         compared = f"; the training fields had {shown} um" if trained and trained != [given] else ""
         return given, f"as given{compared}"
+    if sampled.pixel_sizes_um:
+        size = float(np.median(sampled.pixel_sizes_um))
+        compared = f"; the training fields had {shown} um" if trained and trained != [size] else ""
+        return size, f"that of the images{compared}"
     if len(trained) != 1:
         known = (
             f"the training fields had {shown} um" if trained else "that of the training fields is not known"
@@ -105,8 +114,7 @@ def _pixel_size(given: float | None, manifest: Mapping[str, Any]) -> tuple[float
 
 
 def _fields(images: ImageFolder) -> str:
-    count = f"{len(images.ids)} field{'s' * (len(images.ids) != 1)}"
-    return f"{count} ({images.incomplete} without all four channels)" if images.incomplete else count
+    return f"{len(images.ids)} field{'s' * (len(images.ids) != 1)}"
 
 
 def _described(manifest: Mapping[str, Any]) -> str:

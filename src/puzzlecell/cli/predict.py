@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from puzzlecell.cli.arguments import Commands, number
+from puzzlecell.config.naming import CHANNELS
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.threads import available_cores
@@ -27,7 +28,7 @@ def add_parser(commands: Commands) -> None:
         help="annotate the cells in a folder of images with a finished model (docs/annotate.md)",
         usage="puzzlecell predict IMAGES --model BUNDLE --output RESULTS [options] [-- options for snakemake]",
     )
-    predict.add_argument("images", type=Path, metavar="IMAGES", help="folder with <ID>_<channel>.png")
+    predict.add_argument("images", type=Path, metavar="IMAGES", help="folder, or CSV that names the images")
     predict.add_argument("--model", type=Path, required=True, metavar="BUNDLE", help="folder or zip file")
     predict.add_argument(
         "--output", type=Path, required=True, metavar="RESULTS", help="folder of the run; made if needed"
@@ -36,7 +37,22 @@ def add_parser(commands: Commands) -> None:
         "--pixel-size",
         type=number,
         metavar="UM",
-        help="of the images, in micrometres (default: that of the model's training fields)",
+        help="of the images, in micrometres (default: that in the images, else of the model's training fields)",
+    )
+    predict.add_argument(
+        "--naming",
+        metavar="PATTERN",
+        help="of the files, such as {well}_{site}_{channel}.tif (default: {ID}_{channel}.png)",
+    )
+    predict.add_argument(
+        "--channels",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=_channel,
+        metavar="CHANNEL=NAME",
+        help="what red, green, blue and yellow are called in the files; their number in files with several channels; "
+        "null for one that does not exist",
     )
     predict.add_argument(
         "--segmenter",
@@ -63,6 +79,16 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(arguments[:place]), list(arguments[place + 1 :])
 
 
+def _channel(text: str) -> tuple[str, str | int | None]:
+    """Type of `--channels`: a channel, and its name or number in the files, or None if it does not exist."""
+    channel, separator, name = text.partition("=")
+    if not separator or channel not in CHANNELS or not name:
+        raise argparse.ArgumentTypeError(
+            f"expected one of {', '.join(CHANNELS)} and a name, such as blue=dapi, found {text!r}"
+        )
+    return channel, int(name) if name.isdecimal() else None if name == "null" else name
+
+
 def run(options: argparse.Namespace) -> int:
     from puzzlecell.bundle.differences import relative
     from puzzlecell.bundle.prediction import prepare_prediction
@@ -81,6 +107,8 @@ def run(options: argparse.Namespace) -> int:
         options.model,
         options.output,
         pixel_size_um=options.pixel_size,
+        naming=options.naming,
+        channels=dict(options.channels),
         segmenter=options.segmenter,
         edited=Edited(options.edited) if options.edited else None,
     )

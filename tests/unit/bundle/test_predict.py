@@ -1,5 +1,6 @@
 """What `puzzlecell predict` finds, assumes, writes and says before it runs the workflow."""
 
+import argparse
 import re
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from puzzlecell.bundle.prediction import prepare_prediction
 from puzzlecell.bundle.settings import implied_configuration
 from puzzlecell.bundle.written_configuration import Edited
 from puzzlecell.cli.main import main
+from puzzlecell.cli.predict import _channel
 from puzzlecell.config.workflow import load_configuration
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.errors import UserError
@@ -60,9 +62,7 @@ def test_the_implied_configuration_is_the_bundles_and_needs_no_training(tmp_path
     made, _ = write_run(tmp_path)
     for section in ("ingest", "segmentation", "step1", "step2", "ensemble", "submission", "plausibility"):
         assert getattr(settings, section) == getattr(made, section)
-    home = tmp_path / "out/data/images"
-    assert (home / "labels.csv").read_text() == "ID\nw1\nw2\n"
-    assert (home / "images/w1_red.png").exists()
+    assert settings.datasets["images"].images == str(tmp_path / "mine")
     shown = "\n".join(prediction.found)
     for expected in (
         "2 fields in ",
@@ -100,6 +100,44 @@ def test_settings_come_back_from_a_bundle_as_they_were(tmp_path, change, section
     if section == "segmentation":
         assert settings.segmentation.chosen == made.segmentation.chosen
     assert getattr(settings, section) == getattr(made, section)
+
+
+def test_names_and_channels_of_the_files_are_those_of_the_command(tmp_path, bundle):
+    folder = write_images(tmp_path / "mine", ["A1_s1"])
+    for channel, name in {"red": "tub", "green": "prot", "blue": "dapi"}.items():
+        (folder / f"A1_s1_{channel}.png").rename(folder / f"A1-s1-{name}.png")
+    (folder / "A1_s1_yellow.png").unlink()
+    channels = {"red": "tub", "green": "prot", "blue": "dapi", "yellow": None}
+    prediction = prepared(tmp_path, bundle, folder, naming="{well}-{site}-{channel}.png", channels=channels)
+    given = yaml.safe_load(prediction.configuration.read_text())["datasets"]["images"]
+    assert (given["naming"], given["channels"]) == ("{well}-{site}-{channel}.png", channels)
+    assert (
+        "{well}-{site}-{channel}.png with the channels red: tub, green: prot, blue: dapi"
+        in prediction.found[1]
+    )
+    assert prediction.warnings == [
+        "channel yellow: black in all sampled fields; the model was trained with it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("red=tub", ("red", "tub")),
+        ("blue=2", ("blue", 2)),
+        ("yellow=null", ("yellow", None)),
+        ("pink=x", None),
+        ("red", None),
+    ],
+)
+def test_channels_of_the_command_line(text, expected):
+    if expected is None:
+        with pytest.raises(
+            argparse.ArgumentTypeError, match="expected one of red, green, blue, yellow and a name"
+        ):
+            _channel(text)
+    else:
+        assert _channel(text) == expected
 
 
 def test_own_label_images_are_not_asked_of_others(tmp_path):
@@ -164,7 +202,7 @@ def test_a_configuration_changed_by_hand_is_not_replaced_silently(tmp_path, bund
     assert prepared(tmp_path, bundle).found[-1].endswith("unchanged")
 
 
-def test_more_images_change_the_table_but_not_the_number_of_shards(tmp_path, bundle):
+def test_more_images_do_not_change_the_number_of_shards(tmp_path, bundle):
     folder = write_images(tmp_path / "mine", [f"w{number}" for number in range(20)])
     path = prepared(tmp_path, bundle, folder).configuration
     assert yaml.safe_load(path.read_text())["datasets"]["images"]["shards"] == 2
@@ -172,7 +210,6 @@ def test_more_images_change_the_table_but_not_the_number_of_shards(tmp_path, bun
     write_images(folder, ["x"])
     prepared(tmp_path, bundle, folder)
     assert path.read_bytes() == before
-    assert (tmp_path / "out/data/images/labels.csv").read_text().endswith("\nx\n")
 
 
 @pytest.mark.parametrize(
@@ -185,10 +222,12 @@ def test_shards_give_cores_work_without_becoming_many(fields, shards):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["nowhere"], "nowhere: there is no such folder; expected one with images named {ID}_{channel}.png"),
-        (["other"], "other: no images named {ID}_{channel}.png with the channels red, green, blue, yellow; "),
-        (["empty"], "it is empty"),
-        (["bad"], "bad: the ID 'a,b' contains a comma; rename its images"),
+        (["nowhere"], "nowhere: there is no such folder; expected one with images, or a CSV that names them"),
+        (
+            ["other"],
+            "other: no file matches naming '{ID}_{channel}.png', channels red, green, blue, yellow; it contains a.tif",
+        ),
+        (["empty"], "empty: no file matches naming '{ID}_{channel}.png'"),
         (["mine", "--model", "none.zip"], "none.zip: there is no such folder or zip file"),
         (["mine", "--model", "mine"], "mine: no bundle: there is no manifest.json in it"),
         (["mine", "--output", "file.txt"], "file.txt: is a file; expected a folder for the results"),
@@ -202,7 +241,6 @@ def test_mistakes_are_said_in_one_line(tmp_path, bundle, monkeypatch, capsys, *,
     (tmp_path / "other").mkdir()
     (tmp_path / "other/a.tif").touch()
     (tmp_path / "empty").mkdir()
-    write_images(tmp_path / "bad", ["a,b"])
     (tmp_path / "file.txt").touch()
     defaults = {"--model": str(bundle), "--output": "out"}
     given = [text for key, value in defaults.items() if key not in arguments for text in (key, value)]
