@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from puzzlecell.cli.arguments import Commands, number
-from puzzlecell.config.naming import CHANNELS
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.threads import available_cores
 
 SHOWN = {
     "results/cells/images.parquet": "cells, with their probabilities",
-    "results/fields/images.csv": "fields, with their probabilities",
+    "results/fields/images.csv": "fields, with their probabilities and classes",
     "results/submission.csv": "cells in the format of HPA 2021, with masks",
     "results/masks/images": "label images, and pictures of them",
     "results/warnings.csv": "what looked wrong",
@@ -28,31 +27,32 @@ def add_parser(commands: Commands) -> None:
         help="annotate the cells in a folder of images with a finished model (docs/annotate.md)",
         usage="puzzlecell predict IMAGES --model BUNDLE --output RESULTS [options] [-- options for snakemake]",
     )
-    predict.add_argument("images", type=Path, metavar="IMAGES", help="folder, or CSV that names the images")
+    predict.add_argument(
+        "images", type=Path, metavar="IMAGES", help="folder with TIFFs, PNGs or JPEGs, or a table images.csv"
+    )
     predict.add_argument("--model", type=Path, required=True, metavar="BUNDLE", help="folder or zip file")
     predict.add_argument(
         "--output", type=Path, required=True, metavar="RESULTS", help="folder of the run; made if needed"
     )
     predict.add_argument(
+        "--naming",
+        metavar="PATTERN",
+        help="how the files are named, such as '{well}_{site}_{channel}.tif' (default: as images.csv says if there is "
+        "one, else {ID}_{channel}.png, else a pattern that fits them)",
+    )
+    predict.add_argument("--id", metavar="FORM", help="how IDs are made of the groups of --naming")
+    predict.add_argument(
+        "--channels",
+        metavar="RED=NAME,...",
+        help="what the channels are in the files, such as red=tub,green=prot,blue=dapi,yellow=zero; or numbers of "
+        "channels (red=0), pages (red=page:0), another channel (yellow=same:red)",
+    )
+    predict.add_argument(
         "--pixel-size",
         type=number,
         metavar="UM",
-        help="of the images, in micrometres (default: that in the images, else of the model's training fields)",
-    )
-    predict.add_argument(
-        "--naming",
-        metavar="PATTERN",
-        help="of the files, such as {well}_{site}_{channel}.tif (default: {ID}_{channel}.png)",
-    )
-    predict.add_argument(
-        "--channels",
-        nargs="+",
-        action="extend",
-        default=[],
-        type=_channel,
-        metavar="CHANNEL=NAME",
-        help="what red, green, blue and yellow are called in the files; their number in files with several channels; "
-        "null for one that does not exist",
+        help="of the images, in micrometres (default: that of images.csv or of their metadata, else that of the "
+        "model's training fields)",
     )
     predict.add_argument(
         "--segmenter",
@@ -79,20 +79,11 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(arguments[:place]), list(arguments[place + 1 :])
 
 
-def _channel(text: str) -> tuple[str, str | int | None]:
-    """Type of `--channels`: a channel, and its name or number in the files, or None if it does not exist."""
-    channel, separator, name = text.partition("=")
-    if not separator or channel not in CHANNELS or not name:
-        raise argparse.ArgumentTypeError(
-            f"expected one of {', '.join(CHANNELS)} and a name, such as blue=dapi, found {text!r}"
-        )
-    return channel, int(name) if name.isdecimal() else None if name == "null" else name
-
-
 def run(options: argparse.Namespace) -> int:
     from puzzlecell.bundle.differences import relative
     from puzzlecell.bundle.prediction import prepare_prediction
     from puzzlecell.bundle.written_configuration import Edited
+    from puzzlecell.cli.own_images import own_images
     from puzzlecell.runtime.project_run import profile_path, project_folder, run_workflow
 
     if options.pixel_size is not None and not 0 < options.pixel_size <= 100:
@@ -102,13 +93,18 @@ def run(options: argparse.Namespace) -> int:
     if options.cores is not None and options.cores < 1:
         raise UserError(f"--cores: found {options.cores}; expected at least 1")
     project_folder()
-    prediction = prepare_prediction(
+    images = own_images(
         options.images,
+        options.output,
+        naming=options.naming,
+        id_form=options.id,
+        channels=options.channels,
+    )
+    prediction = prepare_prediction(
+        images,
         options.model,
         options.output,
         pixel_size_um=options.pixel_size,
-        naming=options.naming,
-        channels=dict(options.channels),
         segmenter=options.segmenter,
         edited=Edited(options.edited) if options.edited else None,
     )
