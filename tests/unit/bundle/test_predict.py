@@ -88,6 +88,11 @@ def test_the_implied_configuration_is_the_bundles_and_needs_no_training(tmp_path
         ({"step2": {"source": "raw", "tta": {"flip": True}}}, "step2"),
         ({"step1": {"quantile": 0.9, "average": "scores"}}, "step1"),
         ({"negative": None}, "negative"),
+        ({"fields": {"source": "both", "fill": "a", "cells": {"combine": "max"}}}, "fields"),
+        ({"labels": {"without_class": "leave_out"}}, "labels"),
+        ({"ingest": {"intensity": {"rule": "depth", "bits": [12, 12, 16, 8]}}}, "ingest"),
+        ({"unlike_training": {"level": 0.9}}, "unlike_training"),
+        ({"plausibility": {"max_implausible": 1}}, "plausibility"),
     ],
 )
 def test_settings_come_back_from_a_bundle_as_they_were(tmp_path, change, section):
