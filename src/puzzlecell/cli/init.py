@@ -38,13 +38,13 @@ def run(options: argparse.Namespace) -> None:
     from puzzlecell.runtime.atomic import written_whole
 
     proposal = propose(Path(options.folder))
-    for line in described(proposal):
+    for line in described(proposal, proposal.questions):
         print(line)
     output.mkdir(parents=True, exist_ok=True)
     write_contact_sheet(sheet, sheet_columns(proposal), sheet_images(proposal))
     with written_whole(configuration) as temporary:
         temporary.write_text(configuration_text(proposal, SHEET), encoding="utf-8")
-    print(f"look at {sheet}. With a bundle, nothing else is needed:")
+    print(f"look at {sheet}. With a bundle, this is all:")
     print(f"    {predict_command(proposal)}")
     print(
         f"With other weights, or to train, edit {configuration}; next: puzzlecell validate --configfile {configuration}"

@@ -55,7 +55,7 @@ def _unclear(proposal: FolderProposal, places: dict) -> list[str]:
     replaced = f", with {UNDECIDED} replaced" if UNDECIDED in places.values() else ""
     return [
         f"{proposal.folder}: it is not clear which image is what, so nothing was started",
-        *described(proposal),
+        *described(proposal, proposal.unclear),
         f"if this is right, add{replaced}:",
         f"    {options}",
         "the command `puzzlecell init` draws a contact sheet of the channels",

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import textwrap
+from collections.abc import Sequence
 
 from puzzlecell.config.channel_option import naming_options
 from puzzlecell.propose.channel_words import STAINS
@@ -86,14 +87,14 @@ def summary(proposal: FolderProposal) -> str:
     return f"{fields_shown}; the first image has {facts.width} x {facts.height} pixels, {facts.depth}{several}{pixel}"
 
 
-def described(proposal: FolderProposal) -> list[str]:
-    """The proposal in lines, with what a person has to look at."""
+def described(proposal: FolderProposal, questions: Sequence[str]) -> list[str]:
+    """The proposal in lines, with questions about it."""
     lines = [f"{proposal.folder}: {summary(proposal)}", f"naming: {proposal.naming.naming}"]
     lines += [f"ID: {proposal.naming.id_form}"] if proposal.naming.id_form else []
     for channel, place in proposal.channels.items():
         lines.append(f"    {channel}: {'no such channel: black' if place is None else place}")
-    if proposal.questions:
-        lines += ["please check:", *(f"    {question}" for question in proposal.questions)]
+    if questions:
+        lines += ["please check:", *(f"    {question}" for question in questions)]
     return lines
 
 

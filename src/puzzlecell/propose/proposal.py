@@ -12,6 +12,7 @@ from puzzlecell.errors import UserError
 from puzzlecell.propose.channel_words import STAINS, meaning
 from puzzlecell.propose.contact_sheet import SheetColumn
 from puzzlecell.propose.images import ImageFacts, image_facts, plane
+from puzzlecell.propose.name_parts import ONE_FIELD
 from puzzlecell.propose.naming import UNDECIDED, NamingProposal, extension, propose_naming
 
 Place = str | int | dict[str, int] | None
@@ -22,22 +23,30 @@ Place = str | int | dict[str, int] | None
 class FolderProposal:
     """A proposal for a folder.
 
-    facts: of its first image. channels: where red, green, blue and yellow are. unclear: what a person has to look at in
-    the names and channels.
+    facts: of its first image. channels: where red, green, blue and yellow are. of_names: what a person has to look at
+    in the names and channels.
     """
 
     folder: Path
     naming: NamingProposal
     facts: ImageFacts
     channels: dict[str, Place]
-    unclear: tuple[str, ...]
+    of_names: tuple[str, ...]
+
+    @property
+    def unclear(self) -> list[str]:
+        """What makes it doubtful which of these images is what."""
+        return [question for question in self.of_names if question != ONE_FIELD]
 
     @property
     def questions(self) -> tuple[str, ...]:
         """All that a person has to look at or to add."""
         if self.facts.pixel_size_um is not None:
-            return self.unclear
-        return (*self.unclear, "the files do not say how large a pixel is: set pixel_size_um, in micrometres")
+            return self.of_names
+        return (
+            *self.of_names,
+            "the files do not say how large a pixel is: set pixel_size_um, in micrometres",
+        )
 
     @property
     def decided(self) -> bool:
