@@ -127,11 +127,10 @@ def _shape(sampled: Sampled) -> Iterator[str]:
 def _intensities(sampled: Sampled, trained: Mapping[str, Any]) -> Iterator[str]:
     known = trained.get("bit_depth")
     if known and set(sampled.depths) - set(known) and sampled.rule != "percentiles":
-        how = (
-            "All are scaled by their full range, which is 0 to 1 for floating point"
-            if sampled.rule == "reference"
-            else "The model scales all of them as its ingest.intensity says"
-        )
+        how = "The model scales all of them as its ingest.intensity says"
+        if sampled.rule == "reference":
+            how = "Both are scaled by their full range"
+            how += ", floating point from 0 to 1" if "float" in sampled.in_bits else ""
         yield f"intensity: {sampled.in_bits} images; the training fields had {_bits(known)}. {how}"
     yield from (f"intensity: {problem}" for problem in sampled.problems[:1])
     if not len(sampled.quantiles):
