@@ -85,6 +85,7 @@ def run(options: argparse.Namespace) -> int:
     from puzzlecell.bundle.written_configuration import Edited
     from puzzlecell.cli.own_images import own_images
     from puzzlecell.runtime.project_run import profile_path, project_folder, run_workflow
+    from puzzlecell.scoring.warnings_table import whole_findings
 
     if options.pixel_size is not None and not 0 < options.pixel_size <= 100:
         raise UserError(
@@ -125,6 +126,9 @@ def run(options: argparse.Namespace) -> int:
         for name, what in SHOWN.items():
             if (output / name).exists():
                 print(f"    {relative(output / name)}  {what}")
+        # Said again, because a run with nothing to do does not, and because nobody should miss it.
+        for text in whole_findings(output / "results/warnings.csv"):
+            print(f"warning: {text}")
     elif status == 130:
         print("stopped; run the same command again to go on", file=sys.stderr)
     else:

@@ -25,9 +25,11 @@ from puzzlecell.bundle.written_configuration import Edited
 from puzzlecell.cli.main import main
 from puzzlecell.cli.own_images import own_images
 from puzzlecell.config.workflow import load_configuration
+from puzzlecell.data.plausibility import Finding
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.errors import UserError
 from puzzlecell.runtime import project_run
+from puzzlecell.scoring.warnings_table import write_warnings
 
 
 @pytest.fixture(scope="module")
@@ -461,6 +463,8 @@ def test_snakemake_is_called_with_the_project_the_folder_and_the_further_options
         called.extend(arguments)
         (tmp_path / "out/results/cells").mkdir(parents=True)
         (tmp_path / "out/results/cells/images.parquet").touch()
+        findings = [Finding("images", "", "all fields look unlike"), Finding("images", "a", "no cell")]
+        write_warnings(tmp_path / "out/results/warnings.csv", findings)
         raise SystemExit(0)
 
     monkeypatch.setattr("snakemake.cli.main", snakemake)
@@ -473,9 +477,11 @@ def test_snakemake_is_called_with_the_project_the_folder_and_the_further_options
     expected += f" --rerun-triggers mtime masks --configfile {tmp_path}/out/config.yaml"
     assert " ".join(called) == expected
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-2:] == [
+    assert lines[-4:] == [
         "results in out/results:",
         "    out/results/cells/images.parquet  cells, with their probabilities",
+        "    out/results/warnings.csv  what looked wrong",
+        "warning: all fields look unlike",
     ]
 
 
