@@ -25,11 +25,15 @@ def own_images(
     given = Names(naming, id_form, _channels(channels, naming), "as given" if naming or channels else "")
     if UNDECIDED in given.channels.values():
         raise UserError(f"--channels: replace {UNDECIDED} by what the channel is in the files")
-    try:
-        return find_images(images, given)
-    except NoImagesError:
-        if naming is not None or table_of(images, given) is not None:
-            raise
+    of_table = table_of(images, given) is not None
+    # Pages have no place in the default pattern.
+    in_pages = any(isinstance(place, dict) and "page" in place for place in given.channels.values())
+    if naming is not None or of_table or not in_pages:
+        try:
+            return find_images(images, given)
+        except NoImagesError:
+            if naming is not None or of_table:
+                raise
     proposal = propose(images, leave_out=output)
     found = proposal.naming
     places = {**proposal.channels, **_channels(channels, found.naming)}

@@ -196,6 +196,11 @@ def test_images_of_other_names(tmp_path, bundle, *, words, given, entry, shown):
             {"channels": "blue=w1"},
             "--naming '{ID}_{channel}.tif' --channels red=DECIDE,green=DECIDE,blue=w1,yellow=DECIDE",
         ),
+        (
+            ("w1", "w2", "w3", "w4"),
+            {"channels": "blue=page:1"},
+            "--naming '{ID}_{channel}.tif' --channels red=DECIDE,green=DECIDE,blue=page:1,yellow=DECIDE",
+        ),
     ],
 )
 def test_what_is_not_clear_is_asked(tmp_path, bundle, *, words, options, expected):
