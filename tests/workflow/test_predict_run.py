@@ -48,7 +48,7 @@ def test_images_get_the_same_probabilities_as_in_the_run_that_made_the_bundle(fi
             write_tiff(png, tmp_path / "mine")
     done = predict()
     assert done.returncode == 0, done.stdout[-4000:]
-    assert "{ID}_{channel}.tif; red: tubulin, green: protein, blue: dapi, yellow: er (found in" in done.stdout
+    assert "{ID}_{channel}.tif; red: tubulin, green: protein, blue: dapi, yellow: er (found by" in done.stdout
     lines = done.stdout.splitlines()
     shown = lines[lines.index("results in out/results:") + 1 :]
     named = ("cells/images.parquet", "fields/images.csv", "submission.csv", "masks/images", "warnings.csv")

@@ -39,7 +39,7 @@ def own_images(
     places = {**proposal.channels, **_channels(channels, found.naming)}
     if proposal.unclear or UNDECIDED in places.values():
         raise UserError("\n".join(_unclear(proposal, places)))
-    return find_images(images, Names(found.naming, found.id_form, places, "found in the names of the files"))
+    return find_images(images, Names(found.naming, found.id_form, places, "found by looking at the files"))
 
 
 def _channels(text: str | None, naming: str | None) -> dict:

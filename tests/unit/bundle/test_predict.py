@@ -137,7 +137,7 @@ WORDS = ("tubulin", "protein", "dapi", "er")
             WORDS,
             {},
             {"naming": "{ID}_{channel}.tif", "channels": dict(zip(CHANNELS, WORDS, strict=True))},
-            "red: tubulin, green: protein, blue: dapi, yellow: er (found in the names of the files)",
+            "red: tubulin, green: protein, blue: dapi, yellow: er (found by looking at the files)",
         ),
         (
             ("1", "2", "3"),
