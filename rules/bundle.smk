@@ -1,4 +1,6 @@
 # The finished run as one folder or zip file, to be given away.
+from types import SimpleNamespace
+
 from puzzlecell.bundle.settings import bundle_state
 
 # Whose fields the networks of the ensemble have seen; none with ready weights, whose training is not known here.
@@ -37,6 +39,7 @@ rule export_bundle:
         classes=settings.classes,
         licence=LICENCE,
         carried=list(CARRIED_FILES.values()),
+        image_tables=image_tables_of(SEEN),
     output:
         "results/bundle.zip" if settings.bundle.form == "zip" else directory("results/bundle"),
     log:
@@ -52,6 +55,9 @@ rule export_bundle:
         settings=settings,
         training_sets=SEEN,
         labels=[here(raw(ds, "labels")) for ds in SEEN],
+        raw=lambda wildcards: Untracked([raw_dataset(ds) for ds in SEEN]),
+        # Of the first shards, whose fields the bundle describes.
+        pixel_sizes=lambda wildcards: [pixel_sizes(SimpleNamespace(ds=ds, sh="000")) for ds in SEEN],
         trained=TRAINED_MEMBERS,
         scored=SCORED,
         carried=list(CARRIED_FILES),

@@ -31,7 +31,9 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         "## Images",
         "",
     ]
-    yield from _table(["what", "value"], _image_rows(images))
+    yield from _table(
+        ["what", "value"], _image_rows(images, facts["settings"]["ingest"]["intensity"]["rule"])
+    )
     yield from ["", "## Networks", "", f"{facts['folds']} networks, one per fold, for each stage:", ""]
     yield from _table(
         ["model", "stage", "backbone", "starting weights", "field (px)", "training crop (px)"],
@@ -86,7 +88,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     ]
 
 
-def _image_rows(images: Mapping[str, Any]) -> list[list[object]]:
+def _image_rows(images: Mapping[str, Any], rule: str) -> list[list[object]]:
     stains = ", ".join(f"{name} ({STAINS.get(name, name)})" for name in images["channels"])
     rows: list[list[object]] = [["channels", stains]]
     if "pixel_size_um" in images:
@@ -100,7 +102,7 @@ def _image_rows(images: Mapping[str, Any]) -> list[list[object]]:
     stored = f"{images['stored_size']} x {images['stored_size']} pixels"
     if "stored_pixel_um" in images:
         stored += f" of {images['stored_pixel_um']:.3g} um"
-    return [*rows, ["fields are resized to", stored]]
+    return [*rows, ["fields are resized to", stored], ["intensity rule", rule]]
 
 
 def _scores(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Where images differ from those that a model was trained on, in words."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +9,16 @@ from typing import Any
 import numpy as np
 
 from puzzlecell.bundle.facts import intensity_quantiles, spread
-from puzzlecell.bundle.images import ImageFolder
+from puzzlecell.bundle.images import OwnImages
+from puzzlecell.config.datasets import IngestSettings
+from puzzlecell.config.naming import Layout
 from puzzlecell.data.fields import FieldError, check_field, read_field
+from puzzlecell.data.image_file import Header
+from puzzlecell.data.intensity import IntensityError, intensity_limits
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.data.resize import resize_field
 
-HEADERS, PIXELS = 50, 4
+HEADERS, PIXELS = 500, 4
 """Fields whose headers, and whose pixels, are looked at."""
 SAME_SCALE = 1.25
 """Ratio of scales up to which cells count as of the same size; the training itself zooms by up to a tenth."""
@@ -23,56 +28,83 @@ SAME_INTENSITY = 2.0
 
 @dataclass(frozen=True)
 class Sampled:
-    """What a few of the fields look like.
+    """What some of the fields look like.
 
-    sizes: (height, width) in pixels; depths: bits per pixel; quantiles: median and 99 % quantile of each channel of the
-    stored fields, (n, 4, 2) in grey levels of 255; n may be 0.
+    headers: by ID. quantiles: median and 99 % quantile of each channel of a few stored fields, (n, 4, 2) in grey levels
+    of 255; n may be 0. problems: why the intensity rule does not fit fields. rule: the intensity rule.
     """
 
-    sizes: Sequence[tuple[int, int]]
-    depths: Sequence[int]
+    headers: Mapping[str, Header]
     quantiles: np.ndarray
+    problems: Sequence[str]
+    rule: str
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """(height, width) in pixels."""
+        return [(header.height, header.width) for header in self.headers.values()]
+
+    @property
+    def depths(self) -> list[int]:
+        """Distinct numbers of bits per pixel."""
+        return sorted({header.bit_depth for header in self.headers.values()})
+
+    @property
+    def in_bits(self) -> str:
+        """Bits per pixel in words, such as `16-bit` or `32-bit float`."""
+        is_float = any(header.kind == "float" for header in self.headers.values())
+        return f"{_bits(self.depths)}{' float' if is_float else ''}"
 
 
-def sample(images: ImageFolder, stored_size: int, max_megapixels: float | None = None) -> Sampled:
+def sample(images: OwnImages, settings: IngestSettings) -> Sampled:
     """Look at evenly spaced fields. Fields that cannot be read are left out; the run itself reports them."""
+    largest = settings.max_megapixels
     headers = {
         field_id: header
-        for field_id in spread(images.ids, HEADERS)
-        for header, problems in [check_field(images.folder, field_id, max_megapixels=max_megapixels)]
+        for field_id in spread(images.sources.ids, HEADERS)
+        for header, problems in [check_field(images.sources, field_id, max_megapixels=largest)]
         if header is not None and not problems
     }
-    quantiles = []
+    quantiles, unfit = [], []
     for field_id in spread(list(headers), PIXELS):
         try:
-            field = read_field(images.folder, field_id, max_megapixels=max_megapixels)
+            field = read_field(images.sources, field_id, max_megapixels=largest)
+            limits = intensity_limits(field, settings.intensity)
         except FieldError:
             continue
-        quantiles.append(intensity_quantiles(resize_field(field, stored_size)))
-    return Sampled(
-        [(header.height, header.width) for header in headers.values()],
-        [header.bit_depth for header in headers.values()],
-        np.array(quantiles).reshape(-1, len(CHANNELS), 2),
-    )
+        except IntensityError as error:
+            unfit.append(f"field {field_id}: {error}")
+            continue
+        quantiles.append(intensity_quantiles(resize_field(field, settings.size, limits)))
+    return Sampled(headers, np.array(quantiles).reshape(-1, len(CHANNELS), 2), unfit, settings.intensity.rule)
 
 
-def differences(sampled: Sampled, pixel_size_um: float, trained: Mapping[str, Any]) -> list[str]:
+def differences(
+    sampled: Sampled, pixel_sizes_um: Mapping[str, float], layout: Layout, trained: Mapping[str, Any]
+) -> list[str]:
     """Return one text for each way in which the images differ from the training fields.
 
-    pixel_size_um: of the images. trained: `images` of a manifest. What the manifest does not know is not compared.
+    pixel_sizes_um: of the sampled fields, by ID. layout: what the channels are. trained: `images` of a manifest. What
+    the manifest does not know is not compared.
     """
     return [
-        *_scale(sampled, pixel_size_um, trained),
+        *_scale(sampled, pixel_sizes_um, trained),
         *_shape(sampled),
         *_intensities(sampled, trained),
+        *_channels(sampled, layout, trained),
     ]
 
 
-def _scale(sampled: Sampled, pixel_size_um: float, trained: Mapping[str, Any]) -> Iterator[str]:
-    if not sampled.sizes or "stored_pixel_um" not in trained:
+def _scale(
+    sampled: Sampled, pixel_sizes_um: Mapping[str, float], trained: Mapping[str, Any]
+) -> Iterator[str]:
+    if not sampled.headers or "stored_pixel_um" not in trained:
         return
-    sides = [float(np.sqrt(height * width)) for height, width in sampled.sizes]
-    here = float(np.median(sides)) * pixel_size_um / trained["stored_size"]
+    sides = [
+        math.sqrt(header.height * header.width) * pixel_sizes_um[field_id]
+        for field_id, header in sampled.headers.items()
+    ]
+    here = float(np.median(sides)) / trained["stored_size"]
     there = trained["stored_pixel_um"]
     ratio = there / here
     if max(ratio, 1 / ratio) > SAME_SCALE:
@@ -93,23 +125,21 @@ def _shape(sampled: Sampled) -> Iterator[str]:
 
 
 def _intensities(sampled: Sampled, trained: Mapping[str, Any]) -> Iterator[str]:
-    depths = sorted(set(sampled.depths))
     known = trained.get("bit_depth")
-    if known and set(depths) - set(known):
-        yield (
-            f"intensity: {_bits(depths)} images; the training fields had {_bits(known)}. Both are scaled by their full "
-            "range"
-        )
+    if known and set(sampled.depths) - set(known) and sampled.rule != "percentiles":
+        how = "The model scales all of them as its ingest.intensity says"
+        if sampled.rule == "reference":
+            how = "Both are scaled by their full range"
+            how += ", floating point from 0 to 1" if "float" in sampled.in_bits else ""
+        yield f"intensity: {sampled.in_bits} images; the training fields had {_bits(known)}. {how}"
+    yield from (f"intensity: {problem}" for problem in sampled.problems[:1])
     if not len(sampled.quantiles):
         return
     mean = sampled.quantiles.mean(axis=0)
     for number, channel in enumerate(CHANNELS):
         high = float(mean[number, 1])
-        if sampled.quantiles[:, number, 1].max() == 0:
-            yield f"channel {channel}: black in all sampled fields; the model was trained with it"
-            continue
         there = trained.get("intensity", {}).get(channel)
-        if there is None:
+        if there is None or sampled.quantiles[:, number, 1].max() == 0:
             continue
         ratio = (high + 1) / (there["q99"] + 1)
         if max(ratio, 1 / ratio) > SAME_INTENSITY:
@@ -120,17 +150,30 @@ def _intensities(sampled: Sampled, trained: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
+def _channels(sampled: Sampled, layout: Layout, trained: Mapping[str, Any]) -> Iterator[str]:
+    for number, (channel, place) in enumerate(zip(CHANNELS, layout.channels, strict=True)):
+        there = trained.get("intensity", {}).get(channel)
+        if there is not None and there["q99"] == 0:
+            continue
+        if place is None:
+            yield f"channel {channel}: black, as given; the model was trained with it"
+        elif place.same_as is not None:
+            yield f"channel {channel}: the images of {place.same_as}, as given; the model was trained with its own"
+        elif len(sampled.quantiles) and sampled.quantiles[:, number, 1].max() == 0:
+            yield f"channel {channel}: black in all sampled fields; the model was trained with it"
+
+
 def _bits(depths: Sequence[int]) -> str:
     return f"{' and '.join(map(str, depths))}-bit"
 
 
 def described_sizes(sampled: Sampled) -> str:
     """The sizes of the sampled fields, such as `1024 x 1024 pixels, 16-bit`."""
-    if not sampled.sizes:
+    if not sampled.headers:
         return "no field can be read"
     found = [f"{width} x {height}" for height, width in dict.fromkeys(sampled.sizes)]
     shown = ", ".join(found[:3]) + (f" and {len(found) - 3} other sizes" if len(found) > 3 else "")
-    return f"{shown} pixels, {_bits(sorted(set(sampled.depths)))}"
+    return f"{shown} pixels, {sampled.in_bits}"
 
 
 def relative(path: Path) -> str:

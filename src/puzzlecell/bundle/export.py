@@ -26,6 +26,7 @@ from puzzlecell.bundle.settings import (
 )
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.workflow import Configuration
+from puzzlecell.data.field_sources import RawDataset
 from puzzlecell.errors import UserError
 from puzzlecell.regular_file import file_problem
 from puzzlecell.runtime.atomic import written_whole
@@ -41,15 +42,16 @@ class RunFiles:
     """Results of a run that go into its bundle, or that its README is made from.
 
     weights: fold by fold for each stage of the ensemble in turn. stores: first shard of each training data set, and
-    labels: its label table, by name. held_out: `oof.csv` of each fold of the trained stages of the ensemble, by (model,
-    stage). scores: `results/score/<ds>.csv` by data set. carried: further files by their name in the bundle, which must
-    be among `CARRIED`.
+    labels: its label table, and raw: where its images are, by name. held_out: `oof.csv` of each fold of the trained
+    stages of the ensemble, by (model, stage). scores: `results/score/<ds>.csv` by data set. carried: further files by
+    their name in the bundle, which must be among `CARRIED`.
     """
 
     weights: Sequence[AnyPath]
     stores: Mapping[str, AnyPath] = field(default_factory=dict)
     labels: Mapping[str, AnyPath] = field(default_factory=dict)
     held_out: Mapping[tuple[str, str], Sequence[AnyPath]] = field(default_factory=dict)
+    raw: Mapping[str, RawDataset] = field(default_factory=dict)
     scores: Mapping[str, AnyPath] = field(default_factory=dict)
     carried: Mapping[str, AnyPath] = field(default_factory=dict)
 
@@ -89,7 +91,7 @@ def export_bundle(
         "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
         "classes": classes,
         "negative": settings.negative,
-        "images": image_facts(settings, files.stores),
+        "images": image_facts(settings, files.stores, files.raw),
         "folds": folds,
         "members": member_facts(by_stage),
         "settings": carried_settings(settings, classes),
@@ -123,6 +125,7 @@ def run_files(job: Any) -> RunFiles:
         weights=list(given.weights),
         stores=dict(zip(names.training_sets, given.stores, strict=True)),
         labels=dict(zip(names.training_sets, names.labels, strict=True)),
+        raw=dict(zip(names.training_sets, names.raw.value, strict=True)),
         held_out=dict(zip(map(tuple, names.trained), held_out, strict=True)),
         scores=dict(zip(names.scored, given.scores, strict=True)),
         carried=dict(zip(names.carried, given.carried, strict=True)),

@@ -10,8 +10,9 @@ from sklearn.metrics import average_precision_score
 
 from puzzlecell.config.workflow import Configuration
 from puzzlecell.data.chance import read_held_out
+from puzzlecell.data.field_sources import RawDataset
 from puzzlecell.data.ids import read_field_ids
-from puzzlecell.data.pixel_sizes import PixelSizes
+from puzzlecell.data.pixel_sizes import stated_pixel_sizes
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_csv
@@ -22,34 +23,36 @@ SAMPLED = 64
 """Fields of a data set whose pixels are looked at."""
 
 
-def image_facts(settings: Configuration, stores: Mapping[str, AnyPath]) -> dict[str, Any]:
+def image_facts(
+    settings: Configuration, stores: Mapping[str, AnyPath], raw: Mapping[str, RawDataset]
+) -> dict[str, Any]:
     """Channels, pixel sizes and intensities of the training fields.
 
-    stores: the first shard of each training data set. Lengths are in micrometres. `field_um` and `stored_pixel_um` are
-    medians over all fields of these shards (the side of a field, as the root of its area; the same divided by the side
-    of a stored field); `intensity` has, for each channel, the mean over sampled stored fields of their median and of
-    their 99 % quantile, in grey levels of 255. Keys are missing where no training field is known.
+    stores: the first shard of each training data set; raw: where its raw data is, if that is known. Lengths are in
+    micrometres. `field_um` and `stored_pixel_um` are medians over all fields of these shards (the side of a field, as
+    the root of its area; the same divided by the side of a stored field); `intensity` has, for each channel, the mean
+    over sampled stored fields of their median and of their 99 % quantile, in grey levels of 255. Keys are missing where
+    no training field is known.
     """
     size = settings.ingest.size
     found: dict[str, Any] = {"channels": list(CHANNELS), "stored_size": size}
-    sides, depths, quantiles = [], set(), []
-    pixel_sizes: set[float] = set()
+    sides, sizes, depths, quantiles = [], set(), set(), []
     for name, path in stores.items():
         reader = ShardReader([path])
         if not len(reader):
             continue
         table = reader.table
         pixels = np.sqrt(table["height"].to_numpy(np.float64) * table["width"].to_numpy(np.float64))
-        sizes = PixelSizes(settings.datasets[name].pixel_size_um).of(table)
-        sides.append(pixels * sizes)
-        pixel_sizes |= set(sizes.round(5).tolist())
+        of_fields = stated_pixel_sizes(settings.datasets[name].pixel_size_um, raw.get(name)).of(table)
+        sides.append(pixels * of_fields)
+        sizes |= {float(f"{size:.4g}") for size in of_fields}
         depths |= {int(depth) for depth in table["bit_depth"]}
         quantiles += [intensity_quantiles(reader.read(field_id)) for field_id in spread(reader.ids, SAMPLED)]
     if sides:
         side = float(np.median(np.concatenate(sides)))
         mean = np.mean(quantiles, axis=0)
         found |= {
-            "pixel_size_um": sorted(pixel_sizes),
+            "pixel_size_um": sorted(sizes),
             "field_um": round(side, 3),
             "stored_pixel_um": round(side / size, 5),
             "bit_depth": sorted(depths),

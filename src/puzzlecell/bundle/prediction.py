@@ -6,23 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from puzzlecell.bundle.differences import described_sizes, differences, relative, sample
-from puzzlecell.bundle.images import (
-    DATASET,
-    NAMING,
-    ImageFolder,
-    dataset_entry,
-    declare_images,
-    find_images,
-    shards_for,
-)
+from puzzlecell.bundle.images import DATASET, OwnImages, described_names, shards_for
 from puzzlecell.bundle.open import installed_bundle
+from puzzlecell.bundle.pixel_size import pixel_size
 from puzzlecell.bundle.settings import implied_configuration
 from puzzlecell.bundle.written_configuration import Edited, earlier_values, place_configuration
 from puzzlecell.config.models import mapping
 from puzzlecell.config.workflow import load_configuration
-from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.errors import UserError
 from puzzlecell.regular_file import file_problem
+from puzzlecell.runtime.messages import first_few
 
 MODEL = "model"
 """Folder of the bundle in that of the run."""
@@ -41,7 +34,7 @@ class Prediction:
 
 
 def prepare_prediction(
-    images: Path,
+    images: OwnImages,
     model: Path,
     output: Path,
     *,
@@ -49,64 +42,59 @@ def prepare_prediction(
     segmenter: str | None = None,
     edited: Edited | None = None,
 ) -> Prediction:
-    """Copy the bundle to `output/model`, write `output/config.yaml` and what it refers to.
+    """Copy the bundle to `output/model`, and write `output/config.yaml`.
 
-    pixel_size_um: None takes that of the training fields. segmenter: in place of the bundle's. edited: what to do with
-    a configuration that was changed by hand. Raises UserError for anything that cannot be used.
+    pixel_size_um: None takes that of the table of images or of the metadata, else that of the training fields.
+    segmenter: in place of the bundle's. edited: what to do with a configuration that was changed by hand. Raises
+    UserError for anything that cannot be used.
     """
-    folder = find_images(images)
     if output.exists() and not output.is_dir():
         raise UserError(f"{output}: {file_problem(output) or 'is a file'}; expected a folder for the results")
     manifest, copied = installed_bundle(model, output / MODEL)
-    size, assumed = _pixel_size(pixel_size_um, manifest)
     path = output / "config.yaml"
     earlier = mapping(mapping(earlier_values(path), "datasets"), DATASET).get("shards")
     # As before, so that one more image changes one shard only.
-    shards = earlier if isinstance(earlier, int) and earlier > 0 else shards_for(len(folder.ids))
-    values = implied_configuration(
-        manifest, MODEL, {DATASET: dataset_entry(folder, size, shards)}, segmenter=segmenter
-    )
-    declare_images(folder, output)
+    shards = earlier if isinstance(earlier, int) and earlier > 0 else shards_for(len(images.sources.ids))
+    entry: dict[str, Any] = {"role": "test", **images.entry, "shards": shards}
+    values = implied_configuration(manifest, MODEL, {DATASET: entry}, segmenter=segmenter)
+    sampled = sample(images, load_configuration(values, output).ingest)
+    size = pixel_size(pixel_size_um, images, sampled, manifest["images"].get("pixel_size_um", []))
+    if size.configured is not None:
+        entry["pixel_size_um"] = size.configured
     load_configuration(values, output)
     written = place_configuration(path, values, edited)
-    sampled = sample(
-        folder,
-        manifest["images"]["stored_size"],
-        mapping(manifest["settings"], "ingest").get("max_megapixels"),
-    )
     found = [
-        f"images         {_fields(folder)} in {relative(folder.folder)}, {described_sizes(sampled)}",
-        f"names          {NAMING} with the channels {', '.join(CHANNELS)}",
-        f"pixel size     {size:g} um, {assumed}",
+        f"images         {_fields(images)} in {relative(images.where)}, {described_sizes(sampled)}",
+        f"names          {described_names(images)}",
+        f"pixel size     {size.shown}",
         f"model          {_described(manifest)}",
         f"cells          {values['segmentation']['method']}",
         f"configuration  {relative(path)}, {written}",
     ]
     if copied:
         found.append(f"copied         the model, to {relative(output / MODEL)}")
-    return Prediction(path, found, differences(sampled, size, manifest["images"]))
+    warnings = [*_left_out(images), *([size.warning] if size.warning else [])]
+    notes = dict.fromkeys(header.note for header in sampled.headers.values() if header.note)
+    warnings += [f"images: {note}" for note in list(notes)[:3]]
+    return Prediction(
+        path,
+        found,
+        [*warnings, *differences(sampled, size.of_sampled, images.layout, manifest["images"])],
+    )
 
 
-def _pixel_size(given: float | None, manifest: Mapping[str, Any]) -> tuple[float, str]:
-    """Pixel size in micrometres, and where it comes from, in words."""
-    trained = manifest["images"].get("pixel_size_um", [])
-    shown = " and ".join(f"{size:g}" for size in trained)
-    if given is not None:
-        compared = f"; the training fields had {shown} um" if trained and trained != [given] else ""
-        return given, f"as given{compared}"
-    if len(trained) != 1:
-        known = (
-            f"the training fields had {shown} um" if trained else "that of the training fields is not known"
-        )
-        raise UserError(
-            f"--pixel-size: needed, because {known}; give the size of a pixel of your images in um"
-        )
-    return trained[0], "assumed: that of the training fields; give --pixel-size if yours is another"
+def _left_out(images: OwnImages) -> list[str]:
+    if not images.left_out:
+        return []
+    return [
+        f"names: {len(images.left_out)} images have other names and are left out: {first_few(images.left_out, 3)}"
+    ]
 
 
-def _fields(images: ImageFolder) -> str:
-    count = f"{len(images.ids)} field{'s' * (len(images.ids) != 1)}"
-    return f"{count} ({images.incomplete} without all four channels)" if images.incomplete else count
+def _fields(images: OwnImages) -> str:
+    fields = len(images.sources.ids)
+    count = f"{fields} field{'s' * (fields != 1)}"
+    return f"{count} ({images.incomplete} without all channels)" if images.incomplete else count
 
 
 def _described(manifest: Mapping[str, Any]) -> str:

@@ -32,25 +32,20 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(
             f"{configuration}: exists already and is not replaced; move it away, or choose another folder with --output"
         )
-    from puzzlecell.propose.configuration import configuration_text, summary
+    from puzzlecell.propose.configuration import configuration_text, described, predict_command
     from puzzlecell.propose.contact_sheet import write_contact_sheet
     from puzzlecell.propose.proposal import propose, sheet_columns, sheet_images
     from puzzlecell.runtime.atomic import written_whole
 
     proposal = propose(Path(options.folder))
-    print(f"{options.folder}: {summary(proposal)}")
-    print(f"naming: {proposal.naming.naming}")
-    for channel, place in proposal.channels.items():
-        shown = "no such channel: black" if place is None else place
-        print(f"    {channel}: {shown}")
-    if proposal.questions:
-        print("please check:")
-    for question in proposal.questions:
-        print(f"    {question}")
+    for line in described(proposal, proposal.questions):
+        print(line)
     output.mkdir(parents=True, exist_ok=True)
     write_contact_sheet(sheet, sheet_columns(proposal), sheet_images(proposal))
     with written_whole(configuration) as temporary:
         temporary.write_text(configuration_text(proposal, SHEET), encoding="utf-8")
+    print(f"look at {sheet}. With a bundle, this is all:")
+    print(f"    {predict_command(proposal)}")
     print(
-        f"look at {sheet}, then edit {configuration}; next: puzzlecell validate --configfile {configuration}"
+        f"With other weights, or to train, edit {configuration}; next: puzzlecell validate --configfile {configuration}"
     )

@@ -12,7 +12,7 @@ from puzzlecell.runtime.threads import available_cores
 
 SHOWN = {
     "results/cells/images.parquet": "cells, with their probabilities",
-    "results/fields/images.csv": "fields, with their probabilities",
+    "results/fields/images.csv": "fields, with their probabilities and classes",
     "results/submission.csv": "cells in the format of HPA 2021, with masks",
     "results/masks/images": "label images, and pictures of them",
     "results/warnings.csv": "what looked wrong",
@@ -27,16 +27,32 @@ def add_parser(commands: Commands) -> None:
         help="annotate the cells in a folder of images with a finished model (docs/annotate.md)",
         usage="puzzlecell predict IMAGES --model BUNDLE --output RESULTS [options] [-- options for snakemake]",
     )
-    predict.add_argument("images", type=Path, metavar="IMAGES", help="folder with <ID>_<channel>.png")
+    predict.add_argument(
+        "images", type=Path, metavar="IMAGES", help="folder with TIFFs, PNGs or JPEGs, or a table images.csv"
+    )
     predict.add_argument("--model", type=Path, required=True, metavar="BUNDLE", help="folder or zip file")
     predict.add_argument(
         "--output", type=Path, required=True, metavar="RESULTS", help="folder of the run; made if needed"
     )
     predict.add_argument(
+        "--naming",
+        metavar="PATTERN",
+        help="how the files are named, such as '{well}_{site}_{channel}.tif' (default: as images.csv says if there is "
+        "one, else {ID}_{channel}.png, else a pattern that fits them)",
+    )
+    predict.add_argument("--id", metavar="FORM", help="how IDs are made of the groups of --naming")
+    predict.add_argument(
+        "--channels",
+        metavar="RED=NAME,...",
+        help="what the channels are in the files, such as red=tub,green=prot,blue=dapi,yellow=zero; or numbers of "
+        "channels (red=0), pages (red=page:0), another channel (yellow=same:red)",
+    )
+    predict.add_argument(
         "--pixel-size",
         type=number,
         metavar="UM",
-        help="of the images, in micrometres (default: that of the model's training fields)",
+        help="of the images, in micrometres (default: that of images.csv or of their metadata, else that of the "
+        "model's training fields)",
     )
     predict.add_argument(
         "--segmenter",
@@ -67,7 +83,9 @@ def run(options: argparse.Namespace) -> int:
     from puzzlecell.bundle.differences import relative
     from puzzlecell.bundle.prediction import prepare_prediction
     from puzzlecell.bundle.written_configuration import Edited
+    from puzzlecell.cli.own_images import own_images
     from puzzlecell.runtime.project_run import profile_path, project_folder, run_workflow
+    from puzzlecell.scoring.warnings_table import whole_findings
 
     if options.pixel_size is not None and not 0 < options.pixel_size <= 100:
         raise UserError(
@@ -76,8 +94,15 @@ def run(options: argparse.Namespace) -> int:
     if options.cores is not None and options.cores < 1:
         raise UserError(f"--cores: found {options.cores}; expected at least 1")
     project_folder()
-    prediction = prepare_prediction(
+    images = own_images(
         options.images,
+        options.output,
+        naming=options.naming,
+        id_form=options.id,
+        channels=options.channels,
+    )
+    prediction = prepare_prediction(
+        images,
         options.model,
         options.output,
         pixel_size_um=options.pixel_size,
@@ -101,6 +126,9 @@ def run(options: argparse.Namespace) -> int:
         for name, what in SHOWN.items():
             if (output / name).exists():
                 print(f"    {relative(output / name)}  {what}")
+        # Said again, because a run with nothing to do does not, and because nobody should miss it.
+        for text in whole_findings(output / "results/warnings.csv"):
+            print(f"warning: {text}")
     elif status == 130:
         print("stopped; run the same command again to go on", file=sys.stderr)
     else:

@@ -10,6 +10,9 @@ from pathlib import Path
 from puzzlecell.config.naming import CHANNELS as CHANNELS
 from puzzlecell.runtime.bucket import is_url
 
+IMAGE_ENDINGS = (".ome.tiff", ".ome.tif", ".tiff.gz", ".tif.gz", ".tiff", ".tif", ".png", ".jpeg", ".jpg")
+"""Endings of the names of images, in lower case; the longest first."""
+
 
 def channel_path(folder: str | os.PathLike, field_id: str, channel: str) -> Path:
     """Path of the PNG of a channel: `<folder>/<ID>_<channel>.png`."""

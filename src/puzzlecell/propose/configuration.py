@@ -2,8 +2,11 @@
 
 import json
 import re
+import shlex
 import textwrap
+from collections.abc import Sequence
 
+from puzzlecell.config.channel_option import naming_options
 from puzzlecell.propose.channel_words import STAINS
 from puzzlecell.propose.naming import UNDECIDED
 from puzzlecell.propose.proposal import FolderProposal
@@ -11,7 +14,8 @@ from puzzlecell.propose.proposal import FolderProposal
 _FIELDS_PER_SHARD = 250
 
 _MODEL = """
-# The model. Whoever has a bundle needs nothing of this file: `puzzlecell predict` takes the images and the bundle.
+# The model. Whoever has a bundle needs nothing of this file, only the images and the bundle (docs/annotate.md):
+#   {command}
 # To train, add data sets with the role train (docs/usage.md), and take models and ensemble from config/config.yaml.
 models:
   ready:
@@ -69,7 +73,7 @@ def configuration_text(proposal: FolderProposal, sheet: str) -> str:
         lines.append(f"    # The metadata of the files say {facts.pixel_size_um:g} um; to overrule them:")
         lines.append(f"    # pixel_size_um: {facts.pixel_size_um:g}")
     lines.append(f"    shards: {max(1, min(64, len(naming.files) // _FIELDS_PER_SHARD))}")
-    return "\n".join(lines) + "\n" + _MODEL.format(undecided=UNDECIDED)
+    return "\n".join(lines) + "\n" + _MODEL.format(undecided=UNDECIDED, command=predict_command(proposal))
 
 
 def summary(proposal: FolderProposal) -> str:
@@ -81,6 +85,29 @@ def summary(proposal: FolderProposal) -> str:
     pixel = f", pixels of {facts.pixel_size_um:g} um" if facts.pixel_size_um else ""
     fields_shown = f"{fields} field{'s' * (fields != 1)}"
     return f"{fields_shown}; the first image has {facts.width} x {facts.height} pixels, {facts.depth}{several}{pixel}"
+
+
+def described(proposal: FolderProposal, questions: Sequence[str]) -> list[str]:
+    """The proposal in lines, with questions about it."""
+    lines = [f"{proposal.folder}: {summary(proposal)}", f"naming: {proposal.naming.naming}"]
+    lines += [f"ID: {proposal.naming.id_form}"] if proposal.naming.id_form else []
+    for channel, place in proposal.channels.items():
+        lines.append(f"    {channel}: {'no such channel: black' if place is None else place}")
+    if questions:
+        lines += ["please check:", *(f"    {question}" for question in questions)]
+    return lines
+
+
+def predict_options(proposal: FolderProposal) -> str:
+    """Options of `puzzlecell predict` that say what the proposal says."""
+    return naming_options(proposal.naming.naming, proposal.naming.id_form, proposal.channels)
+
+
+def predict_command(proposal: FolderProposal) -> str:
+    """The command that annotates the folder with a bundle."""
+    pixel = "" if proposal.facts.pixel_size_um else f" --pixel-size {UNDECIDED}"
+    folder = shlex.quote(str(proposal.folder))
+    return f"puzzlecell predict {folder} --model BUNDLE --output RESULTS {predict_options(proposal)}{pixel}"
 
 
 def dataset_name(proposal: FolderProposal) -> str:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+ONE_FIELD = "all files belong to one field; with more files, the ID may be another part of the names"
+"""Remark about a folder of a single field; it is no doubt about that field."""
 _SEPARATORS = "_-. "
 _TOKENS = re.compile(r"([_\-. ]+)")
 _TAIL = re.compile(r"^(.*[0-9])((?:ch|[cdw])\d{1,2}|[A-Za-z]{2,})$", re.IGNORECASE)
@@ -100,9 +102,7 @@ def template(candidate: Candidate, ending: str) -> Named:
         questions.append("names contain braces or asterisks, which patterns cannot have; rename these files")
     if not groups + more:
         naming = _one_field(naming, split)
-        questions.append(
-            "all files belong to one field; with more files, the ID may be another part of the names"
-        )
+        questions.append(ONE_FIELD)
     return Named(naming, None, tuple(sorted(set(candidate.values) - {""})), tuple(questions))
 
 

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from puzzlecell.data.ids import id_problem
+from puzzlecell.data.raw_files import IMAGE_ENDINGS
 from puzzlecell.propose.channel_words import STAINS, meaning
 from puzzlecell.propose.known_names import known_layout
 from puzzlecell.propose.name_parts import Candidate, Named, candidates, template
 from puzzlecell.propose.pattern import matched_files
 from puzzlecell.runtime.messages import first_few
 
-EXTENSIONS = (".ome.tiff", ".ome.tif", ".tiff.gz", ".tif.gz", ".tiff", ".tif", ".png", ".jpeg", ".jpg")
 UNDECIDED = "DECIDE"
 """In place of a channel that the names do not tell: no such file exists, so that nothing runs before it is decided."""
 _MOST_CHANNELS = 12
@@ -45,7 +45,7 @@ class NamingProposal:
 
 def extension(name: str) -> str | None:
     """Return the ending of an image file as it is written, such as `.ome.tif`; None for other files."""
-    ending = next((ending for ending in EXTENSIONS if name.lower().endswith(ending)), None)
+    ending = next((ending for ending in IMAGE_ENDINGS if name.lower().endswith(ending)), None)
     return None if ending is None else name[-len(ending) :]
 
 
@@ -84,7 +84,7 @@ def _of_one_kind(every: Sequence[str]) -> tuple[list[str], str, list[str]]:
     """The images with the commonest ending and depth of folders, without thumbnails."""
     images = [name for name in every if extension(name)]
     if not images:
-        raise ValueError(f"no image among {len(every)} files; expected {', '.join(EXTENSIONS)}")
+        raise ValueError(f"no image among {len(every)} files; expected {', '.join(IMAGE_ENDINGS)}")
     questions = []
     thumbs = [name for name in images if "_thumb" in name.lower()]
     if thumbs and len(thumbs) < len(images):

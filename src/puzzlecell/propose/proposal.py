@@ -12,6 +12,7 @@ from puzzlecell.errors import UserError
 from puzzlecell.propose.channel_words import STAINS, meaning
 from puzzlecell.propose.contact_sheet import SheetColumn
 from puzzlecell.propose.images import ImageFacts, image_facts, plane
+from puzzlecell.propose.name_parts import ONE_FIELD
 from puzzlecell.propose.naming import UNDECIDED, NamingProposal, extension, propose_naming
 
 Place = str | int | dict[str, int] | None
@@ -20,13 +21,32 @@ Place = str | int | dict[str, int] | None
 
 @dataclass(frozen=True)
 class FolderProposal:
-    """A proposal for a folder. facts: of its first image. channels: where red, green, blue and yellow are."""
+    """A proposal for a folder.
+
+    facts: of its first image. channels: where red, green, blue and yellow are. of_names: what a person has to look at
+    in the names and channels.
+    """
 
     folder: Path
     naming: NamingProposal
     facts: ImageFacts
     channels: dict[str, Place]
-    questions: tuple[str, ...]
+    of_names: tuple[str, ...]
+
+    @property
+    def unclear(self) -> list[str]:
+        """What makes it doubtful which of these images is what."""
+        return [question for question in self.of_names if question != ONE_FIELD]
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """All that a person has to look at or to add."""
+        if self.facts.pixel_size_um is not None:
+            return self.of_names
+        return (
+            *self.of_names,
+            "the files do not say how large a pixel is: set pixel_size_um, in micrometres",
+        )
 
     @property
     def decided(self) -> bool:
@@ -34,11 +54,14 @@ class FolderProposal:
         return UNDECIDED not in self.channels.values()
 
 
-def propose(folder: Path) -> FolderProposal:
-    """Look at the names of all files of a folder and into the first image. Raises UserError if there is none."""
+def propose(folder: Path, leave_out: Path | None = None) -> FolderProposal:
+    """Look at the names of all files of a folder and into the first image. Raises UserError if there is none.
+
+    leave_out: a folder in it that is not looked into, such as that of a run.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder; expected one with images")
-    names = list(_files(folder))
+    names = list(_files(folder, leave_out))
     images = [name for name in names if extension(name)]
     if not images:
         raise UserError(f"{folder}: no image among its {len(names)} files; expected PNG, TIFF or JPEG")
@@ -51,8 +74,6 @@ def propose(folder: Path) -> FolderProposal:
     channels: dict[str, Place] = dict(naming.channels)
     if not naming.words:
         channels = _in_file(naming, facts, questions)
-    if facts.pixel_size_um is None:
-        questions.append("the files do not say how large a pixel is: set pixel_size_um, in micrometres")
     return FolderProposal(folder, naming, facts, channels, tuple(dict.fromkeys(questions)))
 
 
@@ -138,10 +159,15 @@ def _in_file(naming: NamingProposal, facts: ImageFacts, questions: list[str]) ->
     return found
 
 
-def _files(folder: Path) -> Iterator[str]:
+def _files(folder: Path, leave_out: Path | None) -> Iterator[str]:
     """Paths of all files below a folder, with slashes; hidden ones and folders of results are left out."""
+    other = None if leave_out is None else leave_out.absolute()
     for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "results")
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and name != "results" and Path(place, name).absolute() != other
+        )
         below = Path(place).relative_to(folder).as_posix()
         for name in sorted(files):
             if not name.startswith("."):

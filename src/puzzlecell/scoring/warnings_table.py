@@ -122,6 +122,17 @@ def as_text(path: AnyPath, findings: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
+def whole_findings(path: AnyPath) -> list[str]:
+    """What the table says about whole data sets, without their names; nothing if there is no table.
+
+    Raises the errors of `read_csv`.
+    """
+    if not Path(path).is_file():
+        return []
+    table = read_csv(path).fillna("").astype(str)
+    return list(table.loc[table["ID"] == "", "what"])
+
+
 def _of_dataset(files: DatasetFiles, settings: PlausibilitySettings) -> list[Finding]:
     reading = _Reading(files.dataset)
     stored = reading.each(read_stored, files.stores)

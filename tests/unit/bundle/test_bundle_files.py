@@ -8,14 +8,16 @@ import pandas as pd
 import pytest
 import yaml
 from helpers.bundles import tree, write_bundle, write_run
-from helpers.inference_data import CLASSES
+from helpers.inference_data import CLASSES, SIZE
 
 from puzzlecell.bundle.export import RunFiles, export_bundle
+from puzzlecell.bundle.facts import image_facts
 from puzzlecell.bundle.manifest import BundleError, Listed, manifest_text
 from puzzlecell.bundle.open import check_bundle, installed_bundle
 from puzzlecell.bundle.settings import bundle_state
 from puzzlecell.cli.main import main
 from puzzlecell.config.workflow import ConfigError, load_configuration
+from puzzlecell.data.field_sources import RawDataset
 from puzzlecell.data.tables import write_csv
 from puzzlecell.errors import UserError
 
@@ -245,6 +247,22 @@ def test_a_folder_that_is_no_bundle_is_neither_replaced_nor_filled(made, tmp_pat
     with pytest.raises(UserError, match="a folder with other files in it"):
         write_bundle(tmp_path, tmp_path / "mine")
     assert (tmp_path / "mine/notes.txt").read_text() == "important"
+
+
+def test_pixel_sizes_come_from_the_table_of_images_too(tmp_path):
+    """A field of the table goes before the configuration (0.5 um), as it does for the segmenter."""
+    settings, files = write_run(tmp_path)
+    rows = [
+        f"{field_id},r.png,g.png,b.png,y.png,{size}"
+        for field_id, size in zip("abc", ("0.1", "0.1", ""), strict=True)
+    ]
+    table = tmp_path / "images.csv"
+    table.write_text("\n".join(["ID,red,green,blue,yellow,pixel_size_um", *rows, ""]))
+    raw = RawDataset(tmp_path, None, False, table, str(tmp_path))
+    found = image_facts(settings, files.stores, {"train": raw})
+    assert found["pixel_size_um"] == [0.1, 0.5]
+    assert found["field_um"] == pytest.approx(0.1 * 2 * SIZE)
+    assert image_facts(settings, files.stores, {})["pixel_size_um"] == [0.5]
 
 
 def test_further_files_are_carried_by_name_and_pickles_are_not(tmp_path):

@@ -1,6 +1,7 @@
 """What `puzzlecell predict` finds, assumes, writes and says before it runs the workflow."""
 
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 import yaml
 from helpers.bundles import ready_values, write_bundle, write_run
+from helpers.inference_data import SIZE
 from helpers.paths import ROOT
 
 from puzzlecell.bundle.export import RunFiles, export_bundle
@@ -20,10 +23,13 @@ from puzzlecell.bundle.prediction import prepare_prediction
 from puzzlecell.bundle.settings import implied_configuration
 from puzzlecell.bundle.written_configuration import Edited
 from puzzlecell.cli.main import main
+from puzzlecell.cli.own_images import own_images
 from puzzlecell.config.workflow import load_configuration
+from puzzlecell.data.plausibility import Finding
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.errors import UserError
 from puzzlecell.runtime import project_run
+from puzzlecell.scoring.warnings_table import write_warnings
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +51,10 @@ def write_images(folder, ids=("w1", "w2"), size=(192, 192), *, dtype=np.uint8, h
     return folder
 
 
-def prepared(tmp_path, bundle, images=None, **options):
-    images = images or write_images(tmp_path / "mine")
-    return prepare_prediction(images, bundle, tmp_path / "out", **options)
+def prepared(tmp_path, bundle, images=None, *, naming=None, id_form=None, channels=None, **options):
+    images, output = images or write_images(tmp_path / "mine"), tmp_path / "out"
+    found = own_images(images, output, naming=naming, id_form=id_form, channels=channels)
+    return prepare_prediction(found, bundle, output, **options)
 
 
 def test_the_implied_configuration_is_the_bundles_and_needs_no_training(tmp_path, bundle):
@@ -60,9 +67,7 @@ def test_the_implied_configuration_is_the_bundles_and_needs_no_training(tmp_path
     made, _ = write_run(tmp_path)
     for section in ("ingest", "segmentation", "step1", "step2", "ensemble", "submission", "plausibility"):
         assert getattr(settings, section) == getattr(made, section)
-    home = tmp_path / "out/data/images"
-    assert (home / "labels.csv").read_text() == "ID\nw1\nw2\n"
-    assert (home / "images/w1_red.png").exists()
+    assert settings.datasets["images"].images == str(tmp_path / "mine")
     shown = "\n".join(prediction.found)
     for expected in (
         "2 fields in ",
@@ -85,6 +90,11 @@ def test_the_implied_configuration_is_the_bundles_and_needs_no_training(tmp_path
         ({"step2": {"source": "raw", "tta": {"flip": True}}}, "step2"),
         ({"step1": {"quantile": 0.9, "average": "scores"}}, "step1"),
         ({"negative": None}, "negative"),
+        ({"fields": {"source": "both", "fill": "a", "cells": {"combine": "max"}}}, "fields"),
+        ({"labels": {"without_class": "leave_out"}}, "labels"),
+        ({"ingest": {"intensity": {"rule": "depth", "bits": [12, 12, 16, 8]}}}, "ingest"),
+        ({"unlike_training": {"level": 0.9}}, "unlike_training"),
+        ({"plausibility": {"max_implausible": 1}}, "plausibility"),
     ],
 )
 def test_settings_come_back_from_a_bundle_as_they_were(tmp_path, change, section):
@@ -100,6 +110,208 @@ def test_settings_come_back_from_a_bundle_as_they_were(tmp_path, change, section
     if section == "segmentation":
         assert settings.segmentation.chosen == made.segmentation.chosen
     assert getattr(settings, section) == getattr(made, section)
+
+
+def write_tiffs(folder, words, separator="_", um=None):
+    """Two fields as TIFFs of other names."""
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    resolution = (
+        {} if um is None else {"resolution": (1 / um, 1 / um), "metadata": {"unit": "um"}, "imagej": True}
+    )
+    for field_id in ("A1", "B2"):
+        for word in words:
+            image = random.integers(0, 200, (192, 192), np.uint8)
+            tifffile.imwrite(folder / f"{field_id}{separator}{word}.tif", image, **resolution)
+    return folder
+
+
+WORDS = ("tubulin", "protein", "dapi", "er")
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "entry", "shown"),
+    [
+        # Names that tell by themselves.
+        (
+            WORDS,
+            {},
+            {"naming": "{ID}_{channel}.tif", "channels": dict(zip(CHANNELS, WORDS, strict=True))},
+            "red: tubulin, green: protein, blue: dapi, yellow: er (found by looking at the files)",
+        ),
+        (
+            ("1", "2", "3"),
+            {"naming": "{well}_{channel}.tif", "channels": "red=1,green=2,blue=3,yellow=zero"},
+            {
+                "naming": "{well}_{channel}.tif",
+                "channels": {"red": "1", "green": "2", "blue": "3", "yellow": None},
+            },
+            "{well}_{channel}.tif; red: 1, green: 2, blue: 3, yellow: black (as given)",
+        ),
+        (
+            ("tubulin", "protein", "dapi"),
+            {"naming": "{row,[A-H]}{column}_{channel}.tif", "id_form": "{column}{row}"}
+            | {"channels": "red=tubulin,green=protein,blue=dapi,yellow=same:red"},
+            {
+                "naming": "{row,[A-H]}{column}_{channel}.tif",
+                "ID": "{column}{row}",
+                "channels": {
+                    "red": "tubulin",
+                    "green": "protein",
+                    "blue": "dapi",
+                    "yellow": {"same_as": "red"},
+                },
+            },
+            "yellow: the images of red (as given)",
+        ),
+    ],
+)
+def test_images_of_other_names(tmp_path, bundle, *, words, given, entry, shown):
+    prediction = prepared(tmp_path, bundle, write_tiffs(tmp_path / "mine", words), **given)
+    found = yaml.safe_load(prediction.configuration.read_text())["datasets"]["images"]
+    assert found.pop("images") == str(tmp_path / "mine")
+    assert found == {"role": "test", **entry, "pixel_size_um": 0.5, "shards": 1}
+    load_configuration(yaml.safe_load(prediction.configuration.read_text()), tmp_path / "out")
+    assert shown in prediction.found[1]
+    missing = [text for text in prediction.warnings if text.startswith("channel ")]
+    assert len(missing) == (len(words) < 4)
+
+
+@pytest.mark.parametrize(
+    ("words", "options", "expected"),
+    [
+        # Dyes, a missing stain and numbers are for a person to judge; the options say what would be used.
+        (
+            ("af555", "af488", "dapi", "af647"),
+            {},
+            "--naming '{ID}_{channel}.tif' --channels red=af555,green=af488,blue=dapi,yellow=af647",
+        ),
+        (
+            ("tubulin", "protein", "dapi"),
+            {},
+            "--naming '{ID}_{channel}.tif' --channels red=tubulin,green=protein,blue=dapi,yellow=zero",
+        ),
+        (
+            ("w1", "w2", "w3", "w4"),
+            {"channels": "blue=w1"},
+            "--naming '{ID}_{channel}.tif' --channels red=DECIDE,green=DECIDE,blue=w1,yellow=DECIDE",
+        ),
+        (
+            ("w1", "w2", "w3", "w4"),
+            {"channels": "blue=page:1"},
+            "--naming '{ID}_{channel}.tif' --channels red=DECIDE,green=DECIDE,blue=page:1,yellow=DECIDE",
+        ),
+    ],
+)
+def test_what_is_not_clear_is_asked(tmp_path, bundle, *, words, options, expected):
+    folder = write_tiffs(tmp_path / "mine", words)
+    with pytest.raises(UserError, match="not clear which image is what") as error:
+        prepared(tmp_path, bundle, folder, **options)
+    assert f"    {expected}" in str(error.value).splitlines()
+    assert not (tmp_path / "out").exists()
+    if "DECIDE" not in expected:
+        _, naming, _, channels = shlex.split(expected)
+        prepared(tmp_path, bundle, folder, naming=naming, channels=channels)
+
+
+def write_table(folder, sizes, name="images.csv"):
+    """A table of images; sizes: texts for the column of pixel sizes, None: no such column."""
+    write_images(folder)
+    rows = [
+        [field_id, *(f"{field_id}_{channel}.png" for channel in CHANNELS), *([size] if sizes else [])]
+        for field_id, size in zip(("w1", "w2"), sizes or ("", ""), strict=True)
+    ]
+    header = ["ID", *CHANNELS, *(["pixel_size_um"] if sizes else [])]
+    (folder / name).write_text("\n".join([",".join(row) for row in [header, *rows]]) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("sizes", "given", "configured", "shown"),
+    [
+        (None, None, 0.5, "0.5 um, assumed: that of the training fields"),
+        (("0.4", "0.4"), None, None, "0.4 um, from images.csv"),
+        (("0.4", "0.5"), None, None, "0.4 to 0.5 um, from images.csv"),
+        (("0.4", ""), 0.6, 0.6, "0.6 um, as given; 0.4 um for 1 fields in images.csv; the training"),
+        (("0.4", ""), None, 0.5, "0.5 um, assumed"),
+        (("0.4", "0.4"), 0.6, UserError, "--pixel-size: .*images.csv has a column pixel_size_um"),
+    ],
+)
+def test_tables_of_images_and_their_pixel_sizes(tmp_path, bundle, *, sizes, given, configured, shown):
+    folder = write_table(tmp_path / "mine", sizes)
+    if configured is UserError:
+        with pytest.raises(UserError, match=shown):
+            prepared(tmp_path, bundle, folder, pixel_size_um=given)
+        return
+    for images in (folder, folder / "images.csv"):
+        prediction = prepared(tmp_path, bundle, images, pixel_size_um=given)
+        found = yaml.safe_load(prediction.configuration.read_text())["datasets"]["images"]
+        assert found.get("pixel_size_um") == configured
+        assert found["images"] == str(folder / "images.csv")
+        assert "naming" not in found
+        assert shown in prediction.found[2]
+    # A pattern overrules the table.
+    found = prepared(tmp_path, bundle, folder, naming="{ID}_{channel}.png").configuration.read_text()
+    assert yaml.safe_load(found)["datasets"]["images"]["images"] == str(folder)
+
+
+@pytest.mark.parametrize(
+    ("given", "configured", "shown", "warnings"),
+    [
+        (
+            None,
+            0.25,
+            "0.25 um, from the metadata of the images",
+            ["scale: the networks see cells 2.0 times as large"],
+        ),
+        (
+            0.5,
+            0.5,
+            "0.5 um, as given",
+            ["pixel size: 0.5 um is given, but the metadata of the images says 0.25 um"],
+        ),
+    ],
+)
+def test_the_pixel_size_of_metadata(tmp_path, bundle, *, given, configured, shown, warnings):
+    folder = write_tiffs(tmp_path / "mine", WORDS, um=0.25)
+    prediction = prepared(tmp_path, bundle, folder, pixel_size_um=given)
+    found = yaml.safe_load(prediction.configuration.read_text())["datasets"]["images"]
+    assert found["pixel_size_um"] == configured
+    assert shown in prediction.found[2]
+    assert [text[: len(start)] for text, start in zip(prediction.warnings, warnings, strict=True)] == warnings
+    if given is None:
+        tifffile.imwrite(folder / "B2_dapi.tif", np.zeros((192, 192), np.uint8))
+        for word in WORDS:
+            tifffile.imwrite(folder / f"B2_{word}.tif", np.zeros((192, 192), np.uint8))
+        with pytest.raises(UserError, match=r"--pixel-size: needed, .*such as field B2"):
+            prepared(tmp_path, bundle, folder)
+
+
+def test_the_intensity_rule_of_the_model_is_used_to_compare(tmp_path):
+    """12-bit images in 16-bit files look dark by the reference rule, but not by percentiles."""
+    rule = {"rule": "percentiles", "low": 0, "high": 100}
+    write_bundle(tmp_path, tmp_path / "bundle", ingest={"size": SIZE, "intensity": rule})
+    folder = write_images(tmp_path / "mine", dtype=np.uint16, high=4096)
+    assert "| intensity rule | percentiles |" in (tmp_path / "bundle/README.md").read_text()
+    assert prepared(tmp_path, tmp_path / "bundle", folder).warnings == []
+    depth = {"rule": "depth", "bits": 8}
+    write_bundle(tmp_path, tmp_path / "bundle", ingest={"size": SIZE, "intensity": depth})
+    found = prepared(tmp_path, tmp_path / "bundle", folder).warnings
+    assert "intensity: 16-bit images; the training fields had 8-bit. The model scales all" in found[0]
+    assert "above the 255 of ingest.intensity.bits" in found[1]
+
+
+def test_images_left_out_and_results_inside_the_folder(tmp_path, bundle):
+    """Images of other names are said, pictures among the results of an earlier run are no images."""
+    folder = write_images(tmp_path / "mine")
+    (folder / "overview.jpg").touch()
+    prediction = prepared(tmp_path, bundle, folder)
+    assert prediction.warnings == ["names: 1 images have other names and are left out: overview.jpg"]
+    folder = write_tiffs(tmp_path / "tiffs", WORDS)
+    (folder / "out").mkdir()
+    cv2.imwrite(str(folder / "out/picture.png"), np.zeros((9, 9), np.uint8))
+    found = own_images(folder, folder / "out", naming=None, id_form=None, channels=None)
+    assert found.sources.ids == ("A1", "B2")
 
 
 def test_own_label_images_are_not_asked_of_others(tmp_path):
@@ -164,7 +376,7 @@ def test_a_configuration_changed_by_hand_is_not_replaced_silently(tmp_path, bund
     assert prepared(tmp_path, bundle).found[-1].endswith("unchanged")
 
 
-def test_more_images_change_the_table_but_not_the_number_of_shards(tmp_path, bundle):
+def test_more_images_do_not_change_the_number_of_shards(tmp_path, bundle):
     folder = write_images(tmp_path / "mine", [f"w{number}" for number in range(20)])
     path = prepared(tmp_path, bundle, folder).configuration
     assert yaml.safe_load(path.read_text())["datasets"]["images"]["shards"] == 2
@@ -172,7 +384,6 @@ def test_more_images_change_the_table_but_not_the_number_of_shards(tmp_path, bun
     write_images(folder, ["x"])
     prepared(tmp_path, bundle, folder)
     assert path.read_bytes() == before
-    assert (tmp_path / "out/data/images/labels.csv").read_text().endswith("\nx\n")
 
 
 @pytest.mark.parametrize(
@@ -185,10 +396,31 @@ def test_shards_give_cores_work_without_becoming_many(fields, shards):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["nowhere"], "nowhere: there is no such folder; expected one with images named {ID}_{channel}.png"),
-        (["other"], "other: no images named {ID}_{channel}.png with the channels red, green, blue, yellow; "),
-        (["empty"], "it is empty"),
-        (["bad"], "bad: the ID 'a,b' contains a comma; rename its images"),
+        (["nowhere"], "nowhere: there is no such folder; expected one with images, or a table images.csv"),
+        (["none.csv"], "none.csv: there is no such table of images"),
+        (["other"], "the first image cannot be read: other/a.tif: "),
+        (["empty"], "empty: no image among its 0 files; expected PNG, TIFF or JPEG"),
+        (
+            ["empty", "--naming", "{x}_{channel}.tif"],
+            "empty: no images named {x}_{channel}.tif with the channels red,",
+        ),
+        (
+            ["empty", "--naming", "{x}.tif"],
+            "naming '{x}.tif' has no group {channel}; say which channel of the file",
+        ),
+        (["bad"], "the ID 'a,b' contains a comma"),
+        (["mine", "--naming", "{x.png"], "'{x.png' has an opening brace that is never closed"),
+        (["mine", "--id", "{x}"], "--id: needs --naming, whose groups it is made of"),
+        (["mine", "--channels", "red=x,pink=y"], "--channels: found 'pink=y'; expected CHANNEL=WHAT"),
+        (["mine", "--channels", "red=x,red=y"], "--channels: red is given twice"),
+        (
+            ["mine", "--channels", "red=same:pink"],
+            "--channels: found 'same:pink'; expected same: with one of red",
+        ),
+        (
+            ["mine", "--channels", "red=DECIDE"],
+            "--channels: replace DECIDE by what the channel is in the files",
+        ),
         (["mine", "--model", "none.zip"], "none.zip: there is no such folder or zip file"),
         (["mine", "--model", "mine"], "mine: no bundle: there is no manifest.json in it"),
         (["mine", "--output", "file.txt"], "file.txt: is a file; expected a folder for the results"),
@@ -196,7 +428,7 @@ def test_shards_give_cores_work_without_becoming_many(fields, shards):
         (["mine", "--cores", "0"], "--cores: found 0; expected at least 1"),
     ],
 )
-def test_mistakes_are_said_in_one_line(tmp_path, bundle, monkeypatch, capsys, *, arguments, expected):
+def test_mistakes_are_said_in_words(tmp_path, bundle, monkeypatch, capsys, *, arguments, expected):
     monkeypatch.chdir(tmp_path)
     write_images(tmp_path / "mine")
     (tmp_path / "other").mkdir()
@@ -207,7 +439,9 @@ def test_mistakes_are_said_in_one_line(tmp_path, bundle, monkeypatch, capsys, *,
     defaults = {"--model": str(bundle), "--output": "out"}
     given = [text for key, value in defaults.items() if key not in arguments for text in (key, value)]
     assert main(["predict", *arguments, *given]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    *others, line = capsys.readouterr().err.splitlines()
+    # Of each file with an ID that cannot be used, a line is shown.
+    assert not others or "contains a comma" in expected
     assert line.startswith("puzzlecell: ")
     assert expected in line
     assert not (tmp_path / "out/config.yaml").exists()
@@ -234,6 +468,8 @@ def test_snakemake_is_called_with_the_project_the_folder_and_the_further_options
         called.extend(arguments)
         (tmp_path / "out/results/cells").mkdir(parents=True)
         (tmp_path / "out/results/cells/images.parquet").touch()
+        findings = [Finding("images", "", "all fields look unlike"), Finding("images", "a", "no cell")]
+        write_warnings(tmp_path / "out/results/warnings.csv", findings)
         raise SystemExit(0)
 
     monkeypatch.setattr("snakemake.cli.main", snakemake)
@@ -246,9 +482,11 @@ def test_snakemake_is_called_with_the_project_the_folder_and_the_further_options
     expected += f" --rerun-triggers mtime masks --configfile {tmp_path}/out/config.yaml"
     assert " ".join(called) == expected
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-2:] == [
+    assert lines[-4:] == [
         "results in out/results:",
         "    out/results/cells/images.parquet  cells, with their probabilities",
+        "    out/results/warnings.csv  what looked wrong",
+        "warning: all fields look unlike",
     ]
 
 
