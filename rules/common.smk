@@ -35,6 +35,7 @@ for folder in temporary_folders(workflow):
 
 FOLDS = range(1, settings.folds.count + 1)
 TEST = settings.datasets_of("test")
+DOWNLOADED = [ds for ds, given in settings.datasets.items() if given.download]
 CLASS_NAMES = read_classes(settings.classes)
 # Index of the class of negative cells, or None.
 NEGATIVE = None if settings.negative is None else CLASS_NAMES.index(settings.negative)
@@ -187,3 +188,10 @@ def image_tables(dataset):
     """Field probability tables for a data set: one per shard, for each stage of the ensemble in turn."""
     pattern = "results/step1/{{ds}}/{}.{}/{{sh}}.images.parquet"
     return [path for names in member_stages() for path in per_shard(pattern.format(*names), [dataset])]
+
+
+def download_reports(wildcards):
+    """Reports of all data sets that are downloaded."""
+    if not DOWNLOADED:
+        raise WorkflowError("nothing to download: no data set has a section `download`")
+    return expand("results/download/{ds}.csv", ds=DOWNLOADED)

@@ -1,6 +1,3 @@
-DOWNLOADED = [ds for ds, given in settings.datasets.items() if given.download]
-
-
 # The images and the label table are the user's from then on: not declared as outputs, which Snakemake would delete
 # before it runs the rule again.
 rule download_fields:
@@ -30,13 +27,6 @@ rule download_fields:
         "Download data set {wildcards.ds}"
     script:
         "../workflow/scripts/download_fields.py"
-
-
-def download_reports(wildcards):
-    """Reports of all data sets that are downloaded."""
-    if not DOWNLOADED:
-        raise WorkflowError("nothing to download: no data set has a section `download`")
-    return expand("results/download/{ds}.csv", ds=DOWNLOADED)
 
 
 rule download:
