@@ -27,9 +27,19 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def field():
-    """The field at a quarter of its size, so that the segmentation is quick."""
-    return cv2.resize(read_field(FIELDS, FIELD), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+def whole():
+    """The field at its own size, 2048 x 2048."""
+    return read_field(FIELDS, FIELD)
+
+
+@pytest.fixture(scope="module")
+def field(whole):
+    return smaller(whole)
+
+
+def smaller(image):
+    """A quarter of the size, so that the segmentation is quick."""
+    return cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
 
 def cells(image, limits=None):
@@ -51,8 +61,9 @@ def read(folder, contents, channels=(None,) * 4):
         path = folder / f"{number}.bin"
         path.write_bytes(content)
         planes.append(ImagePlane(str(path), channel=channel))
-    assert {read_header(plane).width for plane in planes} == {SIZE}
-    return np.dstack([read_plane(plane) for plane in planes])
+    images = [read_plane(plane) for plane in planes]
+    assert [read_header(plane).width for plane in planes] == [image.shape[1] for image in images]
+    return np.dstack(images)
 
 
 def each(write):
@@ -95,15 +106,15 @@ def test_more_bits_and_floating_point_give_the_same_cells(tmp_path, field, expec
 
 
 @pytest.mark.parametrize("hues", [None, HUES], ids=["grey", "coloured"])
-def test_jpegs_give_the_same_cells_within_the_loss(tmp_path, field, expected, hues):
-    images = np.moveaxis(field, -1, 0)
+def test_jpegs_give_the_same_cells_within_the_loss(tmp_path, whole, expected, hues):
+    images = np.moveaxis(whole, -1, 0)
     colours = images if hues is None else [coloured(*pair) for pair in zip(images, hues, strict=True)]
-    found = cells(read(tmp_path, [jpeg(image, 95) for image in colours]))
+    found = cells(smaller(read(tmp_path, [jpeg(image, 95) for image in colours])))
     assert found.max() == expected.max()
     worst = min(best_overlap(expected == number, found) for number in range(1, expected.max() + 1))
-    # Of quality 95, grey JPEGs change pixels by a few grey levels, and coloured ones also blur red and blue: measured
-    # 0.995 and 0.967.
-    assert worst > (0.98 if hues is None else 0.93)
+    # At quality 95, pixels of the smaller field change by up to 0.1 grey levels on average in grey JPEGs, and by up to
+    # 1.3 in coloured ones, which blur colours: measured 0.998 and 0.996, at quality 75 0.989 and 0.970.
+    assert worst > 0.98
 
 
 def best_overlap(cell, labels):
