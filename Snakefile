@@ -10,16 +10,20 @@ include: "rules/resources.smk"
 include: "rules/bucket.smk"
 include: "rules/send.smk"
 include: "rules/checks.smk"
+include: "rules/download.smk"
 include: "rules/ingest.smk"
 include: "rules/folds.smk"
 include: "rules/train.smk"
 include: "rules/segment.smk"
 include: "rules/step1.smk"
 include: "rules/step2.smk"
+include: "rules/unlike.smk"
 include: "rules/ensemble.smk"
 include: "rules/oof.smk"
 include: "rules/score.smk"
+include: "rules/fields.smk"
 include: "rules/intermediates.smk"
+include: "rules/bundle.smk"
 include: "rules/warnings.smk"
 
 
@@ -39,6 +43,9 @@ rule all:
     default_target: True
     input:
         rules.submission.output,
+        # Results to look at, which Snakemake would not miss otherwise.
+        rules.masks.input,
         rules.score.input,
         rules.oof.input,
         rules.holdout.input,
+        rules.fields.input,

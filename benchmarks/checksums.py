@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.simulation import SimulationSettings
-from puzzlecell.data.fields import resize_field
+from puzzlecell.data.resize import resize_field
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.data.tables import (
     TEXT_COLUMNS,

@@ -19,7 +19,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from puzzlecell.config.augmentation import REFERENCE
-from puzzlecell.data.fields import read_field, resize_field
+from puzzlecell.data.fields import read_field
+from puzzlecell.data.resize import resize_field
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.training._albumentations import albumentations as A  # noqa: N812
 from puzzlecell.training.augment import Augmenter

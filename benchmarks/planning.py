@@ -8,6 +8,9 @@ installed, both again in copies of this environment without plugins and with tha
 Raw files: each way to look at all of them. Plain: with `pathlib`, as first written; at least: one `os.stat` call for
 each path and nothing else; scan: `os.scandir` and the `stat` of its entries. Ours: the digests of all shards.
 
+Check of the headers of all raw files before the first job: a first start, and a second one that remembers them, each in
+a process of its own, with all cores.
+
 The times are those of the processor, the best of several runs; everything is in the cache of the file system.
 Run: python benchmarks/planning.py [--fields 109000 --repeats 5]
 """
@@ -29,7 +32,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from puzzlecell.data.raw_files import CHANNELS, shard_digest
+from puzzlecell.data.field_sources import RawDataset
+from puzzlecell.data.raw_files import CHANNELS
+from puzzlecell.data.source_states import shard_digest
 
 ROOT = Path(__file__).parents[1]
 RECIPE = "config/hpa2021.yaml"
@@ -46,6 +51,18 @@ JOBS = {
     "train": "train:model=seresnext50,stage=stage3,fold=1",
     "submission": "submission:",
 }
+# The check as the Snakefile calls it; the arguments are the names of the data sets.
+CHECK = """
+import sys
+from puzzlecell.config.class_table import read_classes
+from puzzlecell.data.checks import RawDataset, dataset_problems
+from puzzlecell.runtime.threads import available_cores
+given = {name: RawDataset(f"data/{name}/images", f"data/{name}/labels.csv", name != "test") for name in sys.argv[1:]}
+classes = read_classes("config/classes.csv")
+threads = min(16, available_cores())
+problems = dataset_problems(given, classes, 0.0, threads, max_megapixels=100, memory=".snakemake/headers")
+assert not problems, problems
+"""
 EMPTY = 'rule {rule}:\n    output: "{rule}/{{any}}"\n    script: "empty.py"\n'
 # Libraries that Snakemake imports if a plugin has brought them along.
 OF_PLUGINS = ("boto3", "botocore", "kubernetes")
@@ -168,7 +185,7 @@ def scan() -> dict[str, tuple[int, int]]:
 def look() -> list[str]:
     """The digests of all shards, as planning computes them."""
     return [
-        shard_digest(f"data/{name}/labels.csv", f"data/{name}/images", shard, shards)
+        shard_digest(RawDataset(f"data/{name}/images", f"data/{name}/labels.csv", False), shard, shards)
         for name, (_, shards) in DATASETS.items()
         for shard in range(shards)
     ]
@@ -221,6 +238,11 @@ def measure(folder: Path, repeats: int) -> None:
                 f"job of {rule}, {environment}",
                 run([sys.executable, *flags, *arguments, *configured]),
             )
+    check = [sys.executable, "-c", CHECK]
+    show("check of headers: imports", installed([*check]))
+    for start in ("first", "second"):
+        found = cost([*check, *DATASETS], folder, str(ROOT / "src"), 1)
+        show(f"check of headers: {start} start", found)
     os.chdir(folder)
     assert look() == look_plainly()
     ways = {"plain": look_plainly, "at least": look_least, "scan": scan, "ours": look}

@@ -30,6 +30,7 @@ from puzzlecell.config.datasets import IngestSettings
 from puzzlecell.config.ensemble import EnsembleMember, EnsembleSettings
 from puzzlecell.config.labelling import LabellingSettings
 from puzzlecell.config.network import NetworkSettings
+from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.simulation import SimulationSettings
@@ -37,14 +38,19 @@ from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.submission import SubmissionSettings
 from puzzlecell.data.ingest import ingest_shard
 from puzzlecell.data.labels import read_ids
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.data.tables import read_parquet
+from puzzlecell.domain_shift.features import cell_levels, describe, levels, pooled
+from puzzlecell.domain_shift.look_file import write_look
+from puzzlecell.domain_shift.run import fit_look, write_distances
 from puzzlecell.ensemble.answer import write_answer
 from puzzlecell.ensemble.submission import write_dataset_submission
 from puzzlecell.inference.out_of_fold import write_oof
 from puzzlecell.inference.step1 import step1_scores, step1_shard
 from puzzlecell.inference.step2 import crop_geometry, cut_cells, pool_under, step2_shard
 from puzzlecell.network.cam_network import CamNetwork, save_network
+from puzzlecell.network.network_file import network_digest
 from puzzlecell.scoring.report import write_score
 from puzzlecell.segmentation.hpa_labelling import label_cells
 from puzzlecell.segmentation.shard import segment_shard
@@ -113,7 +119,9 @@ def cell_tables(folder: Path) -> None:
         )
         ingest_shard(store, folder / "rejected.csv", images / "images", ids, IngestSettings(size=size))
         segmentation = SegmentationSettings()
-        segment = partial(segment_shard, store, masks, table, segmentation, pixel_um, overlay_path=overlay)
+        segment = partial(
+            segment_shard, store, masks, table, segmentation, PixelSizes(pixel_um), overlay_path=overlay
+        )
         seconds[size**2 / 1e6] = cpu_seconds(segment) / fields
     report_line("classical", seconds)
     model, one, fields_table, two = (
@@ -166,6 +174,23 @@ def cell_tables(folder: Path) -> None:
         negative=18,
         images_csv=folder / "oof.images.csv",
     )
+    look, distances = (
+        folder / "look.safetensors",
+        [folder / "unlike.parquet", folder / "unlike.images.parquet"],
+    )
+    described = describe(store, masks, [table], model)
+    write_look(look, fit_look(*described, described[0].keys["ID"].tolist(), network_digest(model), 0.99))
+    write_distances(
+        *distances,
+        dataset="rates",
+        store=store,
+        masks=masks,
+        cell_table=table,
+        model=model,
+        look=look,
+        plausibility=PlausibilitySettings(),
+    )
+    report("unlike table", sum(path.stat().st_size for path in distances) / cells, "bytes per cell")
     file_sizes(folder, cells)
 
 
@@ -195,20 +220,33 @@ def score_all(fields: list[tuple]) -> None:
         step1_scores(*one, Step1Settings(), 18)
 
 
+def describe_all(fields: list[tuple], side: int) -> None:
+    """What is done with the features of a network for the distance from the training fields."""
+    random = np.random.default_rng(0)
+    features = random.random((1280, 16, 16), np.float32)
+    image = random.integers(0, 256, (side, side, 4), np.uint8)
+    for _, _, labels in fields:
+        pooled(features, labels)
+        levels(image)
+        cell_levels(image, labels)
+
+
 def around_networks(folder: Path) -> None:
     """What step 1, step 2 and the loader do besides the networks."""
-    seconds = {}
+    seconds, described = {}, {}
     for size in (256, 512):
         given = [example(len(CLASSES), 22, size, seed) for seed in range(6)]
         seconds[size**2 / 1e6] = cpu_seconds(partial(score_all, given)) / len(given)
+        described[size**2 / 1e6] = cpu_seconds(partial(describe_all, given, size)) / len(given)
     report_line("step1", seconds)
+    report_line("unlike", described)
     geometry = crop_geometry(Step2Settings(), 512, 384)
     image = np.random.default_rng(0).integers(0, 256, (512, 512, 4), np.uint8)
     maps = np.zeros((22, len(CLASSES), 8, 8), np.float32)
     shares = cut_cells(image, given[0][2], geometry)[1]
     cut = cpu_seconds(lambda: [cut_cells(image, labels, geometry) for _, _, labels in given])
-    pooled = cpu_seconds(lambda: [pool_under(maps[: len(shares)], shares) for _ in given])
-    report("step2 cell", (cut + pooled) / len(given) / len(shares), "s")
+    pools = cpu_seconds(lambda: [pool_under(maps[: len(shares)], shares) for _ in given])
+    report("step2 cell", (cut + pools) / len(given) / len(shares), "s")
     simulated = simulate_field("rates", 0, SimulationSettings(size=1024, cells=(22, 22)), seed=1)
     inputs = probabilities(simulated.cells, simulated.nuclei, 512, 0)
     labelled = min(cpu_seconds(lambda: label_cells(*inputs, 0.32, LabellingSettings())) for _ in range(3))

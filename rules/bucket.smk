@@ -44,8 +44,8 @@ def bucket_state(wildcards):
     # Snakemake stores the parameters as the main process has them. Simulated fields are remade as a whole.
     if given.simulate or not workflow.is_main_process:
         return "raw files: in a bucket"
-    labels = readable(raw(wildcards.ds, "labels"))
-    return f"raw files: {shard_state(labels, images, int(wildcards.sh), given.shards)}"
+    dataset = raw_dataset(wildcards.ds, readable)
+    return f"raw files: {shard_state(dataset, int(wildcards.sh), given.shards)}"
 
 
 def unreachable_files():

@@ -1,23 +1,54 @@
 # Checks before the first job: all problems are reported in one message, before hours of work.
 from snakemake.logging import logger
 
+from puzzlecell.runtime.before_start import Check, all_problems
+from puzzlecell.runtime.bucket import is_folder
 from puzzlecell.runtime.bucket_files import with_urls
 from puzzlecell.runtime.claim import end_orphans
 from puzzlecell.runtime.devices import device_problem
 from puzzlecell.runtime.messages import first_lines
-from puzzlecell.runtime.run_record import announce_run, remove_scripts_of_killed_runs
+from puzzlecell.runtime.run_record import announce_run, keep_request, remove_scripts_of_killed_runs
 from puzzlecell.runtime.slurm import partition_problem, queued_jobs_problem
 from puzzlecell.runtime.snakemake_internals import (
     after_dry_run,
     before_snakemake_writes,
+    offer_checks,
     planned_folders,
     planned_gpus,
     planned_wildcards,
+    request_of,
     temporary_folders,
 )
 from puzzlecell.runtime.temporary import remove_abandoned
 from puzzlecell.runtime.writable import unwritable_folders
-from puzzlecell.segmentation.requirements import missing_files
+from puzzlecell.segmentation.requirements import missing_files, missing_label_images
+
+
+def start_checks(quick=False):
+    """The checks that a run makes before its first job. quick: those that a dry run makes, without networks."""
+    slow = [
+        Check("folders that results are written to", lambda: unwritable_folders(planned_folders(workflow))),
+        Check("GPUs", gpu_problems),
+        Check("networks to be trained", network_problems),
+    ]
+    checks = [
+        Check("files that other machines read", unreachable_files),
+        Check(f"raw data: {data_in_words()}", lambda: raw_data_problems(sample=100 if quick else None)),
+        Check(f"files of the segmenter {settings.segmentation.method}", segmenter_problems),
+        Check("thresholds of the classes of fields", threshold_problems),
+        Check(
+            "ready weights",
+            ready_weights if quick else lambda: ready_weights() or ready_networks() or ready_look(),
+        ),
+    ]
+    return checks if quick else [slow[0], *checks, *slow[1:]]
+
+
+def data_in_words():
+    """The data sets that the user provides, with their numbers of fields."""
+    given = [ds for ds in settings.datasets if not settings.datasets[ds].simulate]
+    named = ", ".join(f"{ds} ({len(field_ids(ds))} fields)" for ds in given)
+    return f"tables and headers of all images of {named}; folds" if given else "folds of simulated fields"
 
 
 def check_before_start():
@@ -26,16 +57,9 @@ def check_before_start():
     if problems:
         raise WorkflowError("\n".join(problems))
     announce_run(own_jobs=workflow.local_exec)
+    keep_request(request_of(workflow))
     clear_up()
-    problems = [
-        *unwritable_folders(planned_folders(workflow)),
-        *unreachable_files(),
-        *raw_data_problems(),
-        *segmenter_problems(),
-        *(ready_weights() or ready_networks()),
-        *gpu_problems(),
-        *network_problems(),
-    ]
+    problems = all_problems(start_checks())
     if problems:
         raise WorkflowError("\n".join(problems))
 
@@ -72,7 +96,7 @@ def clear_up():
 
 def dry_run_report():
     """What a dry run shows after its plan: problems found by quick checks, which import no networks."""
-    problems = [*unreachable_files(), *raw_data_problems(sample=100), *segmenter_problems(), *ready_weights()]
+    problems = all_problems(start_checks(quick=True))
     if not problems:
         return ""
     return "\n".join(["", "This run would stop before its first job:", *problems])
@@ -83,12 +107,13 @@ def raw_data_problems(sample=None):
 
     sample: number of fields per data set whose files are looked at; None: all.
     """
-    from puzzlecell.data.checks import RawDataset, dataset_problems
+    from puzzlecell.data.checks import dataset_problems
 
+    to_download = {wildcards.ds for wildcards in planned_wildcards(workflow, "download_fields")}
     given = {
-        ds: RawDataset(raw(ds, "images"), readable(raw(ds, "labels")), given.role != "test")
+        ds: raw_dataset(ds, readable)
         for ds, given in settings.datasets.items()
-        if not given.simulate
+        if not given.simulate and ds not in to_download
     }
     problems = dataset_problems(
         given,
@@ -97,8 +122,15 @@ def raw_data_problems(sample=None):
         min(16, available_cores()),
         max_megapixels=settings.ingest.max_megapixels,
         sample=sample,
+        memory=".snakemake/puzzlecell-headers" if sample is None else None,
+        without_class=settings.labels.without_class,
     )
     problems = [with_urls(problem) for problem in [*problems, *truth_problems()]]
+    problems += [
+        f"data set {ds}: its fields can be downloaded: run `snakemake download` first"
+        for ds in DOWNLOADED
+        if ds in given and not exists(raw(ds, "labels"))
+    ]
     found = ["the raw data cannot be used:", *first_lines(problems)] if problems else []
     return [*found, *split_problems()]
 
@@ -123,14 +155,26 @@ def truth_problems():
 
 def split_problems():
     """Why the training fields cannot be split into folds, as far as their tables can be read."""
+    from puzzlecell.data.fold_column import column_keys
     from puzzlecell.data.folds import fold_problems
+    from puzzlecell.data.text_tables import TableError
 
     train, additional = (
         {ds: field_ids(ds) for ds in settings.datasets_of(role)} for role in ("train", "additional")
     )
     if not all([*train.values(), *additional.values()]):
         return []
-    return fold_problems(train, additional, settings.folds)
+    simulated = [ds for ds in [*train, *additional] if settings.datasets[ds].simulate]
+    if simulated and settings.folds.column is not None:
+        return [f"folds.column: the simulated data set {simulated[0]} has no such column"]
+    try:
+        keys = column_keys(
+            [readable(raw(ds, "labels")) for ds in [*train, *additional]], settings.folds.column
+        )
+    except TableError as error:
+        return [with_urls(problem) for problem in str(error).splitlines()]
+    together = {field_id: (key,) for field_id, key in keys.items()}
+    return fold_problems(train, additional, settings.folds, together)
 
 
 def field_ids(dataset):
@@ -140,21 +184,44 @@ def field_ids(dataset):
         from puzzlecell.simulate.field import field_id
 
         return [field_id(dataset, index, simulated) for index in range(simulated.fields)]
-    from puzzlecell.data.ids import read_field_ids
-    from puzzlecell.data.text_tables import TableError
+    from puzzlecell.data.field_sources import field_sources
+    from puzzlecell.errors import UserError
 
     try:
-        return read_field_ids(readable(raw(dataset, "labels")))
-    except TableError:
+        return list(field_sources(raw_dataset(dataset, readable)).ids)
+    except UserError:
         return []
 
 
 def segmenter_problems():
-    """Missing files that the segmenter reads besides the fields, if this run segments any."""
+    """Missing files that the segmenter reads besides the fields, if this run segments any.
+
+    A field that is rejected is not segmented, so missing label images count only if no field may be rejected.
+    """
     segmented = {wildcards.ds for wildcards in planned_wildcards(workflow, "segment")}
     if not segmented:
         return []
-    return missing_files(settings.segmentation, [own_masks(ds) for ds in sorted(segmented)])
+    folders = {ds: own_masks(ds) for ds in sorted(segmented)}
+    problems = missing_files(settings.segmentation, list(folders.values()))
+    if settings.segmentation.method == "masks" and settings.ingest.max_rejected == 0:
+        for ds, folder in folders.items():
+            problems += missing_label_images(folder, field_ids(ds)) if is_folder(folder) else []
+    return problems
+
+
+def threshold_problems():
+    """Why the table of thresholds that the configuration names cannot be used."""
+    path = settings.fields.threshold_file
+    if path is None:
+        return []
+    from puzzlecell.data.text_tables import TableError
+    from puzzlecell.data.threshold_table import read_thresholds
+
+    try:
+        read_thresholds(path, CLASS_NAMES)
+    except TableError as error:
+        return ["fields.thresholds:", *first_lines(str(error).splitlines())]
+    return []
 
 
 def gpu_problems():
@@ -196,6 +263,16 @@ def ready_networks():
     return [f"{place}: {problem}" for place, problem in found if problem]
 
 
+def ready_look():
+    """Why what training fields looked like, as kept by another run, does not fit the weights of this run."""
+    if LOOK in (None, RUN_LOOK) or not planned_wildcards(workflow, "unlike_training"):
+        return []
+    from puzzlecell.domain_shift.look_file import look_problem
+
+    problem = look_problem(LOOK, FIRST_MODEL if FIRST_STAGE.checkpoints else None)
+    return [f"unlike_training.look: {problem}"] if problem else []
+
+
 def network_problems():
     """Networks that this run trains but that cannot be built; pretrained weights are downloaded now."""
     planned = planned_wildcards(workflow, "train")
@@ -217,3 +294,4 @@ def network_problems():
 
 after_dry_run(workflow, dry_run_report)
 before_snakemake_writes(workflow, check_own_folder)
+offer_checks(workflow, start_checks)

@@ -6,7 +6,9 @@ from snakemake.exceptions import WorkflowError
 from puzzlecell.config import results
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.models import checkpoint_path
+from puzzlecell.config.unlike import THIS_RUN
 from puzzlecell.config.workflow import ConfigError, load_configuration
+from puzzlecell.data.field_sources import RawDataset
 from puzzlecell.runtime.code_digest import code_digest
 from puzzlecell.runtime.snakemake_internals import (
     StorageError,
@@ -33,12 +35,18 @@ for folder in temporary_folders(workflow):
 
 FOLDS = range(1, settings.folds.count + 1)
 TEST = settings.datasets_of("test")
+DOWNLOADED = [ds for ds, given in settings.datasets.items() if given.download]
 CLASS_NAMES = read_classes(settings.classes)
 # Index of the class of negative cells, or None.
 NEGATIVE = None if settings.negative is None else CLASS_NAMES.index(settings.negative)
 # GPUs that a job with a network requests. The job itself picks a device; the choice does not affect the results.
 GPUS = 0 if settings.gpu == "cpu" else 1
 DEVICE = Untracked(settings.gpu)
+
+# What the training fields looked like to the network of the first ensemble member, fold 1; None: no distance from them
+# is computed.
+RUN_LOOK = "results/look/look.safetensors"
+LOOK = RUN_LOOK if settings.unlike_training.look == THIS_RUN else settings.unlike_training.look
 
 
 wildcard_constraints:
@@ -69,12 +77,54 @@ def per_shard(pattern, datasets):
 
 
 def raw(dataset, name):
-    """Path of the images, labels or truth of a raw data set, or its URL in a bucket."""
+    """Path of the folder, images, labels or truth of a raw data set, or its URL in a bucket."""
+    return in_bucket(getattr(settings.datasets[dataset].files(dataset), name))
+
+
+def image_table(dataset):
+    """Path or URL of the table of images of a data set; None if there is none."""
     given = settings.datasets[dataset]
-    folder = f"results/simulated/{dataset}" if given.simulate else given.path or f"data/{dataset}"
-    if name == "images":
-        return in_bucket(f"{folder}/images")
-    return in_bucket(getattr(given, name) or f"{folder}/{name}.csv")
+    path = given.files(dataset).table
+    # One that the configuration names must exist; the checks before the first job say so.
+    used = path is not None and (given.images is not None or exists(in_bucket(path)))
+    return in_bucket(path) if used else None
+
+
+def label_table(dataset):
+    """Path or URL of the label table of a data set; None for a test set without one."""
+    given, path = settings.datasets[dataset], raw(dataset, "labels")
+    needed = given.role != "test" or given.labels is not None or given.simulate
+    return path if needed or exists(path) else None
+
+
+def raw_dataset(dataset, where=None):
+    """Where the raw data of a data set is. where: maps paths of tables to those where they can be read; None: in jobs."""
+    table, labels = image_table(dataset), label_table(dataset)
+    return RawDataset(
+        raw(dataset, "images"),
+        labels and (where or here)(labels),
+        settings.datasets[dataset].role != "test",
+        table and (where or here)(table),
+        os.path.dirname(table or ""),
+        settings.datasets[dataset].layout,
+    )
+
+
+def image_tables_of(datasets):
+    """Existing tables of images, as inputs of rules whose parameters say which of their contents count."""
+    paths = [image_table(ds) for ds in datasets]
+    return [ancient(declared(path)) for path in paths if path is not None and exists(path)]
+
+
+def look(wildcards, state):
+    """What `state` says of the raw data of a data set while the workflow is planned; None says nothing.
+
+    Snakemake stores the parameters as the main process has them, so the process of a job is spared the look.
+    """
+    dataset = raw_dataset(wildcards.ds, str)
+    if not workflow.is_main_process and (dataset.needs_a_look or is_url(dataset.images)):
+        return "looked at by the main process"
+    return state(raw_dataset(wildcards.ds, readable))
 
 
 def tables(name, datasets):
@@ -90,7 +140,7 @@ def with_truth(*roles):
 
 def own_masks(dataset):
     """Folder of the user's own label images."""
-    return f"{os.path.dirname(raw(dataset, 'images'))}/{settings.segmentation.masks.folder}"
+    return f"{raw(dataset, 'folder')}/{settings.segmentation.masks.folder}"
 
 
 def model_file(model, stage, fold):
@@ -129,7 +179,19 @@ def member_tables(dataset):
     ]
 
 
+def distance_tables(dataset, ending):
+    """Distances of a data set from the training fields: one table per shard; none if they are not computed."""
+    return [] if LOOK is None else per_shard(f"results/unlike/{{ds}}/{{sh}}.{ending}", [dataset])
+
+
 def image_tables(dataset):
     """Field probability tables for a data set: one per shard, for each stage of the ensemble in turn."""
     pattern = "results/step1/{{ds}}/{}.{}/{{sh}}.images.parquet"
     return [path for names in member_stages() for path in per_shard(pattern.format(*names), [dataset])]
+
+
+def download_reports(wildcards):
+    """Reports of all data sets that are downloaded."""
+    if not DOWNLOADED:
+        raise WorkflowError("nothing to download: no data set has a section `download`")
+    return expand("results/download/{ds}.csv", ds=DOWNLOADED)

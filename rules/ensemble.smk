@@ -1,9 +1,15 @@
+from puzzlecell.data.source_states import metadata_state
+
+
 rule ensemble:
     input:
         store=lambda wildcards: per_shard("results/store/{ds}/{sh}.h5", [wildcards.ds]),
         cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", [wildcards.ds]),
         members=lambda wildcards: member_tables(wildcards.ds),
         images=lambda wildcards: image_tables(wildcards.ds),
+        image_table=lambda wildcards: image_tables_of([wildcards.ds]),
+        unlike_cells=lambda wildcards: distance_tables(wildcards.ds, "parquet"),
+        unlike_fields=lambda wildcards: distance_tables(wildcards.ds, "images.parquet"),
     output:
         "results/cells/{ds}.parquet",
     log:
@@ -19,6 +25,8 @@ rule ensemble:
     params:
         **tracked(results.ensemble(settings)),
         settings=settings.ensemble,
+        metadata=lambda wildcards: look(wildcards, metadata_state),
+        raw=lambda wildcards: Untracked(raw_dataset(wildcards.ds)),
         pixel_size_um=lambda wildcards: Untracked(settings.datasets[wildcards.ds].pixel_size_um),
         plausibility=settings.plausibility,
         negative=Untracked(NEGATIVE),
@@ -34,6 +42,7 @@ rule submission:
         cells=expand("results/cells/{ds}.parquet", ds=TEST),
         masks=per_shard("results/masks/{ds}/{sh}.h5", TEST),
         labels=tables("labels", TEST),
+        image_tables=image_tables_of(TEST),
         store=per_shard("results/store/{ds}/{sh}.h5", TEST),
         # A submission comes with its score if there is ground truth.
         score=expand("results/score/{ds}.csv", ds=with_truth("test")),
@@ -52,7 +61,8 @@ rule submission:
         runtime=minutes(30, 1 / 60, in_sets("test")),
     params:
         **tracked(results.deciding(settings.submission, "submission")),
-        datasets=[[here(raw(ds, "labels")), raw(ds, "images")] for ds in TEST],
+        datasets=[[label_table(ds) or "", raw(ds, "images")] for ds in TEST],
+        raw=lambda wildcards: Untracked([raw_dataset(ds) for ds in TEST]),
         settings=settings.submission,
         code=code("submission"),
     message:

@@ -1,12 +1,14 @@
-from puzzlecell.data.raw_files import shard_digest
+from puzzlecell.data.source_states import shard_digest
 
 # Digest of the raw files of a shard, so that a changed file rebuilds only its own shard.
-raw_state = lambda wildcards: "raw files: " + shard_digest(
-    raw(wildcards.ds, "labels"),
-    raw(wildcards.ds, "images"),
-    int(wildcards.sh),
-    settings.datasets[wildcards.ds].shards,
-    simulated=settings.datasets[wildcards.ds].simulate is not None,
+raw_state = lambda wildcards: "raw files: " + look(
+    wildcards,
+    lambda dataset: shard_digest(
+        dataset,
+        int(wildcards.sh),
+        settings.datasets[wildcards.ds].shards,
+        simulated=settings.datasets[wildcards.ds].simulate is not None,
+    ),
 )
 
 
@@ -50,10 +52,12 @@ rule ingest:
             path if settings.datasets[wildcards.ds].simulate else ancient(path)
             for path in tables("labels", [wildcards.ds])
         ],
+        image_table=lambda wildcards: image_tables_of([wildcards.ds]),
     output:
         store="results/store/{ds}/{sh}.h5",
         rejected="results/store/{ds}/{sh}.rejected.csv",
-        checksums=checksums("results/store/{ds}/{sh}.rejected.csv"),
+        contents="results/store/{ds}/{sh}.contents.csv",
+        checksums=checksums("results/store/{ds}/{sh}.rejected.csv", "results/store/{ds}/{sh}.contents.csv"),
     log:
         "results/logs/ingest/{ds}/{sh}.log",
     benchmark:
@@ -69,7 +73,7 @@ rule ingest:
             {ds: results.store(settings, ds) for ds in settings.datasets}, lambda wildcards: wildcards.ds
         ),
         images=lambda wildcards: raw(wildcards.ds, "images"),
-        labels=lambda wildcards: here(raw(wildcards.ds, "labels")),
+        raw=lambda wildcards: Untracked(raw_dataset(wildcards.ds)),
         shards=lambda wildcards: Untracked(settings.datasets[wildcards.ds].shards),
         settings=settings.ingest,
         pixel_size_um=lambda wildcards: Untracked(settings.datasets[wildcards.ds].pixel_size_um),

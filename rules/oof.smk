@@ -114,6 +114,8 @@ rule oof_metrics:
         mem_mb=growing(4000),
         runtime=minutes(30),
     params:
+        **tracked(results.deciding(settings.labels, "labels")),
+        labels=settings.labels,
         code=code("oof_metrics"),
     message:
         "Out-of-fold metrics of {wildcards.model}, {wildcards.stage}"
@@ -126,6 +128,8 @@ rule oof:
         [
             f"results/oof/{model}/{stage}/{name}.csv"
             for model, stage in member_stages()
+            # Ready weights without training fields have none held out.
+            if settings.models[model].stages[stage].datasets
             for name in [*(f"fold{fold}" for fold in FOLDS), "metrics", "thresholds"]
         ],
 

@@ -43,6 +43,7 @@ rule ablate:
         cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", [wildcards.ds]),
         truth=lambda wildcards: tables("truth", [wildcards.ds]),
         models=[model_file(model, stage, fold) for model, stage in member_stages() for fold in FOLDS],
+        image_table=lambda wildcards: image_tables_of([wildcards.ds]),
     output:
         "results/ablation/{ds}.csv",
         checksums=checksums("results/ablation/{ds}.csv"),
@@ -62,6 +63,7 @@ rule ablate:
         settings=settings,
         stages=member_stages(),
         images=lambda wildcards: raw(wildcards.ds, "images"),
+        raw=lambda wildcards: Untracked(raw_dataset(wildcards.ds)),
         negative=Untracked(NEGATIVE),
         device=DEVICE,
         code=code("ablation"),

@@ -1,4 +1,5 @@
 from puzzlecell.data.bucket_fields import folder_state
+from puzzlecell.data.source_states import pixel_sizes_state
 from puzzlecell.runtime.fingerprint import folder_digest
 from puzzlecell.segmentation.requirements import weights_state
 
@@ -11,12 +12,18 @@ masks_state = lambda wildcards: (
     if settings.segmentation.method == "masks"
     else None
 )
+# Digest of the pixel sizes in the table of images, if there is one.
+pixel_sizes = lambda wildcards: look(
+    wildcards,
+    lambda dataset: pixel_sizes_state(dataset, int(wildcards.sh), settings.datasets[wildcards.ds].shards),
+)
 label_images_state = lambda folder: folder_state(folder) if is_url(folder) else folder_digest(folder)
 
 
 rule segment:
     input:
         store="results/store/{ds}/{sh}.h5",
+        image_table=lambda wildcards: image_tables_of([wildcards.ds]),
     output:
         masks="results/masks/{ds}/{sh}.h5",
         cells="results/masks/{ds}/{sh}.cells.parquet",
@@ -44,7 +51,10 @@ rule segment:
         settings=settings.segmentation,
         pixel_size_um=lambda wildcards: Untracked(settings.datasets[wildcards.ds].pixel_size_um),
         plausibility=settings.plausibility,
+        pixel_sizes=pixel_sizes,
         images=lambda wildcards: raw(wildcards.ds, "images"),
+        raw=lambda wildcards: Untracked(raw_dataset(wildcards.ds)),
+        data_folder=lambda wildcards: Untracked(raw(wildcards.ds, "folder")),
         # Only refuses label images.
         max_megapixels=Untracked(settings.ingest.max_megapixels),
         user_masks=masks_state,

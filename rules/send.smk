@@ -10,7 +10,10 @@ READY = [
     if stage.checkpoints is not None
     for fold in FOLDS
 ]
-SENT = {path.lstrip("/"): path for path in [settings.classes, *READY]}
+OWN_THRESHOLDS = [settings.fields.threshold_file] if settings.fields.threshold_file else []
+KEPT_LOOK = [] if LOOK in (None, RUN_LOOK) else [LOOK]
+LICENCE = [settings.bundle.licence] if settings.bundle.licence else []
+SENT = {path.lstrip("/"): path for path in [settings.classes, *LICENCE, *READY, *OWN_THRESHOLDS, *KEPT_LOOK]}
 
 if BUCKET:
 

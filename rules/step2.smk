@@ -3,6 +3,7 @@ rule step2:
         store="results/store/{ds}/{sh}.h5",
         masks="results/masks/{ds}/{sh}.h5",
         models=models,
+        image_table=lambda wildcards: image_tables_of([wildcards.ds]),
     output:
         cells="results/step2/{ds}/{model}.{stage}/{sh}.parquet",
     log:
@@ -20,6 +21,7 @@ rule step2:
         **tracked(results.steps(settings, "step2")),
         settings=settings.step2,
         images=lambda wildcards: raw(wildcards.ds, "images"),
+        raw=lambda wildcards: Untracked(raw_dataset(wildcards.ds)),
         device=DEVICE,
         code=code("step2"),
     message:

@@ -50,6 +50,7 @@ rule train:
             lambda wildcards: (wildcards.model, wildcards.stage),
         ),
         settings=training_settings,
+        labels=settings.labels,
         plausibility=settings.plausibility,
         device=DEVICE,
         code=code("train"),

@@ -26,15 +26,19 @@ def report_warnings():
 
 def find_warnings():
     """Findings of the results that exist; those in a bucket are downloaded, except the images of the stores."""
+    from puzzlecell.data.pixel_sizes import stated_pixel_sizes
     from puzzlecell.scoring.warnings_table import DatasetFiles, StageFiles, find_all
 
     datasets = [
         DatasetFiles(
             ds,
-            given.pixel_size_um,
+            stated_pixel_sizes(given.pixel_size_um, raw_dataset(ds, readable)),
             per_shard("results/store/{ds}/{sh}.h5", [ds]),
             per_shard("results/store/{ds}/{sh}.rejected.csv", [ds]),
             per_shard("results/masks/{ds}/{sh}.cells.parquet", [ds]),
+            distance_tables(ds, "images.parquet"),
+            role=given.role,
+            contents=per_shard("results/store/{ds}/{sh}.contents.csv", [ds]),
         )
         for ds, given in settings.datasets.items()
     ]
@@ -48,10 +52,13 @@ def find_warnings():
         for stage, given in chosen.stages.items()
         if given.checkpoints is None
     ]
+    tables = ["results/folds/warnings.csv"]
     if not BUCKET:
-        return find_all(datasets, stages, CLASS_NAMES, settings.plausibility)
+        return find_all(datasets, stages, CLASS_NAMES, settings.plausibility, tables=tables)
     forget_lists()
-    small = [path for files in datasets for path in [*files.rejected, *files.cells]]
+    small = [
+        path for files in datasets for path in [*files.rejected, *files.cells, *files.unlike, *files.contents]
+    ] + tables
     small += [path for files in stages for path in files.held_out]
     there = [in_bucket(path) for table in small for path in (table, *checksums(table))]
     with downloaded([url for url in there if exists(url)]) as copies:
@@ -65,9 +72,11 @@ def find_warnings():
                 stores=[in_bucket(path) for path in files.stores if exists(in_bucket(path))],
                 rejected=copied(files.rejected),
                 cells=copied(files.cells),
+                unlike=copied(files.unlike),
+                contents=copied(files.contents),
             )
             for files in datasets
         ]
         stages = [replace(files, held_out=copied(files.held_out)) for files in stages]
-        found = find_all(datasets, stages, CLASS_NAMES, settings.plausibility)
+        found = find_all(datasets, stages, CLASS_NAMES, settings.plausibility, tables=copied(tables))
     return [replace(finding, what=copies.named(finding.what)) for finding in found]

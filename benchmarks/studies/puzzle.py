@@ -29,7 +29,7 @@ import yaml
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.training import TrainingSettings, resolved
-from puzzlecell.data.fields import resize_field
+from puzzlecell.data.resize import resize_field
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.data.tables import class_columns
 from puzzlecell.inference.step1 import step1_tables

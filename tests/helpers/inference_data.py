@@ -39,9 +39,10 @@ def write_data(folder, fields=5, name="000", first=0):
     if fields > 3:
         masks[3] = 0
         masks[3, 40, 20] = 7
+    limits = {"low": np.zeros((fields, 4), np.float32), "high": np.full((fields, 4), 65535, np.float32)}
     sizes = {"height": np.full(fields, 2 * SIZE), "width": np.full(fields, 2 * SIZE)}
     store, mask_path = folder / f"{name}.h5", folder / f"{name}.masks.h5"
-    write_shard(store, ids, {"images": images, **sizes}, {})
+    write_shard(store, ids, {"images": images, **sizes, **limits}, {})
     write_shard(mask_path, ids, {"cells": masks, "nuclei": masks, **sizes}, {})
     return store, mask_path
 

@@ -7,9 +7,11 @@ from helpers.paths import SHARED
 from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.data.field_summary import contrast, summarise
-from puzzlecell.data.fields import read_field, resize_field
+from puzzlecell.data.fields import read_field
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.plausibility import dataset_findings, field_findings
 from puzzlecell.data.raw_files import CHANNELS
+from puzzlecell.data.resize import resize_field
 from puzzlecell.segmentation.base import FieldImage, Resources
 from puzzlecell.segmentation.cell_table import cell_table
 from puzzlecell.segmentation.factory import make_segmenter
@@ -54,7 +56,7 @@ def summary(images, pixel_um):
             zip(CHANNELS, levels, strict=True)
         )
     stored = pd.DataFrame.from_dict(rows, orient="index")
-    return summarise("real", pixel_um, stored, [(pd.concat(tables, ignore_index=True), no_cells)])
+    return summarise("real", PixelSizes(pixel_um), stored, [(pd.concat(tables, ignore_index=True), no_cells)])
 
 
 def test_real_fields_are_plausible(images):

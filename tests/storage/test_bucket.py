@@ -8,11 +8,17 @@ import numpy as np
 import pytest
 from helpers.ports import free_port
 
+from puzzlecell.config.datasets import DatasetSettings
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.data.bucket_fields import folder_state, shard_state
+from puzzlecell.data.checks import dataset_problems
+from puzzlecell.data.field_sources import RawDataset, field_sources
 from puzzlecell.data.fields import FieldError, check_field, read_field
-from puzzlecell.data.raw_files import channel_names, shard_ids
+from puzzlecell.data.file_scan import SourceError
+from puzzlecell.data.ids import read_field_ids
+from puzzlecell.data.raw_files import channel_names
 from puzzlecell.data.store import ShardReader, write_shard
+from puzzlecell.data.text_tables import TableError
 from puzzlecell.runtime import bucket as module
 from puzzlecell.runtime.bucket import (
     BucketError,
@@ -58,7 +64,7 @@ def test_a_folder_is_listed_without_its_subfolders_and_over_several_pages(bucket
 def test_the_state_of_a_shard_follows_names_sizes_and_content_but_not_times(bucket, tmp_path):
     labels, images = tmp_path / "labels.csv", f"{bucket.url}/images"
     labels.write_text("ID\n" + "".join(f"f{number}\n" for number in range(8)))
-    ids = [set(shard_ids(labels, shard, 2)) for shard in (0, 1)]
+    ids = [set(field_sources(RawDataset(images, labels, False)).of_shard(shard, 2)) for shard in (0, 1)]
     name, other = (min(shard) for shard in ids)
     for field_id in ids[0] | ids[1]:
         for file in channel_names(field_id):
@@ -66,7 +72,7 @@ def test_the_state_of_a_shard_follows_names_sizes_and_content_but_not_times(buck
 
     def states():
         forget_lists()
-        return [shard_state(labels, images, shard, 2) for shard in (0, 1)]
+        return [shard_state(RawDataset(images, labels, False), shard, 2) for shard in (0, 1)]
 
     before = states()
     bucket.put(f"images/{name}_red.png", b"a")
@@ -85,7 +91,7 @@ def test_the_state_of_a_shard_follows_names_sizes_and_content_but_not_times(buck
 def test_a_field_is_read_as_from_a_folder_and_messages_name_its_place_in_the_bucket(bucket, raw_fields):
     bucket.send(raw_fields / "test/images", "images")
     local, url = raw_fields / "test/images", f"{bucket.url}/images"
-    field_id = shard_ids(raw_fields / "test/labels.csv", 0, 1)[0]
+    field_id = read_field_ids(raw_fields / "test/labels.csv")[0]
     assert np.array_equal(read_field(local, field_id), read_field(url, field_id))
     assert check_field(url, field_id) == check_field(local, field_id)
     bucket.put(f"images/{field_id}_red.png", b"no PNG")
@@ -222,3 +228,48 @@ def test_wrong_credentials_are_named(bucket, tmp_path, code):
             download(f"{bucket.url}/x", tmp_path / "x")
     assert not list(tmp_path.iterdir())
     assert bucket_problem(bucket.url) is None
+
+
+def own_names(folder, **settings):
+    channels = {"red": "t", "green": "p", "blue": "d", "yellow": {"same_as": "red"}}
+    layout = DatasetSettings(role="test", channels=channels, **settings).layout
+    return RawDataset(folder, None, False, layout=layout)
+
+
+def test_images_in_a_bucket_have_names_of_their_own(bucket, raw_fields):
+    png = next((raw_fields / "test/images").glob("*_red.png")).read_bytes()
+    for well in ("A1", "B2"):
+        for name in "tpd":
+            bucket.put(f"own/{well}_s1_{name}_x.png", png)
+    dataset = own_names(f"{bucket.url}/own", naming="{well}_s1_{channel}_*.png")
+    assert field_sources(dataset).ids == ("A1", "B2")
+    assert dataset_problems({"test": dataset}, ["a"], 0.0) == []
+    assert read_field(field_sources(dataset), "A1").shape == (64, 64, 4)
+    before = shard_state(dataset, 0, 1)
+    bucket.client.delete_object(Bucket=bucket.name, Key="own/A1_s1_p_x.png")
+    forget_lists()
+    assert shard_state(dataset, 0, 1) != before
+    (_, problem) = dataset_problems({"test": dataset}, ["a"], 0.0)
+    assert "field A1: no file for green (p) matches naming" in problem
+    deep = own_names(f"{bucket.url}/own", naming="{plate}/{well}_{channel}.png")
+    with pytest.raises(SourceError, match="has folders, which are not looked into in a bucket"):
+        field_sources(deep)
+
+
+def test_a_table_of_images_may_lie_in_a_bucket(bucket, raw_fields, tmp_path):
+    png = next((raw_fields / "test/images").glob("*_red.png")).read_bytes()
+    for name in "rgb":
+        bucket.put(f"data/stacks/{name}.png", png)
+    bucket.put("more/y.png", png)
+    table = tmp_path / "images.csv"
+    rows = f"a,stacks/r.png,stacks/g.png,stacks/b.png,{bucket.url}/more/y.png\n"
+    table.write_text(f"ID,red,green,blue,yellow\n{rows}")
+    dataset = RawDataset(f"{bucket.url}/data/images", None, False, table, f"{bucket.url}/data")
+    assert dataset_problems({"test": dataset}, ["a"], 0.0) == []
+    assert read_field(field_sources(dataset), "a").any(axis=(0, 1)).all()
+    bucket.put("more/y.png", b"no PNG")
+    with pytest.raises(FieldError, match=f"^{bucket.url}/more/y.png: not an image"):
+        read_field(field_sources(dataset), "a")
+    table.write_text(f"ID,red,green,blue,yellow\n{rows.replace('stacks/r', '/stacks/r')}")
+    with pytest.raises(TableError, match="'/stacks/r.png' is on this machine, but the table is in a bucket"):
+        field_sources(dataset)

@@ -73,7 +73,10 @@ def said(capsys, *arguments):
         (f"{HEADER}\na,16.0,8,\n", "line 2: field 'a': ImageWidth is '16.0'"),
         (f"{HEADER}\na,16\n", "line 2 has 2 values"),
         (f'{HEADER}\na,16,8,"0 0.9\n', "line 2: a double quote is never closed"),
-        (HEADER.replace(",", ";"), "save with commas"),
+        (
+            HEADER.replace(",", ":"),
+            "columns ID, ImageWidth, ImageHeight, PredictionString are missing; found 'ID:",
+        ),
         ("", "the file is empty"),
         (None, "there is no such table"),
     ],

@@ -77,7 +77,17 @@ def test_the_page_names_every_rule_script_and_folder():
     with_script = {name for name in rules if f"`{name}`" in PAGE}
     scripts = {path.name for path in (ROOT / "workflow/scripts").glob("*.py")}
     assert all(f"`{script}`" in PAGE for script in scripts)
-    assert rules - with_script <= {"store", "folds", "models", "masks", "oof", "holdout", "score", "ablation"}
+    assert rules - with_script <= {
+        "store",
+        "folds",
+        "models",
+        "masks",
+        "oof",
+        "holdout",
+        "score",
+        "fields",
+        "ablation",
+    }
     folders = [path.name for path in (ROOT / "src/puzzlecell").iterdir() if (path / "__init__.py").is_file()]
     assert all(f"── {folder}/" in PAGE for folder in folders)
 

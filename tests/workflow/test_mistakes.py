@@ -121,9 +121,9 @@ def test_a_dry_run_reports_problems_after_its_plan(fresh):
     plan, report = done.stdout.split("This run would stop before its first job:\n")
     assert "Train tiny, stage1, fold 1" in plan
     for expected in (
-        "data/test/labels.csv: there is no such table",
-        "w0_{red,green,blue,yellow}.png: not a PNG",
-        "w3_{red,green,blue,yellow}.png: not a PNG",
+        "there is no folder data/test/images",
+        "w0_{red,green,blue,yellow}.png: not an image",
+        "w3_{red,green,blue,yellow}.png: not an image",
         # A hundred of the 300 fields are looked at, of which 20 are shown.
         "... and 80 more",
         "folds.group: ^(plate[0-9]+)_ is found in none of the 300 IDs of train, such as w0",
@@ -179,7 +179,7 @@ def test_mistakes_in_raw_data_are_reported_together_before_any_job(fresh):
     assert done.returncode != 0
     for expected in (
         "a_red.png: file is missing",
-        "b_green.png: not a PNG",
+        "b_green.png: not an image",
         "c_blue.png: 32 x 8 pixels, but red has 32 x 32",
         "data/labelled/labels.csv: ID more than once: x",
         "3 of 3 fields are damaged",

@@ -50,6 +50,8 @@ COLUMNS = {
     "warnings.csv": "dataset, ID, what",
     "store/train/000.rejected.csv": "ID, reason",
     "folds/folds.csv": "ID, dataset, fold",
+    "folds/warnings.csv": "dataset, ID, what",
+    "store/train/000.contents.csv": "ID, content",
     "oof/tiny/stage2/metrics.csv": "class, fields, positives, ap, auc",
     "oof/tiny/stage2/thresholds.csv": "class, positives, threshold, f1",
     "score/test.csv": "prediction, mean_ap, low, high",

@@ -1,5 +1,6 @@
 """Score the trained models with one inference or ensemble setting changed at a time."""
 
+from puzzlecell.data.field_sources import image_sources
 from puzzlecell.runtime.devices import one_device
 from puzzlecell.runtime.job import job
 from puzzlecell.scoring.ablation import AblationData, write_ablation
@@ -20,7 +21,7 @@ if __name__ == "__main__":
                     for number, stage in enumerate(params.stages)
                 },
                 negative=params.negative.value,
-                raw_folder=params.images,
+                images=image_sources(params.raw.value) if params.settings.step2.source == "raw" else None,
             ),
             step1=params.settings.step1,
             step2=params.settings.step2,

@@ -1,6 +1,8 @@
 """Combine the predictions of all ensemble members and add them to the cell table."""
 
+from puzzlecell.data.field_sources import metadata_columns
 from puzzlecell.data.field_summary import read_summary
+from puzzlecell.data.pixel_sizes import stated_pixel_sizes
 from puzzlecell.data.plausibility import check
 from puzzlecell.ensemble.answer import write_answer
 from puzzlecell.runtime.job import job
@@ -10,7 +12,12 @@ if __name__ == "__main__":
     with job(snakemake):
         # Small shards were not judged on their own.
         check(
-            read_summary(snakemake.wildcards.ds, params.pixel_size_um.value, given.store, given.cells),
+            read_summary(
+                snakemake.wildcards.ds,
+                stated_pixel_sizes(params.pixel_size_um.value, params.raw.value),
+                given.store,
+                given.cells,
+            ),
             params.plausibility,
         )
         write_answer(
@@ -18,6 +25,9 @@ if __name__ == "__main__":
             cell_tables=given.cells,
             member_tables=given.members,
             image_tables=given.images,
+            unlike_cells=given.unlike_cells,
+            unlike_fields=given.unlike_fields,
             settings=params.settings,
             negative=params.negative.value,
+            metadata=metadata_columns(params.raw.value),
         )

@@ -11,4 +11,5 @@ if __name__ == "__main__":
             predictions=snakemake.input.images,
             labels=snakemake.input.labels,
             classes=snakemake.input.classes,
+            without_class=snakemake.params.labels.without_class,
         )

@@ -1,5 +1,6 @@
 """Run step 2 on a shard: crop each cell and classify it individually."""
 
+from puzzlecell.data.field_sources import image_sources
 from puzzlecell.inference.step2 import step2_shard
 from puzzlecell.runtime.devices import one_device
 from puzzlecell.runtime.job import job
@@ -13,7 +14,7 @@ if __name__ == "__main__":
             masks=given.masks,
             models=given.models,
             settings=params.settings,
-            raw_folder=params.images,
+            images=image_sources(params.raw.value) if params.settings.source == "raw" else None,
             device=device,
             threads=snakemake.threads,
             progress=progress,

@@ -7,7 +7,7 @@ if __name__ == "__main__":
     with job(snakemake) as progress:
         write_dataset_submission(
             snakemake.output[0],
-            datasets=snakemake.params.datasets,
+            datasets=snakemake.params.raw.value,
             cells=snakemake.input.cells,
             masks=snakemake.input.masks,
             store=snakemake.input.store,

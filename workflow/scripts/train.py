@@ -22,7 +22,9 @@ if __name__ == "__main__":
             settings=params.settings,
             classes=classes,
             stores=[Path(path) for path in given.store],
-            table=training_table(given.labels, given.folds, given.store, classes),
+            table=training_table(
+                given.labels, given.folds, given.store, classes, without_class=params.labels.without_class
+            ),
             fold=int(snakemake.wildcards.fold),
             output=Path(snakemake.output.model).parent,
             states_below=os.environ.get(STATES_BELOW),

@@ -1,4 +1,4 @@
-"""Tools outside the workflow: plan a run, score, merge and convert files, verify results, print the schema."""
+"""Tools around the workflow: annotate images with a finished model, plan and check runs, score and convert files."""
 
 import argparse
 import io
@@ -9,7 +9,20 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from puzzlecell.cli import convert, merge, plan, schema, score, verify
+from puzzlecell.cli import (
+    bundle,
+    convert,
+    download,
+    init,
+    merge,
+    plan,
+    predict,
+    schema,
+    score,
+    validate,
+    verify,
+)
+from puzzlecell.cli import status as status_command
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.atomic import is_full_disk
 
@@ -18,18 +31,21 @@ _OPTIONS = {"iou_threshold": "iou"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status.
+    """Run one command and return its exit status: that which the command returns, 0 if it returns none.
 
     Errors that the user can fix are printed to standard error without a traceback, with exit status 1. All others are
     bugs: they are raised, with a note that asks for a report.
     """
-    options = _parser().parse_args(arguments)
+    own, further = predict.split_arguments(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(own)
+    if further:
+        options.further = further
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # File names need not be UTF-8.
             stream.reconfigure(errors="backslashreplace")
     try:
-        options.run(options)
+        status = options.run(options)
         if sys.stdout is not None:
             sys.stdout.flush()
     except KeyboardInterrupt:
@@ -46,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for message in messages:
             print(f"puzzlecell: {message}", file=sys.stderr)
         return 1
-    return 0
+    return status or 0
 
 
 def _messages(error: Exception) -> list[str]:
@@ -74,6 +90,9 @@ def _setting_problem(entry: ErrorDetails) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("puzzlecell", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (score, merge, convert, verify, plan, schema):
+    for command in (
+        *(init, predict, bundle, validate, plan, status_command, download),
+        *(score, merge, convert, verify, schema),
+    ):
         command.add_parser(commands)
     return parser

@@ -4,11 +4,18 @@ import argparse
 import shlex
 import signal
 import time
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from puzzlecell.cli.arguments import Commands
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.threads import available_cores
+
+if TYPE_CHECKING:
+    from puzzlecell.data.verify import Verified
 
 
 def add_parser(commands: Commands) -> None:
@@ -23,10 +30,13 @@ def run(options: argparse.Namespace) -> None:
     from puzzlecell.data.verify import verify_folder
 
     damaged, unchecked, files, size = [], [], 0, 0
+    bundles = list(_bundles(Path(options.folder)))
     started = time.monotonic()
     # As on Ctrl-C, so that the worker processes end too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    for found in verify_folder(options.folder, max(1, options.cores)):
+    for found in chain(
+        verify_folder(options.folder, max(1, options.cores), bundles), map(_verified_bundle, bundles)
+    ):
         files, size = files + 1, size + found.size
         if found.problem is not None:
             damaged.append(found)
@@ -52,3 +62,23 @@ def run(options: argparse.Namespace) -> None:
         print("rm -r " + " ".join(names))
     print("snakemake --cores 10 intermediates results/submission.csv", flush=True)
     raise UserError(f"damaged files: {len(damaged)} of {files}")
+
+
+def _bundles(folder: Path) -> Iterator[Path]:
+    """Bundles below a folder of results, which have checksums of their own: folders with a manifest, and zip files."""
+    from puzzlecell.bundle.manifest import NAME
+
+    yield from (path.parent for path in folder.rglob(NAME))
+    yield from folder.rglob("bundle*.zip")
+
+
+def _verified_bundle(path: Path) -> "Verified":
+    from puzzlecell.bundle.manifest import BundleError
+    from puzzlecell.bundle.open import check_bundle
+    from puzzlecell.data.verify import Verified
+
+    try:
+        manifest = check_bundle(path)
+    except BundleError as error:
+        return Verified(path, problem=str(error).removeprefix(f"{path}: "))
+    return Verified(path, sum(entry["bytes"] for entry in manifest["files"].values()))

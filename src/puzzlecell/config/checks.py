@@ -11,6 +11,7 @@ from puzzlecell.config.class_table import ClassTableError, read_classes
 from puzzlecell.config.messages import nearest, readable_problems
 from puzzlecell.config.models import checkpoint_path, checkpoint_problem, mapping, training_layers
 from puzzlecell.config.training import TrainingSettings, resolved
+from puzzlecell.config.unlike import THIS_RUN
 from puzzlecell.regular_file import file_problem
 
 
@@ -50,9 +51,12 @@ def reference_problems(values: Mapping[str, Any]) -> list[str]:
     problems = []
     datasets, models = mapping(values, "datasets"), mapping(values, "models")
     roles = {name: mapping(datasets, name).get("role") for name in datasets}
-    for role in ("train", "test"):
-        if datasets and role not in roles.values():
-            problems.append(f"datasets: none has the role {role}; the pipeline needs at least one")
+    if datasets and "test" not in roles.values():
+        problems.append("datasets: none has the role test; the pipeline needs at least one")
+    if datasets and "train" not in roles.values() and (trained := _trained_stage(models)):
+        problems.append(
+            f"datasets: none has the role train; {trained} needs at least one, or ready weights (checkpoints)"
+        )
     for model_name, model in models.items():
         stages = mapping(model, "stages")
         for stage_name, stage in stages.items():
@@ -60,11 +64,25 @@ def reference_problems(values: Mapping[str, Any]) -> list[str]:
             if not isinstance(stage, Mapping):
                 continue
             problems += _dataset_problems(f"{place}.datasets", stage.get("datasets"), roles)
+            if not stage.get("datasets") and stage.get("checkpoints") is None:
+                problems.append(
+                    f"{place}.datasets: none is named; a stage that is trained needs at least one, one with ready "
+                    "weights (checkpoints) needs none"
+                )
             problems += _start_problems(place, stage_name, stages)
             checkpoints = stage.get("checkpoints")
             if isinstance(checkpoints, str) and (problem := checkpoint_problem(checkpoints)):
                 problems.append(f"{place}.checkpoints: {problem}")
     return [*problems, *_member_problems(values)]
+
+
+def _trained_stage(models: Mapping[str, Any]) -> str | None:
+    """Place of the first stage without ready weights; None if there is none."""
+    for model in models:
+        for stage, given in mapping(mapping(models, model), "stages").items():
+            if isinstance(given, Mapping) and given.get("checkpoints") is None:
+                return f"models.{model}.stages.{stage}"
+    return None
 
 
 def _dataset_problems(place: str, names: Any, roles: Mapping[str, Any]) -> Iterator[str]:
@@ -132,6 +150,10 @@ def file_problems(configuration: Any, root: Path, *, raw_files: bool = True) -> 
         problem = file_problem(root / dataset.truth) if here else None
         if problem:
             problems.append(f"datasets.{name}.truth: {dataset.truth}: {problem}")
+    licence = configuration.bundle.licence
+    problem = file_problem(root / licence) if licence is not None else None
+    if problem:
+        problems.append(f"bundle.licence: {licence}: {problem}")
     for model_name, model in configuration.models.items():
         pretrained = model.network.get("pretrained")
         if (
@@ -150,7 +172,24 @@ def file_problems(configuration: Any, root: Path, *, raw_files: bool = True) -> 
                 problems.append(
                     f"models.{model_name}.stages.{stage_name}.checkpoints: there is no file {', '.join(missing)}"
                 )
-    return problems
+    return [*problems, *look_problems(configuration, root)]
+
+
+def look_problems(configuration: Any, root: Path) -> list[str]:
+    """Why the file `unlike_training.look` of an otherwise valid configuration cannot be had."""
+    look, first = configuration.unlike_training.look, configuration.ensemble.members[0]
+    if look is None:
+        return []
+    if look == THIS_RUN:
+        if configuration.models[first.model].stages[first.stage].datasets:
+            return []
+        return [
+            f"unlike_training.look: {look} needs training fields, but models.{first.model}.stages.{first.stage} has no "
+            "data sets; name the look.safetensors of the run that made its weights"
+        ]
+    problem = file_problem(root / look)
+    expected = f"expected {THIS_RUN}, or the path of the look.safetensors of the run that made the weights"
+    return [f"unlike_training.look: {look}: {problem}; {expected}"] if problem else []
 
 
 def class_problems(configuration: Any, root: Path) -> list[str]:

@@ -20,7 +20,8 @@ def read_classes(path: str | os.PathLike) -> list[str]:
     """Read class names in the order of their index, from a CSV `index,name` in UTF-8 with indices 0, 1, 2, ...
 
     Raises ClassTableError for a file that is missing or unreadable, another header, rows with more or fewer values,
-    indices with gaps, and names that are missing, repeated, reserved or not plain text on one line.
+    indices with gaps, and names that are missing, repeated, reserved, not plain text on one line, or the number of
+    another class.
     """
     rows = _rows(path)
     if not rows:
@@ -41,7 +42,7 @@ def read_classes(path: str | os.PathLike) -> list[str]:
             problems.append(
                 f"line {line}: index {index!r}; expected {number}: indices count 0, 1, 2, ... without gaps"
             )
-        wrong = _name_problem(name)
+        wrong = _name_problem(name, index)
         if wrong:
             problems.append(f"line {line}: {wrong}")
         elif name in seen:
@@ -71,7 +72,7 @@ def _rows(path: str | os.PathLike) -> list[tuple[int, list[str]]]:
         raise ClassTableError(f"{path}: cannot be opened: {error.strerror}") from error
 
 
-def _name_problem(name: str) -> str | None:
+def _name_problem(name: str, index: str) -> str | None:
     if not name.strip():
         return "no name; each class needs one"
     if not name.isprintable():
@@ -80,4 +81,6 @@ def _name_problem(name: str) -> str | None:
         return f"the name {name!r} begins or ends with a space"
     if name in RESERVED:
         return f"the name {name!r} is reserved for a column of label tables; choose another"
+    if name.isdecimal() and name != index:
+        return f"the name {name!r} is a number, which stands for another class in label tables; choose another name"
     return None

@@ -13,7 +13,11 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 class StageSettings(Section):
     """A training stage of a model; one network is trained per fold."""
 
-    datasets: list[Name] = Field(min_length=1, description="Names of the data sets used for training.")
+    datasets: list[Name] = Field(
+        [],
+        description="Names of the data sets used for training; a stage with `checkpoints` needs none. With them, it "
+        "has out-of-fold predictions too: its weights must come from the same folds.",
+    )
     start: Name | None = Field(
         None,
         description="Stage of the same model from whose weights this one starts. null: it starts from "

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from puzzlecell.config.class_table import read_classes
+from puzzlecell.config.naming import Layout
 from puzzlecell.config.workflow import Configuration
 
 Deciding = dict[str, str]
@@ -48,7 +49,30 @@ def simulation(settings: Configuration, dataset: str) -> Deciding:
 
 def store(settings: Configuration, dataset: str) -> Deciding:
     """Settings that a stored shard depends on, besides the raw files."""
-    return {**deciding(settings.ingest, "ingest"), "shards": json.dumps(settings.datasets[dataset].shards)}
+    given = settings.datasets[dataset]
+    layout = given.layout
+    found = {**deciding(settings.ingest, "ingest"), "shards": json.dumps(given.shards)}
+    # Names that are the default say nothing, so that a table of images in their place is no change of settings.
+    if layout != Layout():
+        found |= {
+            "naming": json.dumps(layout.naming),
+            "ID": json.dumps(layout.id_form),
+            "channels": json.dumps(
+                [place and place.model_dump(exclude_none=True) for place in layout.channels]
+            ),
+        }
+    return found
+
+
+def download(settings: Configuration, dataset: str) -> Deciding:
+    """Settings that decide which raw files are downloaded."""
+    given = settings.datasets[dataset].download
+    return {} if given is None else deciding(given, "download")
+
+
+def folds(settings: Configuration) -> Deciding:
+    """Settings that the folds depend on, besides the label tables and equal images."""
+    return {**deciding(settings.folds, "folds"), **deciding(settings.labels, "labels")}
 
 
 def segmentation(settings: Configuration, dataset: str) -> Deciding:
@@ -70,6 +94,7 @@ def training(settings: Configuration, model: str, stage: str) -> Deciding:
     given = settings.models[model].stages[stage]
     return {
         **deciding(settings.stage_training(model, stage), "training"),
+        **deciding(settings.labels, "labels"),
         "datasets": json.dumps(given.datasets),
         "start": json.dumps(given.start),
     }
@@ -90,6 +115,26 @@ def steps(settings: Configuration, step: str) -> Deciding:
 def ensemble(settings: Configuration) -> Deciding:
     """Settings that the ensemble depends on, besides the tables of its members."""
     return {**deciding(settings.ensemble, "ensemble"), "negative": negative_class(settings)}
+
+
+def field_thresholds(settings: Configuration) -> Deciding:
+    """Settings that the thresholds of whole fields depend on; a table of thresholds is an input."""
+    given = settings.fields.thresholds
+    return {"fields.thresholds": json.dumps("a table" if settings.fields.threshold_file else given)}
+
+
+def fields(settings: Configuration) -> Deciding:
+    """Settings that the answer per field depends on, besides the tables of the networks, of cells and of thresholds."""
+    found = deciding(settings.fields, "fields") | {"negative": negative_class(settings)}
+    del found["fields.thresholds"]
+    return found
+
+
+def training_look(settings: Configuration) -> Deciding:
+    """Settings that the file of what the training fields look like depends on, besides network, masks and folds."""
+    section = deciding(settings.unlike_training, "unlike_training")
+    group = {"folds.group": json.dumps(settings.folds.group)}
+    return {key: text for key, text in section.items() if key != "unlike_training.look"} | group
 
 
 def score(settings: Configuration) -> Deciding:

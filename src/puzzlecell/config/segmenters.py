@@ -81,17 +81,45 @@ class ClassicalSettings(SegmenterSection):
         ge=0,
         description="Inlets in the outline of a nucleus narrower than twice this many micrometres are filled; 0: none.",
     )
-    cell_smoothing_um: float = Field(
+    join_neck: float = Field(
+        0.65,
+        gt=0,
+        le=1,
+        description="Nuclei that were split at a neck of at least this fraction of the narrower bulge are joined again "
+        "where blue and the cytoplasm show one cell; `neck` or more: none are joined.",
+    )
+    join_seam: float = Field(
         0.8,
+        ge=0,
+        description="Split nuclei are joined only if blue between them is at least this fraction of the median of the "
+        "darker one.",
+    )
+    join_gap: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Split nuclei are joined only if the cytoplasm that continues the line between them is, on "
+        "average, at most this fraction darker than on either side of the line.",
+    )
+    cell_smoothing_um: float = Field(
+        0.5,
         ge=0,
         description="Standard deviation in micrometres of the Gaussian that smooths red and yellow before cells are "
         "grown.",
     )
     cell_threshold: float = Field(
-        1.0,
+        0.58,
         gt=0,
-        description="Factor on the automatic (Otsu) threshold between background and cytoplasm; values below 1 give "
+        description="Factor on the automatic (Otsu) threshold between background and cytoplasm; lower values give "
         "larger cells.",
+    )
+    own_threshold: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Where Otsu's threshold of a cell's surroundings is below that of the field, the cell's threshold "
+        "is the geometric mean of both, with this weight for the surroundings. 0: one threshold for all cells of a "
+        "field.",
     )
     cell_reach_um: float = Field(
         40.0, gt=0, description="Largest distance in micrometres of a cell's pixels from the nearest nucleus."
@@ -105,8 +133,8 @@ class ClassicalSettings(SegmenterSection):
     border_smoothing_um: float = Field(
         1.5,
         ge=0,
-        description="Parts of a cell narrower than twice this many micrometres are cut off; 0 keeps all thin "
-        "protrusions.",
+        description="Inlets in the outline of a cell narrower than twice this many micrometres are filled, then parts "
+        "narrower than that are cut off; 0 keeps all inlets and thin protrusions.",
     )
     signal_weight: float = Field(
         4.0,

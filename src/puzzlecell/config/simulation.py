@@ -60,6 +60,18 @@ class SimulationSettings(Section):
         le=1.5,
         description="Standard deviation, between the cells of a field, of the logarithm of a channel's intensity.",
     )
+    dim_cells: Share = Field(
+        0.0,
+        description="Fraction of cells with little stain in red and yellow, as in many real fields; the other cells "
+        "stay as they are without.",
+    )
+    dimmest: float = Field(
+        0.15,
+        gt=0,
+        le=1,
+        description="Lowest factor on red and on yellow of a dim cell. The factor of each channel is drawn from here "
+        "to 1, evenly on a logarithmic scale.",
+    )
     unspecific: float = Field(
         0.06,
         ge=0,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from puzzlecell.config.base import NO_EFFECT, Section
+from puzzlecell.config.bundle import BundleSettings
 from puzzlecell.config.checks import (
     class_problems,
     file_problems,
@@ -20,6 +21,9 @@ from puzzlecell.config.checks import (
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import DatasetSettings, FoldSettings, IngestSettings
 from puzzlecell.config.ensemble import EnsembleSettings
+from puzzlecell.config.field_checks import field_problems
+from puzzlecell.config.fields import FieldSettings
+from puzzlecell.config.labels import LabelSettings
 from puzzlecell.config.messages import readable_problems
 from puzzlecell.config.models import ModelSettings, Name, training_layers
 from puzzlecell.config.plausibility import PlausibilitySettings
@@ -28,6 +32,7 @@ from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.submission import SubmissionSettings
 from puzzlecell.config.training import TrainingSettings, resolved
+from puzzlecell.config.unlike import UnlikeSettings
 from puzzlecell.errors import UserError
 
 
@@ -54,6 +59,7 @@ class Configuration(Section):
     )
     datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="Data sets, by name.")
     ingest: IngestSettings = IngestSettings()
+    labels: LabelSettings = LabelSettings()
     folds: FoldSettings = FoldSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
     training: TrainingSettings = TrainingSettings()
@@ -62,8 +68,11 @@ class Configuration(Section):
     step2: Step2Settings = Step2Settings()
     ensemble: EnsembleSettings
     submission: SubmissionSettings = SubmissionSettings()
+    fields: FieldSettings = FieldSettings()
     score: ScoreSettings = ScoreSettings()
     plausibility: PlausibilitySettings = PlausibilitySettings()
+    unlike_training: UnlikeSettings = UnlikeSettings()
+    bundle: BundleSettings = BundleSettings()
 
     def stage_training(self, model: str, stage: str) -> TrainingSettings:
         """Training settings of a stage: the defaults, overridden by its model, then by the stage itself."""
@@ -78,6 +87,11 @@ class Configuration(Section):
                 found[member.model, name] = None
                 name = self.models[member.model].stages[name].start
         return list(found)
+
+    def training_sets(self) -> list[str]:
+        """Names of the data sets that the trained stages of the ensemble were trained on."""
+        stages = [self.models[model].stages[stage] for model, stage in self.trained_stages()]
+        return [name for name in self.datasets if any(name in stage.datasets for stage in stages)]
 
     def datasets_of(self, *roles: str) -> list[str]:
         """Names of the data sets that have one of these roles, in the order of the configuration."""
@@ -108,6 +122,8 @@ def load_configuration(
         problems += class_problems(configuration, Path(root))
         problems += file_problems(configuration, Path(root), raw_files=raw_files) if files else []
         problems += [] if of_training else size_problems(configuration)
+        if not problems:
+            problems += field_problems(configuration, Path(root), files=files)
     if configuration is None or problems:
         raise ConfigError(
             "\n".join(["the configuration cannot be used:", *(f"  {p}" for p in dict.fromkeys(problems))])

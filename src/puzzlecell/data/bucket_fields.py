@@ -1,35 +1,38 @@
 """State of raw files in a bucket, for planning: one list per folder, no downloads."""
 
 import hashlib
-import os
 from collections.abc import Iterable
 
-from puzzlecell.data.raw_files import channel_names, shard_ids
-from puzzlecell.runtime.bucket import listing
+from puzzlecell.data.field_sources import RawDataset, field_sources
+from puzzlecell.runtime.bucket import BucketError, entry, listing
 
 
-def shard_state(labels: str | os.PathLike, images: str, shard: int, shards: int) -> str:
-    """Digest (16 hex digits) of the names, sizes and ETags of the raw files of a shard.
+def shard_state(dataset: RawDataset, shard: int, shards: int) -> str:
+    """Digest (16 hex digits) of the names, sizes and ETags of the raw files of a shard, with their pages and channels.
 
-    labels: a local copy of the label table; a missing or unusable one counts as empty, as `shard_digest` has it.
-    images: URL of a folder. Raises BucketError.
+    A data set whose fields are not known counts as empty, as `shard_digest` has it. Raises BucketError.
     """
     try:
-        field_ids = shard_ids(labels, shard, shards)
+        sources = field_sources(dataset)
+        ids = sources.of_shard(shard, shards)
+    except BucketError:
+        raise
     except (OSError, ValueError):
-        field_ids = []
-    return _digest(images, (name for field_id in field_ids for name in channel_names(field_id)))
+        return _digest([])
+    planes = (plane for field_id in ids for plane in sources[field_id].planes)
+    return _digest((plane.path, str(plane)) if plane else ("", "black") for plane in planes)
 
 
 def folder_state(folder: str) -> str:
     """Digest (16 hex digits) of the names, sizes and ETags of all files in a folder. Raises BucketError."""
-    return _digest(folder, sorted(listing(folder)))
+    return _digest((f"{folder}/{name}", name) for name in sorted(listing(folder)))
 
 
-def _digest(folder: str, names: Iterable[str]) -> str:
-    found, digest = listing(folder), hashlib.sha256()
-    for name in names:
-        state = found.get(name)
+def _digest(files: Iterable[tuple[str, str]]) -> str:
+    """files: URL, "" for none, and name."""
+    digest = hashlib.sha256()
+    for url, name in files:
+        state = entry(url) if url else None
         text = "missing" if state is None else f"{state.size} {state.etag}"
         digest.update(f"{name} {text}\n".encode(errors="surrogatepass"))
     return digest.hexdigest()[:16]

@@ -1,207 +1,222 @@
-"""Fields of view: four greyscale PNGs, read as one array and converted to the intensity range and size of the store."""
+"""Fields of view: four greyscale images, read as one array."""
 
-import contextlib
-import itertools
-import math
-import mmap
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
 
-import cv2
 import numpy as np
 
-from puzzlecell.data.png import Header, PngError, read_greyscale, read_header
-from puzzlecell.data.raw_files import CHANNELS, channel_names, channel_path
+from puzzlecell.data.field_sources import FieldSource, named_source
+from puzzlecell.data.image_file import Header, ImageError, read_header, read_plane
+from puzzlecell.data.image_plane import ImagePlane
+from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.bucket import is_url
-from puzzlecell.runtime.bucket_files import at_hand
+from puzzlecell.runtime.bucket_files import FilesAtHand, at_hand
+
+SAME_PIXEL_SIZE = 0.05
+"""Relative difference up to which two pixel sizes count as the same."""
 
 
 class FieldError(UserError):
     """A field cannot be read; the message says which file, what was found and what was expected."""
 
 
+class Sources(Protocol):
+    """Where the images of fields are, by ID: `FieldSources`, or a dict."""
+
+    def __getitem__(self, field_id: str, /) -> FieldSource:
+        """Where the images of a field are."""
+        ...
+
+
+Images = str | os.PathLike | Sources
+"""Where the images of fields are; a path or URL is that of a folder of files with the default names."""
+
+
+def source_of(images: Images, field_id: str) -> FieldSource:
+    """Where the images of a field are."""
+    return named_source(images, field_id) if isinstance(images, (str, os.PathLike)) else images[field_id]
+
+
 def check_field(
-    folder: str | os.PathLike, field_id: str, *, max_megapixels: float | None = None
+    images: Images, field_id: str, *, max_megapixels: float | None = None
 ) -> tuple[Header | None, list[str]]:
-    """Check the headers of a field's four files; return their common size and bit depth, and every problem.
+    """Check the headers of a field's images; return what they have in common, and every problem.
 
-    If the files differ, size and depth are those of most files; None if no file is readable. folder: also a URL in a
-    bucket, of which only the ends of the files are downloaded. max_megapixels: see `read_header`. Raises BucketError.
+    If the images differ, size, depth and kind are those of most of them; None if no image is readable. The pixel size
+    is that of their metadata, None if they have none or contradict each other. Of images in a bucket, only the ends of
+    the files are downloaded. max_megapixels: see `read_header`. Raises BucketError.
     """
-    if not is_url(folder):
-        return _check_field(folder, field_id, max_megapixels)
-    names = channel_names(field_id)
-    with at_hand(folder, names, ends=True) as files:
-        header, problems = _check_field(files.folder, field_id, max_megapixels)
+    source = source_of(images, field_id)
+    if not _urls(source):
+        return _check_field(source, max_megapixels)
+    with _at_hand(source, ends=True) as (here, named):
+        header, problems = _check_field(here, max_megapixels)
     if problems:
-        # Behind the end of a PNG there may be more data.
-        with at_hand(folder, names) as files:
-            header, problems = _check_field(files.folder, field_id, max_megapixels)
-    return header, [files.named(problem) for problem in problems]
+        # Behind the end of an image there may be more data, and not every format has its header at one of the ends.
+        with _at_hand(source) as (here, named):
+            header, problems = _check_field(here, max_megapixels)
+    return header, [named(problem) for problem in problems]
 
 
-def _check_field(
-    folder: str | os.PathLike, field_id: str, max_megapixels: float | None
-) -> tuple[Header | None, list[str]]:
+def read_field(images: Images, field_id: str, *, max_megapixels: float | None = None) -> np.ndarray:
+    """Read a field as (H, W, 4) RGBY, uint8, uint16 or float32; see `read_field_and_header`."""
+    return read_field_and_header(images, field_id, max_megapixels=max_megapixels)[0]
+
+
+def read_field_and_header(
+    images: Images, field_id: str, *, max_megapixels: float | None = None
+) -> tuple[np.ndarray, Header]:
+    """Read a field as (H, W, 4) RGBY, uint8, uint16 or float32, and what the headers of its images have in common.
+
+    Each channel is a plane in memory; those without an image are 0. Takes 8 bytes of memory per pixel for 8 bit, 16 for
+    16 bit. Raises BucketError, and FieldError naming every image that is missing, damaged, too large (see
+    `read_header`) or of another size or bit depth than the others.
+    """
+    with _at_hand(source_of(images, field_id)) as (here, _):
+        return _read_field(here, max_megapixels)
+
+
+def _check_field(source: FieldSource, max_megapixels: float | None) -> tuple[Header | None, list[str]]:
+    planes = _own_planes(source)
     headers: dict[str, Header] = {}
-    problems = []
-    for channel in CHANNELS:
+    found: dict[str, str] = {}
+    for channel, plane in planes.items():
         try:
-            headers[channel] = read_header(
-                channel_path(folder, field_id, channel), max_megapixels=max_megapixels
-            )
-        except PngError as error:
-            problems.append(str(error))
+            headers[channel] = read_header(plane, max_megapixels=max_megapixels)
+        except ImageError as error:
+            found[channel] = str(error)
+    problems = [source.problem] if source.problem else []
     if not headers:
-        return None, _together(folder, field_id, problems)
+        return None, problems + _together(planes, found)
+    problems += found.values()
 
     def different(value: Callable[[Header], object], what: str, expected: str) -> Header:
         """Add a problem for each channel whose value is not the commonest; return a header with that value."""
         commonest = Counter(map(value, headers.values())).most_common(1)[0][0]
-        like, header = next((name, found) for name, found in headers.items() if value(found) == commonest)
+        like, header = next((name, one) for name, one in headers.items() if value(one) == commonest)
         problems.extend(
-            f"{channel_path(folder, field_id, channel)}: {what.format(found)}, but {like} has "
+            f"{planes[channel]}: {what.format(one)}, but {like} has "
             f"{what.format(header)}; all four channels must have the same {expected}"
-            for channel, found in headers.items()
-            if value(found) != commonest
+            for channel, one in headers.items()
+            if value(one) != commonest
         )
         return header
 
     sized = different(lambda header: (header.height, header.width), "{0.width} x {0.height} pixels", "size")
-    deep = different(lambda header: header.bit_depth, "{0.bit_depth} bits per pixel", "bit depth")
-    return Header(sized.height, sized.width, deep.bit_depth), problems
+    deep = different(
+        lambda header: (header.bit_depth, header.kind), "{0.bit_depth} bits per pixel", "bit depth"
+    )
+    um, remark = _pixel_size(headers)
+    notes = dict.fromkeys(filter(None, [*(header.note for header in headers.values()), remark]))
+    common = replace(deep, height=sized.height, width=sized.width)
+    return replace(common, pixel_size_um=um, note="; ".join(notes) or None), problems
 
 
-def _together(folder: str | os.PathLike, field_id: str, problems: list[str]) -> list[str]:
-    """Return one message in place of four if all channels have the same problem."""
-    paths = [channel_path(folder, field_id, channel) for channel in CHANNELS]
-    reasons = {problem.removeprefix(f"{path}: ") for path, problem in zip(paths, problems, strict=True)}
-    if len(reasons) > 1:
-        return problems
-    return [f"{channel_path(folder, field_id, '{' + ','.join(CHANNELS) + '}')}: {reasons.pop()}"]
+def _pixel_size(headers: dict[str, Header]) -> tuple[float | None, str | None]:
+    """Pixel size that the headers of a field agree on, and a remark if they do not."""
+    sizes = {channel: header.pixel_size_um for channel, header in headers.items() if header.pixel_size_um}
+    if not sizes:
+        return None, None
+    low, high = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
+    if sizes[high] > sizes[low] * (1 + SAME_PIXEL_SIZE):
+        text = f"{low} {sizes[low]:.4g} and {high} {sizes[high]:.4g} um"
+        return None, f"channels with unlike pixel sizes in their metadata, which are not used ({text})"
+    return next(iter(sizes.values())), None
 
 
-def read_field(
-    folder: str | os.PathLike, field_id: str, *, max_megapixels: float | None = None
-) -> np.ndarray:
-    """Read a field as (H, W, 4) RGBY, uint8 or uint16. folder: also a URL in a bucket.
-
-    Raises BucketError, and FieldError naming every file that is missing, damaged, too large (see `read_header`) or of
-    another size or bit depth than the others. Takes 8 bytes of memory per pixel for 8 bit, 16 for 16 bit.
-    """
-    with at_hand(folder, channel_names(field_id)) as files:
-        return _read_field(files.folder, field_id, max_megapixels)
+def _own_planes(source: FieldSource) -> dict[str, ImagePlane]:
+    """Images by channel, each once."""
+    found: dict[ImagePlane, str] = {}
+    for channel, plane in zip(CHANNELS, source.planes, strict=True):
+        if plane is not None:
+            found.setdefault(plane, channel)
+    return {channel: plane for plane, channel in found.items()}
 
 
-def _read_field(folder: str | os.PathLike, field_id: str, max_megapixels: float | None) -> np.ndarray:
-    header, problems = _check_field(folder, field_id, max_megapixels)
+def _together(planes: dict[str, ImagePlane], problems: dict[str, str]) -> list[str]:
+    """Return one message in place of several if all channels have the same problem, as for `x_{red,green}.png`."""
+    reasons = {problems[channel].removeprefix(f"{plane}: ") for channel, plane in planes.items()}
+    paths = list(dict.fromkeys(map(str, planes.values())))
+    if len(reasons) > 1 or not reasons:
+        return list(problems.values())
+    return [f"{_joined(paths)}: {reasons.pop()}"]
+
+
+def _joined(paths: Sequence[str]) -> str:
+    """Paths that differ in one part, with braces around it."""
+    if len(paths) == 1:
+        return paths[0]
+    start = _common_start(paths)
+    end = _common_start([path[len(start) :][::-1] for path in paths])[::-1]
+    return f"{start}{{{','.join(path[len(start) : len(path) - len(end)] for path in paths)}}}{end}"
+
+
+def _common_start(texts: Sequence[str]) -> str:
+    first, last = min(texts), max(texts)
+    same = next((place for place, sign in enumerate(first) if sign != last[place]), len(first))
+    return first[:same]
+
+
+def _read_field(source: FieldSource, max_megapixels: float | None) -> tuple[np.ndarray, Header]:
+    header, problems = _check_field(source, max_megapixels)
     if header is None or problems:
         raise FieldError("; ".join(problems))
-    dtype = np.uint16 if header.bit_depth == 16 else np.uint8
-    field = np.empty((header.height, header.width, len(CHANNELS)), dtype)
-    for number, channel in enumerate(CHANNELS):
-        path = channel_path(folder, field_id, channel)
+    dtype = np.float32 if header.kind == "float" else np.uint16 if header.bit_depth > 8 else np.uint8
+    black = None in source.planes
+    planes = (np.zeros if black else np.empty)((len(CHANNELS), header.height, header.width), dtype)
+    field = np.moveaxis(planes, 0, -1)
+    for plane in _own_planes(source).values():
         try:
-            image = read_greyscale(path, max_megapixels=max_megapixels)
-        except PngError as error:
+            image = read_plane(plane, max_megapixels=max_megapixels)
+        except ImageError as error:
             problems.append(str(error))
             continue
         if image.shape != field.shape[:2] or image.dtype != dtype:
-            raise FieldError(f"{path}: changed while the field was read; start again")
-        field[..., number] = image
+            raise FieldError(f"{plane}: changed while the field was read; start again")
+        for number, other in enumerate(source.planes):
+            if other == plane:
+                field[..., number] = image
     if problems:
         raise FieldError("; ".join(problems))
-    return field
+    return field, header
 
 
-def intensity_range(field: np.ndarray) -> int:
-    """Return 65535 if any channel of the field exceeds 255, else 255, because some 16-bit files hold 0 to 255."""
-    return 65535 if int(field.max(initial=0)) > 255 else 255
+def _urls(source: FieldSource) -> list[str]:
+    return list(
+        dict.fromkeys(plane.path for plane in source.planes if plane is not None and is_url(plane.path))
+    )
 
 
-def resize_field(field: np.ndarray, size: int) -> np.ndarray:
-    """Resize a raw field (H, W, 4) uint8 or uint16 for the store: (size, size, 4) uint8, floor(255 x intensity).
+@contextmanager
+def _at_hand(
+    source: FieldSource, *, ends: bool = False
+) -> Iterator[tuple[FieldSource, Callable[[str], str]]]:
+    """Provide the images of a field on this machine: the source with local paths, and messages with their own names."""
+    folders: dict[str, list[str]] = {}
+    for url in _urls(source):
+        folder, _, name = url.rpartition("/")
+        folders.setdefault(folder, []).append(name)
+    with ExitStack() as stack:
+        files: dict[str, FilesAtHand] = {
+            folder: stack.enter_context(at_hand(folder, names, ends=ends))
+            for folder, names in folders.items()
+        }
 
-    Intensities are first scaled to [0, 1]. Anti-aliased as in skimage.transform.resize: a Gaussian of sigma (f - 1) / 2
-    for a downsampling factor f along each axis (reflecting borders, truncated at 4 sigma), then bilinear interpolation
-    between pixel centres.
-    """
-    unit = _smoothed(field, size)
-    if unit.shape[:2] != (size, size):
-        unit = cv2.resize(unit, (size, size), interpolation=cv2.INTER_LINEAR)
-    np.clip(unit, 0, 1, out=unit)
-    unit *= 255
-    # Float32 rounding can fall just below whole numbers; a thousandth of a grey level keeps floor() exact.
-    unit += 1e-3
-    return np.clip(np.floor(unit, out=unit), 0, 255, out=unit).astype(np.uint8)
+        def local(plane: ImagePlane | None) -> ImagePlane | None:
+            if plane is None or not is_url(plane.path):
+                return plane
+            folder, _, name = plane.path.rpartition("/")
+            return replace(plane, path=str(Path(files[folder].folder, name)))
 
+        def named(text: str) -> str:
+            for each in files.values():
+                text = each.named(text)
+            return text
 
-def sized_field(image: np.ndarray, size: int) -> np.ndarray:
-    """Downsample a stored field (S, S, 4) uint8 to (size, size, 4) by area averaging.
-
-    Raises ValueError if the field would have to be enlarged.
-    """
-    stored = image.shape[0]
-    if stored == size:
-        return image
-    if stored < size:
-        raise ValueError(
-            f"input.field_size: {size} is more than the store's {stored} pixels; lower it, or raise ingest.size "
-            f"to store larger fields"
-        )
-    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
-
-
-def _smoothed(field: np.ndarray, size: int) -> np.ndarray:
-    """Return the field as (H, W, 4) float32 in [0, 1], smoothed for downsampling to `size`.
-
-    Done band by band, because a whole field in float32 takes 4 times the memory of its raw files. Only the rows from
-    which `size` rows are interpolated are filled in; the others stay 0. Channels stay together: OpenCV rounds single
-    channels differently.
-    """
-    height, width = field.shape[:2]
-    kernel_x, kernel_y = (_gaussian_kernel(max(0.0, (side / size - 1) / 2)) for side in (width, height))
-    reach = len(kernel_y) // 2
-    needed = _interpolated_rows(height, size)
-    scale = intensity_range(field)
-    smoothed = _sparse_zeros(field.shape)
-    bands = max(1, height // max(64, 4 * reach))
-    edges = [height * band // bands for band in range(bands + 1)]
-    for first, last in itertools.pairwise(edges):
-        start, stop = max(0, first - reach), min(height, last + reach)
-        band: np.ndarray = field[start:stop].astype(np.float32)
-        band /= scale
-        if max(len(kernel_x), len(kernel_y)) > 1:
-            band = cv2.sepFilter2D(band, -1, kernel_x, kernel_y, borderType=cv2.BORDER_REFLECT_101)
-        rows = needed[(needed >= first) & (needed < last)]
-        smoothed[rows] = band[rows - start]
-    return smoothed
-
-
-def _interpolated_rows(height: int, size: int) -> np.ndarray:
-    """Rows that bilinear interpolation of `height` to `size` rows reads."""
-    centres = (np.arange(size) + 0.5) * height / size - 0.5
-    # OpenCV works out the centres in single precision, so both neighbours count near a whole number.
-    above = np.floor([centres - 0.1, centres + 0.1]).astype(int)
-    return np.unique(np.clip([above, above + 1], 0, height - 1))
-
-
-def _sparse_zeros(shape: tuple[int, ...]) -> np.ndarray:
-    """Array of float32 zeros of which only the rows that are written take memory."""
-    memory = mmap.mmap(-1, math.prod(shape) * 4, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_NOHUGEPAGE"):
-        # A huge page (2 MB) around each row would fill the rows between them as well.
-        with contextlib.suppress(OSError):
-            memory.madvise(mmap.MADV_NOHUGEPAGE)
-    return np.frombuffer(memory, np.float32).reshape(shape)
-
-
-def _gaussian_kernel(sigma: float) -> np.ndarray:
-    if sigma == 0:
-        return np.ones(1, np.float32)
-    radius = int(4 * sigma + 0.5)
-    offsets = np.arange(-radius, radius + 1)
-    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
-    return (kernel / kernel.sum()).astype(np.float32)
+        yield replace(source, planes=tuple(map(local, source.planes))), named

@@ -1,25 +1,33 @@
 """Label tables: which classes each field shows."""
 
+import logging
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from puzzlecell.config.labels import WithoutClass
+from puzzlecell.data.class_names import ClassNames
 from puzzlecell.data.ids import check_ids
-from puzzlecell.data.text_tables import TableError, listed, quoted, read_text_table
+from puzzlecell.data.label_columns import ClassColumns, class_columns, column_labels, labels_from_columns
+from puzzlecell.data.label_values import FoundLabels, labels_from_values
+from puzzlecell.data.text_tables import (
+    SEPARATORS,
+    TableError,
+    listed,
+    quoted,
+    read_text_table,
+    separator_of,
+)
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.unchanged_files import kept_while_unchanged
 
+log = logging.getLogger(__name__)
+
 LabelError = TableError
 """A label table cannot be used; the message lists every problem found in it."""
-
-_NUMBER = "[0-9]{1,9}"
-_LISTED = re.compile(rf"{_NUMBER}(?: *\| *{_NUMBER})*").fullmatch
-_IN_BRACKETS = re.compile(rf"\[ *{_NUMBER}(?: *, *{_NUMBER})* *\]").fullmatch
-_NUMBERS = re.compile(_NUMBER).findall
 
 
 def read_ids(path: str | os.PathLike) -> pd.DataFrame:
@@ -39,74 +47,70 @@ def _kept_ids(path: Path) -> pd.DataFrame:
     return table
 
 
-def read_labels(path: str | os.PathLike, classes: Sequence[str]) -> pd.DataFrame:
+def read_labels(
+    path: str | os.PathLike, classes: Sequence[str], without_class: WithoutClass = "error"
+) -> pd.DataFrame:
     """Read the labels of a data set: a table with index ID and one uint8 column of 0 and 1 per class, named after it.
 
-    The CSV has either a column `Label` with class numbers written as `0|16` or `[0, 16]`, or one column of 0 and 1 per
-    class, named after it; if it has both, they must agree. Raises LabelError naming the line and ID of every field
-    whose labels are missing, unknown or contradictory.
+    The table has one of these, and the log says which:
+
+    - a column `Label` with class numbers (`0|16`, `[0, 16]`), or with names of classes or of locations of the Human
+      Protein Atlas (`Nucleoplasm|Cytosol`, also separated by `;` or `,`);
+    - one column of 0 and 1 per class, named after it, after its locations, or by its number.
+
+    If it has both, they must agree. without_class: `leave_out` reads over locations that have no class in `classes`; a
+    field that has no other is missing in the result. Raises LabelError naming the line and ID of every field whose
+    labels are missing, unknown or contradictory.
     """
-    table = read_ids(path)
-    missing = [name for name in classes if name not in table]
-    if "Label" not in table and missing:
+    table, names = read_ids(path), ClassNames(classes)
+    columns = class_columns(table, names)
+    missing = columns.missing(names)
+    if "Label" in table:
+        found = labels_from_values(path, table, names)
+        if not found.problems and not missing:
+            found.problems = _contradictions(path, table, columns, found.hot)
+    elif missing:
         raise LabelError(
             f"{path}: neither a column Label nor one column per class; missing: {first_few(missing)}"
         )
-    if "Label" in table:
-        hot, problems = _from_lists(path, table, len(classes))
-        if not problems and not missing:
-            problems = _contradictions(path, table, classes, hot)
     else:
-        hot, problems = _from_columns(path, table, classes)
+        found = labels_from_columns(path, table, names, columns)
+    problems = listed(found.problems, path)
+    if found.without and without_class == "error":
+        problems.append(
+            f"{path}: locations that have no class in the class table: {_counted(found)}; set labels.without_class: "
+            "leave_out to read the other locations of these fields"
+        )
     if problems:
-        raise LabelError("\n".join(listed(problems, path)))
-    return pd.DataFrame(hot, index=pd.Index(table["ID"], name="ID"), columns=list(classes))
+        raise LabelError("\n".join(problems))
+    _report(path, table, found)
+    labelled = found.hot.any(axis=1)
+    return pd.DataFrame(
+        found.hot[labelled], index=pd.Index(table["ID"][labelled], name="ID"), columns=list(classes)
+    )
 
 
-def _from_lists(path, table: pd.DataFrame, classes: int) -> tuple[np.ndarray, list[str]]:
-    hot = np.zeros((len(table), classes), dtype=np.uint8)
-    problems = []
-    for row, (line, field_id, text) in enumerate(zip(table.index, table["ID"], table["Label"], strict=True)):
-        numbers = _parse_numbers(text)
-        unknown = [number for number in numbers if number >= classes]
-        if not numbers:
-            problems.append(
-                f"{path}: line {line}: field {field_id} has label {quoted(text)}; "
-                "expected class numbers such as 0|16 or [0, 16]"
-            )
-        elif unknown:
-            problems.append(
-                f"{path}: line {line}: field {field_id} has unknown label {first_few(unknown)}; "
-                f"expected 0 to {classes - 1}"
-            )
-        else:
-            hot[row, numbers] = 1
-    return hot, problems
+def _report(path: str | os.PathLike, table: pd.DataFrame, found: FoundLabels) -> None:
+    separator = SEPARATORS[separator_of(path, ["ID"])]
+    log.info("%s: %d fields; labels: %s; separator: %s", path, len(table), found.form, separator)
+    if found.without:
+        only = int((~found.hot.any(axis=1)).sum())
+        log.info(
+            "%s: left out locations without a class: %s; fields that have no other and are left out: %d",
+            path,
+            _counted(found),
+            only,
+        )
 
 
-def _parse_numbers(text: str) -> list[int]:
-    """Class numbers of a label; empty unless it consists of plain decimal integers. A class may be named twice."""
-    text = text.strip(" ")
-    return [int(number) for number in _NUMBERS(text)] if _LISTED(text) or _IN_BRACKETS(text) else []
+def _counted(found: FoundLabels) -> str:
+    return first_few((f"{name} ({count} fields)" for name, count in found.without.most_common()), 12)
 
 
-def _from_columns(path, table: pd.DataFrame, classes: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    values = table[list(classes)].to_numpy(dtype=object)
-    hot = (values == "1").astype(np.uint8)
-    wrong = (values != "1") & (values != "0")
-    problems = []
-    for row in np.flatnonzero(wrong.any(axis=1) | ~hot.any(axis=1)).tolist():
-        found = "no label; expected a 1 in at least one class column"
-        if wrong[row].any():
-            first = int(wrong[row].argmax())
-            found = f"{quoted(values[row, first])} in the column {classes[first]}; expected 0 or 1"
-        problems.append(f"{path}: line {table.index[row]}: field {table['ID'].iloc[row]} has {found}")
-    return hot, problems
-
-
-def _contradictions(path, table: pd.DataFrame, classes: Sequence[str], hot: np.ndarray) -> list[str]:
-    values = table[list(classes)].to_numpy(dtype=object)
-    differs = (values != np.where(hot, "1", "0").astype(object)).any(axis=1)
+def _contradictions(path, table: pd.DataFrame, columns: ClassColumns, hot: np.ndarray) -> list[str]:
+    values = table[columns.names].to_numpy(dtype=object)
+    wrong = ((values != "1") & (values != "0")).any(axis=1)
+    differs = wrong | (column_labels(table, columns) != hot).any(axis=1)
     return [
         f"{path}: line {table.index[row]}: field {table['ID'].iloc[row]} has the label "
         f"{quoted(table['Label'].iloc[row])}, but its class columns say otherwise; "

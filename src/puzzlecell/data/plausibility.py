@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from puzzlecell.config.datasets import DatasetSettings
 from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.data.field_summary import Summary
 from puzzlecell.data.raw_files import CHANNELS
@@ -16,7 +15,6 @@ from puzzlecell.runtime.messages import first_few
 
 TYPICAL_UM = 15
 """Diameter of a common nucleus in culture: the medians of fields of the Human Protein Atlas are 12 to 20 um."""
-DEFAULT_PIXEL_SIZE = DatasetSettings.model_fields["pixel_size_um"].default
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +39,7 @@ def kinds(summary: Summary, settings: PlausibilitySettings) -> pd.DataFrame:
     all four borders. The others: the channel is nearly constant.
     """
     fields = summary.fields
-    nucleus_um = fields["nucleus_px"] * summary.pixel_size_um
+    nucleus_um = fields["nucleus_px"] * fields["pixel_um"]
     smallest, largest = field_limits(settings)
     found = {
         "empty": fields["segmented"] & (fields["reason"] != ""),
@@ -63,8 +61,15 @@ def implausible(wrong: pd.DataFrame) -> pd.Series:
 
 
 def field_findings(summary: Summary, settings: PlausibilitySettings) -> list[Finding]:
-    """All findings about single fields, in the order of the fields; one row per field."""
+    """All findings about single fields, in the order of the fields; one row per field.
+
+    A red or yellow channel that is black in all fields is a finding about the data set only.
+    """
     wrong = kinds(summary, settings)
+    if len(wrong) > 1:
+        wrong = wrong.assign(
+            **{name: False for name in ("red", "yellow") if (summary.fields[name] == 0).all()}
+        )
     chosen = wrong.any(axis=1)
     smallest, largest = field_limits(settings)
     findings = []
@@ -76,7 +81,7 @@ def field_findings(summary: Summary, settings: PlausibilitySettings) -> list[Fin
             parts.append(f"no cell: {field.reason}")
         if flags.size:
             parts.append(
-                f"the median nucleus is {field.nucleus_px * summary.pixel_size_um:.3g} um wide, "
+                f"the median nucleus is {field.nucleus_px * field.pixel_um:.3g} um wide, "
                 f"expected {smallest:.3g} to {largest:.3g}"
             )
         if flags.spanning:
@@ -137,7 +142,7 @@ def _of_dataset(summary: Summary, settings: PlausibilitySettings) -> Iterator[st
             _size_hint(summary) if dark <= empty / 2 else "their blue channel, the nuclei, is nearly constant"
         )
         yield f"{empty} of {segmented} fields have no cell ({such_as}{reasons.index[0]}); {cause}"
-    middle = float(np.median(summary.nuclei_px)) * summary.pixel_size_um if len(summary.nuclei_px) else np.nan
+    middle = float(np.median(summary.nuclei_um)) if len(summary.nuclei_um) else np.nan
     if not np.isnan(middle) and not settings.nucleus_um[0] <= middle <= settings.nucleus_um[1]:
         yield (
             f"the median nucleus is {middle:.3g} um wide, expected {settings.nucleus_um[0]:g} to "
@@ -145,6 +150,7 @@ def _of_dataset(summary: Summary, settings: PlausibilitySettings) -> Iterator[st
         )
     elif size > settings.warn_above * segmented:
         yield f"in {size} of {segmented} fields the nuclei have an impossible size; {_size_hint(summary)}"
+    yield from _contradiction(summary)
     if spanning > settings.warn_above * segmented:
         yield f"in {spanning} of {segmented} fields a cell touches all four borders; {_size_hint(summary)}"
     for name in CHANNELS:
@@ -152,8 +158,12 @@ def _of_dataset(summary: Summary, settings: PlausibilitySettings) -> Iterator[st
         if flat.sum() > settings.warn_above * len(fields):
             yield (
                 f"in {int(flat.sum())} of {len(fields)} fields the {name} channel is nearly constant: "
-                f"{_levels(fields.loc[flat, name].max(), 'at most ')}{_depth_hint(fields.loc[flat, 'bit_depth'])}"
+                f"{_levels(fields.loc[flat, name].max(), 'at most ')}{_depth_hint(fields.loc[flat, 'white'])}"
             )
+
+    for note, count in fields["note"].value_counts().items():
+        if note:
+            yield f"{count} of {len(fields)} fields have {note}"
 
 
 def _counts(wrong: pd.DataFrame) -> list[str]:
@@ -172,10 +182,7 @@ def _counts(wrong: pd.DataFrame) -> list[str]:
 
 
 def _size_hint(summary: Summary) -> str:
-    given = f"{summary.pixel_size_um:g}" + (
-        ", the default" if summary.pixel_size_um == DEFAULT_PIXEL_SIZE else ""
-    )
-    hint = f"datasets.{summary.dataset}.pixel_size_um may be wrong: it is {given}"
+    hint = f"{_place(summary)} may be wrong: it is {_used(summary)}"
     if len(summary.nuclei_px):
         wide = float(np.median(summary.nuclei_px))
         hint += (
@@ -185,10 +192,39 @@ def _size_hint(summary: Summary) -> str:
     return hint
 
 
-def _depth_hint(depths: pd.Series) -> str:
-    if (depths == 16).mean() <= 0.5:
+def _contradiction(summary: Summary) -> Iterator[str]:
+    """Say where the metadata of the images gives another pixel size than what is stated."""
+    other = summary.fields[summary.fields["contradicted"]]
+    if len(other):
+        yield (
+            f"the metadata of the images of {len(other)} of {len(summary.fields)} fields gives another pixel size, "
+            f"such as {other['metadata_um'].iloc[0]:.4g} um for {other.index[0]}, but {_place(summary)} says "
+            f"{other['pixel_um'].iloc[0]:.4g}, which is used"
+        )
+
+
+def _place(summary: Summary) -> str:
+    """What states the pixel size: the table of images, or the setting."""
+    if summary.stated.by_field:
+        return f"pixel_size_um in the table of images of {summary.dataset}"
+    return f"datasets.{summary.dataset}.pixel_size_um"
+
+
+def _used(summary: Summary) -> str:
+    """The pixel size that was used, or the smallest and the largest, and where it comes from if nothing is stated."""
+    sizes = summary.fields["pixel_um"]
+    low, high = sizes.min(), sizes.max()
+    text = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+    if np.isnan(summary.stated.stated(summary.fields.index)).all():
+        return f"{text}, {'the default' if summary.fields['metadata_um'].isna().all() else 'that of the metadata'}"
+    return text
+
+
+def _depth_hint(white: pd.Series) -> str:
+    """What may be wrong if intensities were divided by 65535; other settings of the intensity know their range."""
+    if (white == 65535).mean() <= 0.5:
         return ""
-    return "; 16-bit intensities are divided by 65535, so files with fewer bits must be scaled first"
+    return "; 16-bit intensities are divided by 65535: if the files have fewer bits, set ingest.intensity"
 
 
 def _levels(levels: float, most: str = "") -> str:

@@ -1,59 +1,63 @@
 """Greyscale PNGs: headers, checksums and pixels. Whatever is wrong with a file is an error that names it."""
 
 import os
-import stat
 import struct
 import zlib
 from dataclasses import dataclass
-from io import FileIO
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from puzzlecell.errors import UserError
+from puzzlecell.data.file_bytes import open_regular, unreadable, whole_content
+from puzzlecell.data.image_errors import ImageError
+from puzzlecell.data.image_header import Header, check_size
+from puzzlecell.data.stored_png import without_compression
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = b"\0\0\0\0IEND\xaeB`\x82"
 _CUT_OFF = "cut off, the end of the PNG is missing"
-# OpenCV decodes no larger images.
-_MOST_PIXELS = 2**30
-LARGEST_SIDE = 100_000
-"""Pixels of the longest side of a field, in images, tables and submissions."""
 
 
-class PngError(UserError):
+class PngError(ImageError):
     """A PNG cannot be used; the message says which file, what was found and what was expected."""
 
 
-class MissingPngError(PngError):
-    """There is no such file."""
-
-
 @dataclass(frozen=True)
-class Header:
-    """Size in pixels and bits per pixel of a greyscale PNG."""
+class PngLayout:
+    """Size in pixels, bits per sample and colour type (0 grey, 2 RGB, 3 palette, 4 grey + alpha, 6 RGBA) of a PNG."""
 
     height: int
     width: int
-    bit_depth: int
+    depth: int
+    colour: int
 
 
 def read_header(path: str | os.PathLike, *, max_megapixels: float | None = None) -> Header:
     """Read size and bit depth of a greyscale PNG from its first and last bytes, without decoding the image.
 
     max_megapixels: largest accepted image, in millions of pixels; None accepts all that OpenCV can decode. Raises
-    MissingPngError for a missing file and PngError for one that cannot be read, a folder or a named pipe, another
+    MissingImageError for a missing file and ImageError for one that cannot be read, a folder or a named pipe, another
     format, a colour image, a bit depth other than 8 or 16, too many pixels, or a file that is cut off.
     """
-    descriptor, size = _open(path)
+    layout = read_layout(path, max_megapixels=max_megapixels, greyscale=True)
+    return Header(layout.height, layout.width, layout.depth)
+
+
+def read_layout(
+    path: str | os.PathLike, *, max_megapixels: float | None = None, greyscale: bool = False
+) -> PngLayout:
+    """Read the layout of a PNG of any kind; raises as `read_header` does.
+
+    greyscale: whether only greyscale PNGs of 8 or 16 bits are accepted.
+    """
+    descriptor, size = open_regular(path)
     try:
         head = os.pread(descriptor, 33, 0)
         end = os.pread(descriptor, len(_END), max(0, size - len(_END)))
         # Programs may append data to a PNG, which every decoder ignores.
         complete = end == _END or _has_end(descriptor, size)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     finally:
         os.close(descriptor)
     if head[:8] != _SIGNATURE or len(head) < 33 or head[8:16] != b"\0\0\0\rIHDR":
@@ -61,14 +65,14 @@ def read_header(path: str | os.PathLike, *, max_megapixels: float | None = None)
     if zlib.crc32(head[12:29]) != int.from_bytes(head[29:]):
         raise PngError(f"{path}: damaged, its header has a wrong checksum; copy the file again")
     width, height, depth, colour = struct.unpack(">IIBB", head[16:26])
-    if colour != 0:
+    if greyscale and colour != 0:
         raise PngError(f"{path}: a colour PNG (type {colour}); expected a greyscale one")
-    if depth not in (8, 16):
+    if greyscale and depth not in (8, 16):
         raise PngError(f"{path}: {depth} bits per pixel; expected 8 or 16")
     if not complete:
         raise PngError(f"{path}: {_CUT_OFF}; copy the file again")
-    _check_size(path, height, width, max_megapixels)
-    return Header(height, width, depth)
+    check_size(path, height, width, max_megapixels)
+    return PngLayout(height, width, depth, colour)
 
 
 def read_greyscale(path: str | os.PathLike, *, max_megapixels: float | None = None) -> np.ndarray:
@@ -78,12 +82,10 @@ def read_greyscale(path: str | os.PathLike, *, max_megapixels: float | None = No
     OpenCV returns an image that is partly black for others. Raises MemoryError if the memory does not suffice.
     """
     header = read_header(path, max_megapixels=max_megapixels)
-    content = _content(path)
-    damage = _damage(content)
-    if damage:
-        raise PngError(f"{path}: {damage}; copy the file again")
+    content = intact_content(path)
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        inflated = np.frombuffer(without_compression(content), np.uint8)
+        image = cv2.imdecode(inflated, cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:
             raise MemoryError(f"{path}: {error.err} for {header.width} x {header.height} pixels") from error
@@ -94,67 +96,24 @@ def read_greyscale(path: str | os.PathLike, *, max_megapixels: float | None = No
     return image
 
 
+def intact_content(path: str | os.PathLike) -> bytes:
+    """Return all bytes of a PNG; raises ImageError if a checksum is wrong or the end is missing."""
+    content = whole_content(path)
+    damage = _damage(content)
+    if damage:
+        raise PngError(f"{path}: {damage}; copy the file again")
+    return content
+
+
 def png_problem(path: str | os.PathLike) -> str | None:
     """Return what is wrong with a PNG of any kind, or None: its chunks are complete and their checksums are right.
 
     Reads the file once and decodes nothing. The text does not name the file.
     """
     try:
-        return _damage(_content(path))
-    except PngError as error:
+        return _damage(whole_content(path))
+    except ImageError as error:
         return str(error).removeprefix(f"{path}: ")
-
-
-def _check_size(path: str | os.PathLike, height: int, width: int, max_megapixels: float | None) -> None:
-    if height == 0 or width == 0:
-        raise PngError(f"{path}: {width} x {height} pixels; expected at least one")
-    megapixels = height * width / 1e6
-    if max_megapixels is not None and megapixels > max_megapixels:
-        raise PngError(
-            f"{path}: {width} x {height} pixels are {megapixels:.6g} megapixels, more than "
-            f"ingest.max_megapixels: {max_megapixels:g}; raise it if this is the right file and memory suffices"
-        )
-    if height * width > _MOST_PIXELS or max(height, width) > LARGEST_SIDE:
-        raise PngError(
-            f"{path}: {width} x {height} pixels are too many (at most 2^30 in all and {LARGEST_SIDE} a side); "
-            f"cut the image into fields"
-        )
-
-
-def _open(path: str | os.PathLike) -> tuple[int, int]:
-    """Open a regular file; return its descriptor and size. Anything else, a named pipe for example, could block."""
-    try:
-        status = Path(path).stat()
-        if stat.S_ISREG(status.st_mode):
-            return os.open(path, os.O_RDONLY), status.st_size
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    raise PngError(f"{path}: {_kind(status.st_mode)}; expected a PNG file")
-
-
-def _content(path: str | os.PathLike) -> bytes:
-    descriptor, _ = _open(path)
-    with FileIO(descriptor) as file:
-        try:
-            return file.readall()
-        except OSError as error:
-            raise _unreadable(path, error) from error
-
-
-def _unreadable(path: str | os.PathLike, error: OSError | ValueError) -> PngError:
-    if isinstance(error, FileNotFoundError):
-        if Path(path).is_symlink():
-            return PngError(f"{path}: a link to a file that does not exist")
-        return MissingPngError(f"{path}: file is missing")
-    # A ValueError is a NUL character or another one that no file name can contain.
-    name, why = (path, error.strerror) if isinstance(error, OSError) else (repr(str(path)), error)
-    return PngError(f"{name}: cannot be opened: {why}")
-
-
-def _kind(mode: int) -> str:
-    if stat.S_ISDIR(mode):
-        return "a folder"
-    return "a named pipe" if stat.S_ISFIFO(mode) else "not a regular file"
 
 
 def _has_end(descriptor: int, size: int) -> bool:

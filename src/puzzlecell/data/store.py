@@ -29,19 +29,66 @@ CHECKSUMS = "_xxh3"
 
 
 class ShardWriter:
-    """Writes the images of a shard field by field; see `shard_writer`."""
+    """Writes a shard field by field; see `open_shard` and `shard_writer`."""
 
-    def __init__(self, file: h5py.File, fields: int, images: Mapping[str, tuple[tuple[int, ...], np.dtype]]):
-        self._arrays = {}
-        self.checksums = {name: np.zeros(fields, np.uint64) for name in images}
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        file: h5py.File,
+        most: int,
+        images: Mapping[str, tuple[tuple[int, ...], np.dtype]],
+    ):
+        self._path, self._file, self._arrays = path, file, {}
+        self.checksums = {name: np.zeros(most, np.uint64) for name in images}
+        self.finished = False
         for name, (shape, dtype) in images.items():
-            chunks = {"chunks": (1, *shape), **COMPRESSION} if fields else {}
-            self._arrays[name] = file.create_dataset(name, shape=(fields, *shape), dtype=dtype, **chunks)
+            chunks = {"chunks": (1, *shape), **COMPRESSION} if most else {}
+            self._arrays[name] = file.create_dataset(name, shape=(most, *shape), dtype=dtype, **chunks)
 
     def write(self, row: int, name: str, image: np.ndarray) -> None:
         """Write the image of a field into `/name`."""
         self._arrays[name][row] = image
         self.checksums[name][row] = array_checksum(image.astype(self._arrays[name].dtype, copy=False))
+
+    def finish(self, ids: Sequence[str], columns: Mapping[str, np.ndarray]) -> None:
+        """Write the IDs and columns of all rows; rows beyond them are dropped. Nothing can be written afterwards.
+
+        columns: name -> small array (N, ...) of numbers. Raises ValueError if one does not have one entry per ID.
+        """
+        _check_lengths(self._path, ids, columns)
+        for name, array in self._arrays.items():
+            if len(ids) < len(array):
+                array.resize(len(ids), axis=0)
+            self.checksums[name] = self.checksums[name][: len(ids)]
+        self._file.create_dataset("id", data=text_column(ids))
+        for name, column in columns.items():
+            self._file.create_dataset(name, data=column)
+        for name, checksums in self.checksums.items():
+            self._file.create_dataset(name + CHECKSUMS, data=checksums)
+        self._file.attrs["checksum"] = _attribute(columns_checksum(_columns(self._file, self._arrays)))
+        self.finished = True
+
+
+@contextmanager
+def open_shard(
+    path: str | os.PathLike,
+    most: int,
+    images: Mapping[str, tuple[tuple[int, ...], np.dtype]],
+    attributes: Mapping[str, object],
+) -> Iterator[ShardWriter]:
+    """Write a shard atomically, field by field: the block writes images row by row, then calls `finish`.
+
+    most: number of rows that can be written; their final number is that of the IDs given to `finish`. images: name ->
+    shape and type of one field's image; they are stored compressed with one chunk per field. Raises ValueError if
+    `finish` was not called.
+    """
+    with written_whole(path) as temporary, h5py.File(temporary, "w", libver="v110") as file:
+        for name, value in {**attributes, "place": place_in_results(path)}.items():
+            file.attrs[name] = _attribute(value)
+        writer = ShardWriter(path, file, most, images)
+        yield writer
+        if not writer.finished:
+            raise ValueError(f"{path}: the IDs of the shard were not written")
 
 
 @contextmanager
@@ -52,28 +99,14 @@ def shard_writer(
     images: Mapping[str, tuple[tuple[int, ...], np.dtype]],
     attributes: Mapping[str, object],
 ) -> Iterator[ShardWriter]:
-    """Write a shard atomically; the images are written inside the block.
+    """Write a shard whose IDs and columns are known, as `open_shard`; the block writes an image for each row.
 
-    columns: name -> small array (N, ...) of numbers. images: name -> shape and type of one field's image; they are
-    stored compressed with one chunk per field. Raises ValueError if a column does not have one entry per ID.
+    Raises ValueError if a column does not have one entry per ID.
     """
-    for name, column in columns.items():
-        if len(column) != len(ids):
-            raise ValueError(f"{path}: /{name} has {len(column)} entries for {len(ids)} IDs")
-    with written_whole(path) as temporary, h5py.File(temporary, "w", libver="v110") as file:
-        for name, value in {**attributes, "place": place_in_results(path)}.items():
-            file.attrs[name] = _attribute(value)
-        # Of fixed length, because texts of variable length are stored outside the parts that HDF5 itself checks.
-        texts = [field_id.encode() for field_id in ids]
-        text = h5py.string_dtype("utf-8", max(map(len, texts), default=1))
-        file.create_dataset("id", data=np.array(texts, dtype=text))
-        writer = ShardWriter(file, len(ids), images)
+    _check_lengths(path, ids, columns)
+    with open_shard(path, len(ids), images, attributes) as writer:
         yield writer
-        for name, column in columns.items():
-            file.create_dataset(name, data=column)
-        for name, checksums in writer.checksums.items():
-            file.create_dataset(name + CHECKSUMS, data=checksums)
-        file.attrs["checksum"] = _attribute(columns_checksum(_columns(file, images)))
+        writer.finish(ids, columns)
 
 
 def write_shard(
@@ -89,9 +122,7 @@ def write_shard(
     """
     images = {name: array for name, array in arrays.items() if array.ndim >= 3}
     columns = {name: array for name, array in arrays.items() if array.ndim < 3}
-    for name, array in images.items():
-        if len(array) != len(ids):
-            raise ValueError(f"{path}: /{name} has {len(array)} entries for {len(ids)} IDs")
+    _check_lengths(path, ids, images)
     shapes = {name: (array.shape[1:], array.dtype) for name, array in images.items()}
     with shard_writer(path, ids, columns, shapes, attributes) as writer:
         for name, array in images.items():
@@ -190,6 +221,10 @@ class ShardReader:
         """Return `/name` of all fields (N, ...), an array other than images. Raises KeyError if there is none."""
         return np.concatenate([columns[name] for columns in self._columns])
 
+    def checksums(self, name: str = "images") -> np.ndarray:
+        """Return the checksums of the images `/name` of all fields, (N,) uint64. Raises KeyError if there are none."""
+        return np.concatenate([checksums[name] for checksums in self._checksums])
+
     def _open(self, number: int, name: str) -> h5py.Dataset:
         if self._process != os.getpid():
             self._arrays, self._process = {}, os.getpid()
@@ -227,6 +262,21 @@ def _read_columns(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise DamagedFileError(path, "its checksum does not match")
     check_place(path, place)
     return columns
+
+
+def text_column(texts: Sequence[str]) -> np.ndarray:
+    """Texts as a column of a shard: (N) of fixed length, UTF-8.
+
+    Texts of variable length would be stored outside the parts of the file that HDF5 itself checks.
+    """
+    encoded = [text.encode() for text in texts]
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", max([1, *map(len, encoded)])))
+
+
+def _check_lengths(path: str | os.PathLike, ids: Sequence[str], arrays: Mapping[str, np.ndarray]) -> None:
+    for name, array in arrays.items():
+        if len(array) != len(ids):
+            raise ValueError(f"{path}: /{name} has {len(array)} entries for {len(ids)} IDs")
 
 
 def _attribute(value: object) -> object:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from puzzlecell.data.ids import id_problems
-from puzzlecell.data.png import LARGEST_SIDE
+from puzzlecell.data.image_header import LARGEST_SIDE
 from puzzlecell.data.text_tables import TableError, listed, quoted, read_text_table
 
 SUBMISSION_COLUMNS = ("ID", "ImageWidth", "ImageHeight", "PredictionString")

@@ -22,7 +22,7 @@ from puzzlecell.runtime.checksums import (
     written_with_checksum,
 )
 
-TEXT_COLUMNS = ("ID", "dataset", "Label", "reason", "what")
+TEXT_COLUMNS = ("ID", "dataset", "Label", "reason", "what", "content", "channel", "url", "problem")
 """Columns that stay text, whatever they look like."""
 
 

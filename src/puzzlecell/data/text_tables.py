@@ -1,6 +1,7 @@
-"""The reader of the tables that users write, but for the class table: CSV in UTF-8, with commas, all values as text.
+"""The reader of the tables that users write, but for the class table: CSV in UTF-8, all values as text.
 
-Imports nothing heavy, because planning reads the IDs of all fields.
+Values are separated by commas, semicolons or tabs; the header decides. Imports nothing heavy, because planning reads
+the IDs of all fields.
 """
 
 import csv
@@ -18,6 +19,8 @@ from puzzlecell.runtime.messages import first_few
 if TYPE_CHECKING:
     import pandas as pd
 
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+"""Signs that may separate the values of a table, and their names."""
 LONGEST_VALUE = 2**28
 """Characters of the longest value; a field with 1,000 cells of 20 classes has a PredictionString of about 2**25."""
 
@@ -42,10 +45,11 @@ def read_text_columns(
 ) -> tuple[list[int], dict[str, list[str]]]:
     """Read a CSV table: the numbers of its lines (from 1), and the values of each column, by name.
 
-    required: columns that must be there; others are kept, except those without a name. No value is interpreted: `NA`,
-    `007` and an empty value stay text. Empty lines at the end are ignored. Raises TableError, naming the line, for a
-    file that is missing or not a file, not UTF-8, or not well-formed, for rows with more or fewer values than the
-    header, for column names that occur twice, and for missing columns.
+    required: columns that must be there; others are kept, except those without a name. The separator is that of the
+    header, see `separator_of`. No value is interpreted: `NA`, `007`, `0,5` and an empty value stay text. Empty lines at
+    the end are ignored. Raises TableError, naming the line, for a file that is missing or not a file, not UTF-8, or not
+    well-formed, for rows with more or fewer values than the header, for column names that occur twice, and for missing
+    columns.
     """
     problem = file_problem(path, "table")
     if problem:
@@ -60,10 +64,33 @@ def read_text_columns(
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_VALUE))
     _check_no_nul(path)
     try:
+        separator = separator_of(path, required)
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            return _columns(path, csv.reader(file, strict=True), required)
+            return _columns(path, csv.reader(file, delimiter=separator, strict=True), required)
     except UnicodeDecodeError:
         raise TableError(f"{path}: {_not_utf8(path)}; save the table as CSV in UTF-8") from None
+
+
+def separator_of(path: str | os.PathLike, required: Sequence[str] = ()) -> str:
+    """Return what separates the values of a table: a comma, a semicolon or a tab.
+
+    It is the first of them with which the header has all required columns, so that a semicolon or a decimal comma in a
+    value or in another column's name is not misread. If none has them, it is the one with the most of them, then the
+    one with the most columns. Raises UnicodeDecodeError.
+    """
+    best, most = ",", (-1, -1)
+    for separator in SEPARATORS:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            try:
+                names = next(csv.reader(file, delimiter=separator, strict=True), [])
+            except csv.Error:
+                continue
+        found = sum(name in names for name in required)
+        if required and found == len(required):
+            return separator
+        if (found, len(names)) > most:
+            best, most = separator, (found, len(names))
+    return best
 
 
 def with_columns(names: Sequence[str]) -> str:
@@ -90,6 +117,7 @@ def _columns(
     lines: list[int] = []
     names: list[str]
     line, blank = 1, 0
+    separator = reader.dialect.delimiter
     try:
         names = next(reader, [])
         _check_header(path, names, required)
@@ -104,17 +132,17 @@ def _columns(
             elif row:
                 raise TableError(
                     f"{path}: line {line} has {len(row)} values, but the header has {width} columns; "
-                    "a value that contains a comma must be in double quotes"
+                    f"a value that contains a {SEPARATORS[separator]} must be in double quotes"
                 )
             else:
                 blank = blank or line
             line = reader.line_num + 1
     except csv.Error as error:
-        raise TableError(f"{path}: {_csv_problem(str(error), line)}") from error
+        raise TableError(f"{path}: {_csv_problem(str(error), line, separator)}") from error
     return lines, {name: values[place::width] for place, name in enumerate(names) if name}
 
 
-def _csv_problem(error: str, line: int) -> str:
+def _csv_problem(error: str, line: int, separator: str) -> str:
     if "unexpected end of data" in error:
         return f"line {line}: a double quote is never closed"
     if "field limit" in error:
@@ -122,7 +150,10 @@ def _csv_problem(error: str, line: int) -> str:
             f"line {line}: a value has more than {LONGEST_VALUE} characters; is a double quote never closed?"
         )
     if "expected after" in error:
-        return f"line {line}: a closing double quote is not followed by a comma; write a quote inside a value twice"
+        return (
+            f"line {line}: a closing double quote is not followed by a {SEPARATORS[separator]}; write a quote inside a "
+            "value twice"
+        )
     return f"line {line}: not well-formed CSV: {error}"
 
 
@@ -138,13 +169,8 @@ def _check_header(path: str | os.PathLike, names: Sequence[str], required: Seque
         return
     found = first_few((quoted(name) for name in names), 12)
     hint = ""
-    separator = next((sign for sign in (";", "\t") if any(sign in name for name in names)), None)
     alike = [name for name in names if name.strip().lower() in {wanted.lower() for wanted in missing}]
-    if separator:
-        hint = (
-            f"; the values are separated by {'tabs' if separator != ';' else 'semicolons'}: save with commas"
-        )
-    elif alike:
+    if alike:
         hint = f"; names must be written exactly so, not {quoted(alike[0])}"
     raise TableError(
         f"{path}: {'columns' if len(missing) > 1 else 'column'} {', '.join(missing)} "

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,17 +35,24 @@ class Verified:
     own: bool = False
 
 
-def verify_folder(folder: str | os.PathLike, processes: int = 1) -> Iterator[Verified]:
+def verify_folder(
+    folder: str | os.PathLike, processes: int = 1, left_out: Collection[Path] = ()
+) -> Iterator[Verified]:
     """Check all files in a folder and its subfolders, in the order of their paths.
 
     HDF5, Parquet, safetensors, saved states and CSVs are compared with their checksums, and with the place that they
     were written to; of PNGs, the checksums of the format are checked. Logs and hidden files are left out. A file that
-    is missing altogether is not noticed. Raises UserError if there is no such folder, or no file with a checksum in it.
+    is missing altogether is not noticed. left_out: files and whole folders that are not looked at. Raises UserError if
+    there is no such folder, or no file with a checksum in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder")
-    paths = sorted(path for path in folder.rglob("*") if _is_checked(path))
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if _is_checked(path) and not any(path.is_relative_to(other) for other in left_out)
+    )
     if not any(path.suffix in CHECKED for path in paths):
         raise UserError(f"{folder}: no results in this folder; expected one such as results/")
     processes = min(processes, len(paths))

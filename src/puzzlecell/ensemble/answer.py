@@ -1,10 +1,13 @@
 """Final predictions for one data set: the cell table with the ensembled probabilities."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
 
 from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.data.tables import class_columns, read_csv, read_parts, write_csv, write_parquet
+from puzzlecell.data.unlike import join_distances
 from puzzlecell.ensemble.combine import ensemble_cells, mean_table
 
 
@@ -14,14 +17,19 @@ def write_answer(
     cell_tables: Sequence[str | os.PathLike],
     member_tables: Sequence[str | os.PathLike],
     image_tables: Sequence[str | os.PathLike],
+    unlike_cells: Sequence[str | os.PathLike] = (),
+    unlike_fields: Sequence[str | os.PathLike] = (),
     settings: EnsembleSettings,
     negative: int | None,
+    metadata: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Write the cell table with the ensemble's columns `p00 ...` (Parquet).
+    """Write the cell table with the ensemble's columns `p00 ...` and the metadata of the fields (Parquet).
 
     cell_tables: one per shard. member_tables: one per shard, for each ensemble member in turn. image_tables:
-    probabilities of whole fields, one per shard, for each stage in turn. negative: index of the class Negative, None if
-    there is none. Raises the errors of `ensemble_cells`.
+    probabilities of whole fields, one per shard, for each stage in turn. unlike_cells, unlike_fields: distances of
+    cells and of fields from the training fields, one table per shard; if given, they are two more columns of the
+    answer. negative: index of the class Negative, None if there is none. metadata: columns of texts, with the IDs of
+    the fields as `ID`. Raises the errors of `ensemble_cells` and `join_distances`.
     """
     members = read_parts(member_tables, len(settings.members))
     images = read_parts(image_tables, len(image_tables) // len(cell_tables))
@@ -32,7 +40,18 @@ def write_answer(
         settings,
         negative=negative,
     )
-    write_parquet(path, answer)
+    if unlike_cells:
+        answer = join_distances(answer, unlike_cells, unlike_fields)
+    write_parquet(path, answer if metadata is None else with_metadata(answer, metadata))
+
+
+def with_metadata(answer: pd.DataFrame, metadata: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Add columns of texts to a table of cells, each cell with the values of its field; "" for an unknown field."""
+    texts = pd.DataFrame(dict(metadata), dtype=str).set_index("ID").reindex(answer["ID"]).fillna("")
+    added = {name: texts[name].to_numpy() for name in texts}
+    found = answer.assign(**added)
+    found.attrs = answer.attrs
+    return found
 
 
 def write_mean(path: str | os.PathLike, tables: Sequence[str | os.PathLike]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from puzzlecell.config.submission import SubmissionSettings
+from puzzlecell.data.field_sources import RawDataset, field_sources
 from puzzlecell.data.rle import encode_cells, encode_runs
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.submission_file import SUBMISSION_COLUMNS
@@ -21,7 +22,7 @@ from puzzlecell.runtime.progress import Progress, no_progress
 def write_dataset_submission(
     path: str | os.PathLike,
     *,
-    datasets: Sequence[tuple[str | os.PathLike, str | os.PathLike]],
+    datasets: Sequence[RawDataset],
     cells: Sequence[str | os.PathLike],
     masks: Sequence[str | os.PathLike],
     store: Sequence[str | os.PathLike],
@@ -30,11 +31,14 @@ def write_dataset_submission(
 ) -> None:
     """Write the submission of one or more test sets from the files of a run.
 
-    datasets: label table and raw image folder of each test set. cells: ensembled cell table of each test set. masks,
+    datasets: where the tables and raw images of each test set are. cells: ensembled cell table of each test set. masks,
     store: shards of all test sets.
     """
     stored = ShardReader(store)
-    fields = [submission_fields(labels, images, stored) for labels, images in datasets]
+    fields = []
+    for dataset in datasets:
+        sources = field_sources(dataset)
+        fields.append(submission_fields(dataset.labels, sources, stored, sources.ids))
     write_submission(
         path,
         pd.concat(fields, ignore_index=True),

@@ -12,6 +12,7 @@ from puzzlecell.errors import UserError
 from puzzlecell.inference.tta import turn, turn_back, views
 from puzzlecell.network.cam_network import CamNetwork, load_network
 from puzzlecell.network.memory import channels_last
+from puzzlecell.runtime.malloc import keep_freed_memory
 from puzzlecell.runtime.messages import first_few
 
 Paths = str | os.PathLike | Sequence[str | os.PathLike] | ShardReader
@@ -19,12 +20,15 @@ Paths = str | os.PathLike | Sequence[str | os.PathLike] | ShardReader
 
 
 def load_networks(model_paths: Sequence[str | os.PathLike], device: str) -> list[CamNetwork]:
-    """Load the fold models of one stage in evaluation mode.
+    """Load the fold models of one stage in evaluation mode; on a CPU, this process keeps freed memory from then on.
 
     Raises ValueError if there are none, and UserError if they differ in classes or input sizes.
     """
     if not model_paths:
         raise ValueError("no models given: at least one model.safetensors is required")
+    if device == "cpu":
+        # A third to a half of the time of a prediction; the outputs are the same.
+        keep_freed_memory()
     networks = [channels_last(load_network(path, device)) for path in model_paths]
     for path, network in zip(model_paths, networks, strict=True):
         for name in ("classes", "field_size", "crop_size"):

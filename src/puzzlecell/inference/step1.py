@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from puzzlecell.config.base import class_limit
 from puzzlecell.config.steps import Step1Settings
-from puzzlecell.data.fields import sized_field
+from puzzlecell.data.resize import sized_field
 from puzzlecell.data.tables import probability_table, write_parquet
 from puzzlecell.inference.predict import (
     Paths,

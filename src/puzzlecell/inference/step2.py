@@ -11,8 +11,10 @@ from scipy.ndimage import find_objects
 from scipy.special import expit
 
 from puzzlecell.config.steps import Step2Settings
-from puzzlecell.data.fields import intensity_range, read_field, sized_field
+from puzzlecell.data.fields import Images, read_field
+from puzzlecell.data.intensity import stored_limits, to_unit
 from puzzlecell.data.label_images import nearest_index
+from puzzlecell.data.resize import sized_field
 from puzzlecell.data.tables import probability_table, write_parquet
 from puzzlecell.inference.predict import (
     Paths,
@@ -131,7 +133,7 @@ def step2_shard(
     masks: Paths,
     models: Sequence[str | os.PathLike],
     settings: Step2Settings,
-    raw_folder: str | os.PathLike | None = None,
+    images: Images | None = None,
     device: str = "cpu",
     threads: int = 1,
     progress: Progress = no_progress,
@@ -142,7 +144,7 @@ def step2_shard(
         masks,
         models,
         settings,
-        raw_folder=raw_folder,
+        images=images,
         device=device,
         threads=threads,
         progress=progress,
@@ -156,7 +158,7 @@ def step2_table(
     models: Sequence[str | os.PathLike],
     settings: Step2Settings,
     *,
-    raw_folder: str | os.PathLike | None = None,
+    images: Images | None = None,
     field_ids: Sequence[str] | None = None,
     device: str = "cpu",
     threads: int = 1,
@@ -164,23 +166,24 @@ def step2_table(
 ) -> pd.DataFrame:
     """Run step 2 with the fold models of a stage; return `ID, cell, p00 ...`, one row per cell, averaged over models.
 
-    Arguments are those of `step1_tables`; raw_folder: folder of `<ID>_<channel>.png`, required for `source: raw`.
+    Arguments are those of `step1_tables`; images: where the raw fields are, required for `source: raw`.
     Raises ValueError for a field with non-finite logits or without a label image, and for models that are not of the
     same stage.
     """
-    if settings.source == "raw" and raw_folder is None:
-        raise ValueError("step2.source is raw, so the folder of the raw fields is required")
-    read_from = raw_folder if settings.source == "raw" else None
+    if settings.source == "raw" and images is None:
+        raise ValueError("step2.source is raw, so the raw fields are required")
+    read_from = images if settings.source == "raw" else None
     store, masks = open_shards(store), open_shards(masks)
     wanted = shared_fields(store, masks, field_ids)
     networks = load_networks(models, device)
+    limits = {} if read_from is None else stored_limits(store)
     geometry = crop_geometry(settings, networks[0].field_size, networks[0].crop_size)
 
     def crops_of_fields() -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
         for done, field_id in enumerate(wanted, start=1):
             labels = masks.read(field_id, "cells")
             if read_from is not None:
-                image = as_bytes(read_field(read_from, field_id))
+                image = as_bytes(read_field(read_from, field_id), limits[field_id])
             else:
                 image = store.read(field_id)
                 if settings.scale == "fixed":
@@ -224,8 +227,12 @@ def pool_under(maps: np.ndarray, shares: np.ndarray) -> np.ndarray:
     return np.einsum("nchw,nhw->nc", maps, weights) / weights.sum(axis=(1, 2))[:, None]
 
 
-def as_bytes(field: np.ndarray) -> np.ndarray:
-    """Convert a raw field to uint8 as in the store: floor(255 x intensity in [0, 1])."""
-    if field.dtype == np.uint8:
+def as_bytes(field: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Convert a raw field to uint8 as in the store: floor(255 x intensity). limits: see `intensity_limits`."""
+    if field.dtype == np.uint8 and (limits == np.array([0, 255])).all():
         return field
-    return (field.astype(np.uint32) * 255 // intensity_range(field)).astype(np.uint8)
+    unit = to_unit(field, limits)
+    unit *= 255
+    # As in the store: single precision can fall just below whole numbers.
+    unit += 1e-3
+    return np.minimum(unit, 255, out=unit).astype(np.uint8)

@@ -63,11 +63,13 @@ class CamNetwork(nn.Module):
 
         images: (B, 4, H, W) RGBY in [0, 255], uint8 or float; they are normalised here, on the device.
         """
-        features = backbone_features(self.backbone, images * self.scale + self.shift)
-        if self.features_last:
-            features = features.permute(0, 3, 1, 2)
-        maps = self.classifier(self.dropout(features)).float()
+        maps = self.classifier(self.dropout(self.features(images))).float()
         return maps.mean((2, 3)), maps
+
+    def features(self, images: Tensor) -> Tensor:
+        """Feature map (B, features, h, w) of the backbone for images as in `forward`."""
+        features = backbone_features(self.backbone, images * self.scale + self.shift)
+        return features.permute(0, 3, 1, 2) if self.features_last else features
 
 
 def build_network(

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import xxhash
+
 from puzzlecell.errors import DamagedFileError, UserError
 from puzzlecell.regular_file import file_problem
 from puzzlecell.runtime.checksums import check_place, mapped, matches_seal, place_in_results
@@ -53,6 +55,24 @@ def read_network_file(path: str | os.PathLike) -> dict[str, Any]:
             f"{path}: its metadata lack {', '.join(wrong)}; was it written by another version?"
         )
     return metadata
+
+
+def network_digest(path: str | os.PathLike) -> str:
+    """32 hex digits of the tensors of a network file, the same for a copy with other metadata.
+
+    Raises the errors of `read_network_file`.
+    """
+    read_network_file(path)
+    digest = xxhash.xxh3_128()
+    with mapped(path) as content:
+        start = 8 + int.from_bytes(content[:8], "little")
+        tensors = json.loads(content[8:start])
+        for name in sorted(set(tensors) - {"__metadata__"}):
+            entry = tensors[name]
+            first, last = entry["data_offsets"]
+            digest.update(f"{name} {entry['dtype']} {entry['shape']}\n".encode())
+            digest.update(content[start + first : start + last])
+    return digest.hexdigest()
 
 
 def model_place(path: str | os.PathLike) -> str:

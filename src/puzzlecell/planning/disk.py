@@ -67,6 +67,8 @@ def _written(job: PlannedJob, work: JobWork, rates: Mapping[str, float], cells: 
         return {"models": _weights(job, work)}
     if job.script in ("step1", "step2"):
         return {job.script: cells * rates["step table"]}
+    if job.script == "unlike_training":
+        return {"unlike": cells * rates["unlike table"]}
     if job.script in ("oof_fold", "holdout_stage"):
         share = work.settings.folds.count if job.script == "oof_fold" else 1
         return {"oof": cells / share * rates["oof table"]}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from puzzlecell.config.datasets import ASSUMED_PIXEL_UM
 from puzzlecell.config.models import checkpoint_path
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.steps import TtaSettings
@@ -20,6 +21,7 @@ from puzzlecell.planning.work import (
     step1_work,
     step2_work,
     train_work,
+    unlike_work,
 )
 from puzzlecell.runtime.planned_jobs import PlannedJob
 from puzzlecell.scoring.ablation import ALL_VIEWS, step1_changes, step2_changes
@@ -48,6 +50,9 @@ class JobWork:
             return [given["ds"]]
         if job.script in ("train", "oof_fold"):
             return settings.models[given["model"]].stages[given["stage"]].datasets
+        if job.script == "training_look":
+            first = settings.ensemble.members[0]
+            return settings.models[first.model].stages[first.stage].datasets
         if job.script == "holdout_stage":
             return settings.datasets_of("holdout")
         return settings.datasets_of("test") if job.script == "submission" else []
@@ -92,7 +97,7 @@ class JobWork:
             return [ingest_work(fields, fields * self.sizes[names[0]].megapixels)]
         if script == "segment":
             side, size = self.label_side, self.sizes[names[0]]
-            pixel_um = settings.datasets[names[0]].pixel_size_um
+            pixel_um = settings.datasets[names[0]].pixel_size_um or ASSUMED_PIXEL_UM
             seen = round(size.side) if settings.segmentation.source == "raw" else side
             return [segment_work(settings.segmentation, fields, seen, pixel_um * size.side / seen)]
         if script in ("ensemble", "submission", "score"):
@@ -102,6 +107,11 @@ class JobWork:
             return [train_work(training, fields * (folds - 1) / folds, fields / folds)]
         if script == "ablation":
             return self._ablation(job)
+        if script in ("training_look", "unlike_training"):
+            first = settings.ensemble.members[0]
+            held_out = min(fields / folds, settings.unlike_training.max_fields)
+            described = held_out if script == "training_look" else fields
+            return [unlike_work(self.stage(first.model, first.stage, 1), described, settings.ingest.size)]
         if script not in ("step1", "step2", "oof_fold", "holdout_stage"):
             return []
         stage = self.stage(

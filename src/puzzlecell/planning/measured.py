@@ -5,6 +5,7 @@ which settings; the results say how many fields and cells there were. So a run w
 """
 
 import csv
+import json
 import math
 import os
 import re
@@ -37,6 +38,7 @@ from puzzlecell.planning.work import (
     step1_work,
     step2_work,
     train_work,
+    unlike_work,
 )
 
 _START = re.compile(r"; puzzlecell .*; threads: (\d+)$")
@@ -222,6 +224,12 @@ def _step2(results: Path, names: tuple[str, ...], settings: str) -> Work:
     return step2_work(_stage(results, stage), given, cells)
 
 
+def _unlike(results: Path, names: tuple[str, ...], settings: str) -> Work:
+    (dataset, shard), given = names, json.loads(settings)
+    fields = pq.read_metadata(results / "unlike" / dataset / f"{shard}.images.parquet").num_rows
+    return unlike_work(_stage(results, f"{given['model']}.{given['stage']}", folds=1), fields, 0)
+
+
 def _oof(results: Path, names: tuple[str, ...], settings: str) -> Work:
     model, stage, fold = names
     fields = len(read_csv(results / "oof" / model / stage / f"{fold}.images.csv"))
@@ -275,6 +283,7 @@ _MEASURES: dict[str, Callable[[Path, tuple[str, ...], str], Work]] = {
     "train": _train,
     "step1": _step1,
     "step2": _step2,
+    "unlike_training": _unlike,
     "oof_fold": _oof,
     "holdout_stage": _holdout,
     "submission": _submission,

@@ -12,8 +12,8 @@ from pyarrow.lib import ArrowInvalid
 from puzzlecell.config.datasets import DatasetSettings
 from puzzlecell.config.messages import nearest
 from puzzlecell.config.workflow import Configuration
+from puzzlecell.data.field_sources import FieldSources, RawDataset, field_sources
 from puzzlecell.data.fields import check_field
-from puzzlecell.data.labels import LabelError, read_ids
 from puzzlecell.data.raw_files import shard_of
 from puzzlecell.errors import UserError
 from puzzlecell.planning.work import MEGA
@@ -74,7 +74,7 @@ def dataset_sizes(
     counted = {name: _cells_per_field(Path(results), name) for name in settings.datasets}
     every = [number for number in counted.values() if number is not None]
     for name, given in settings.datasets.items():
-        ids, source = _ids(name, given, stated)
+        ids, source, sources = _ids(name, given, stated)
         if ids is None:
             continue
         if isinstance(ids, int):
@@ -91,37 +91,46 @@ def dataset_sizes(
             cells, cells_from = sum(every) / len(every), "other cell tables"
         elif cells is None:
             cells, cells_from = stated.cells or CELLS, "stated" if stated.cells else "assumed"
-        found[name] = DatasetSize(shards, cells, _megapixels(name, given, ids, stated), source, cells_from)
+        found[name] = DatasetSize(shards, cells, _megapixels(given, sources, stated), source, cells_from)
     return found
 
 
-def _ids(name: str, given: DatasetSettings, stated: Stated) -> tuple[Sequence[str] | int | None, str]:
-    """IDs or number of the fields of a data set, None if unknown, and the source."""
+def _ids(
+    name: str, given: DatasetSettings, stated: Stated
+) -> tuple[Sequence[str] | int | None, str, FieldSources | None]:
+    """IDs or number of the fields of a data set, None if unknown, and the source; where its files are, if there are."""
     if name in stated.fields:
-        return stated.fields[name], "stated"
+        return stated.fields[name], "stated", None
     if given.simulate is not None:
-        return [field_id(name, index, given.simulate) for index in range(given.simulate.fields)], "settings"
-    labels = given.labels or f"{_folder(name, given)}/labels.csv"
-    if not Path(labels).exists():
-        return None, ""
-    try:
-        return read_ids(labels)["ID"].tolist(), labels
-    except LabelError as error:
-        raise UserError(str(error)) from error
+        ids = [field_id(name, index, given.simulate) for index in range(given.simulate.fields)]
+        return ids, "settings", None
+    dataset = _raw_dataset(name, given)
+    if not Path(dataset.ids_from).exists():
+        return None, "", None
+    sources = field_sources(dataset)
+    return sources.ids, str(dataset.ids_from), sources
 
 
-def _folder(name: str, given: DatasetSettings) -> str:
-    return given.path or f"data/{name}"
+def _raw_dataset(name: str, given: DatasetSettings) -> RawDataset:
+    """Where the files of a data set are on this machine."""
+    files = given.files(name)
+    labels: str | None = files.labels
+    if given.role == "test" and given.labels is None and not Path(files.labels).exists():
+        labels = None
+    table = files.table if given.images is not None or Path(files.table or "").is_file() else None
+    return RawDataset(
+        files.images, labels, given.role != "test", table, str(Path(table or "").parent), given.layout
+    )
 
 
-def _megapixels(name: str, given: DatasetSettings, ids: Sequence[str] | int, stated: Stated) -> float:
+def _megapixels(given: DatasetSettings, sources: FieldSources | None, stated: Stated) -> float:
     """Mean number of pixels, in millions, of the raw fields; of a sample if their files are there."""
     if given.simulate is not None:
         return given.simulate.size**2 / MEGA
     sizes = []
-    if not isinstance(ids, int):
-        for one in ids[:: max(1, len(ids) // SAMPLE)][:SAMPLE]:
-            header, _ = check_field(f"{_folder(name, given)}/images", one)
+    if sources is not None:
+        for one in sources.ids[:: max(1, len(sources.ids) // SAMPLE)][:SAMPLE]:
+            header, _ = check_field(sources, one)
             sizes += [header.height * header.width / MEGA] if header else []
     return sum(sizes) / len(sizes) if sizes else stated.side**2 / MEGA
 

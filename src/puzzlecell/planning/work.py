@@ -139,6 +139,12 @@ def step1_work(stage: Stage, settings: Step1Settings, fields: float, label_side:
     )
 
 
+def unlike_work(stage: Stage, fields: float, store_side: int) -> Work:
+    """Describe whole fields of `store_side` pixels and their cells, with one pass of one network of a stage."""
+    gflop, megapixels = fields * stage.gflop(stage.field_size), fields * store_side**2 / MEGA
+    return _prediction("unlike_training", stage, gflop, {"unlike field": fields, "unlike Mpx": megapixels})
+
+
 def step2_work(stage: Stage, settings: Step2Settings, cells: float) -> Work:
     """Predict the crop of each cell with all networks of a stage."""
     canvas = crop_geometry(settings, stage.field_size, stage.crop_size).canvas

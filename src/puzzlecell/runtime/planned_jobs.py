@@ -1,12 +1,13 @@
 """The jobs that a run would execute, from Snakemake's own plan; the counterpart of `snakemake -n`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from puzzlecell.errors import UserError
-from puzzlecell.runtime.snakemake_internals import loaded_workflow
+from puzzlecell.runtime.snakemake_internals import build_dag, loaded_workflow
 from puzzlecell.runtime.threads import assumed_cores
 
 
@@ -50,21 +51,40 @@ def planned_jobs(
     machine that the run is planned for, which decides the threads of its jobs. everything: as if nothing was done yet.
     Raises UserError for a folder without a Snakefile, an invalid configuration, and targets that cannot be made.
     """
-    from snakemake.exceptions import RuleException, WorkflowError
-    from snakemake.settings.types import DAGSettings
+    with (
+        assumed_cores(cores),
+        planned_workflow(targets, configfile, cores=cores, everything=everything) as workflow,
+    ):
+        return WorkflowPlan(workflow.config, _jobs(workflow.dag))
 
-    if not Path("Snakefile").is_file():
+
+@contextmanager
+def planned_workflow(
+    targets: Sequence[str] = (),
+    configfiles: str | Sequence[str] | None = None,
+    *,
+    cores: int,
+    everything: bool = False,
+    snakefile: str = "Snakefile",
+) -> Iterator[Any]:
+    """Provide the workflow with its jobs as Snakemake has planned them for the current folder; runs nothing.
+
+    Arguments and errors are those of `planned_jobs`; configfiles may be several.
+    """
+    from snakemake.exceptions import RuleException, WorkflowError
+
+    if not Path(snakefile).is_file():
         raise UserError("there is no Snakefile here; change to the folder of the project first")
-    if configfile is not None and not Path(configfile).is_file():
-        raise UserError(f"--configfile: there is no file {configfile}")
-    try:
-        with assumed_cores(cores), loaded_workflow(cores, configfile) as workflow:
-            workflow.dag_settings = DAGSettings(targets=set(targets), forceall=everything)
-            workflow._prepare_dag(forceall=everything, ignore_incomplete=True, lock_warn_only=True)
-            workflow._build_dag()
-            return WorkflowPlan(workflow.config, _jobs(workflow.dag))
-    except (RuleException, WorkflowError) as error:
-        raise UserError(f"the workflow cannot be planned: {str(error).strip()}") from error
+    for path in [configfiles] if isinstance(configfiles, str) else configfiles or ():
+        if not Path(path).is_file():
+            raise UserError(f"--configfile: there is no file {path}")
+    with ExitStack() as stack:
+        try:
+            workflow = stack.enter_context(loaded_workflow(cores, configfiles, snakefile))
+            build_dag(workflow, targets, forceall=everything)
+        except (RuleException, WorkflowError) as error:
+            raise UserError(f"the workflow cannot be planned: {str(error).strip()}") from error
+        yield workflow
 
 
 def _jobs(dag: Any) -> list[PlannedJob]:

@@ -4,15 +4,63 @@ import atexit
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.runtime.process import Process, process_of, this_process
 
 RUN = "PUZZLECELL_RUN"
 """Environment variable with Snakemake's process, for the jobs that it starts on the same machine."""
 RECORDS = Path(".snakemake/puzzlecell-runs")
 SCRIPTS = Path(".snakemake/scripts")
+LAST_REQUEST = Path(".snakemake/puzzlecell-last-run.json")
+"""What the run that began last in this folder was asked for; kept after its end."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run was asked for.
+
+    snakefile: its path; paths in this folder are relative. configfiles: those of `--configfile`. targets: files and
+    rules; none: the default target. bucket: URL below which it keeps its files; None: in its folder.
+    """
+
+    snakefile: str = "Snakefile"
+    configfiles: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    bucket: str | None = None
+
+
+def keep_request(request: RunRequest) -> None:
+    """Keep what this run was asked for, for `last_request`."""
+    LAST_REQUEST.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(LAST_REQUEST, durable=False) as temporary:
+        temporary.write_text(json.dumps(asdict(request)))
+
+
+def last_request() -> RunRequest | None:
+    """Return what the run that began last in this folder was asked for; None if no run has left a readable record."""
+    try:
+        given = json.loads(LAST_REQUEST.read_text())
+        return RunRequest(
+            str(given["snakefile"]), tuple(given["configfiles"]), tuple(given["targets"]), given["bucket"]
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def runs_here() -> list[Process]:
+    """Processes of Snakemake that run in this folder, or may run there on another machine."""
+    found = []
+    for path in sorted(RECORDS.glob("*.json")):
+        try:
+            process = process_of(json.loads(path.read_text())["process"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if process is not None and process.alive() is not False:
+            found.append(process)
+    return found
 
 
 def announce_run(own_jobs: bool) -> None:

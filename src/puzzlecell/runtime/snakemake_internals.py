@@ -1,13 +1,15 @@
 """Wrappers around Snakemake's private interfaces, tested with the pinned version."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from puzzlecell.errors import UserError
+from puzzlecell.runtime.before_start import Check
 from puzzlecell.runtime.bucket import SETTINGS, environment_name, is_url, split
+from puzzlecell.runtime.run_record import RunRequest
 from puzzlecell.runtime.threads import available_cores
 
 
@@ -155,24 +157,80 @@ def _planned(workflow: Any) -> list[Any]:
     return list(workflow.dag.needrun_jobs(exclude_finished=False))
 
 
-@contextmanager
-def loaded_workflow(cores: int, configfile: str | None = None) -> Iterator[Any]:
-    """Provide the workflow in the current folder with its rules, for this number of cores; runs nothing.
+def offer_checks(workflow: Any, checks: Callable[[], Sequence[Check]]) -> None:
+    """Let `offered_checks` find the checks of a run before its first job; called while the Snakefile is read."""
+    workflow.puzzlecell_checks = checks
 
-    configfile: in place of the default configuration. Raises Snakemake's WorkflowError for an invalid configuration.
+
+def offered_checks(workflow: Any) -> Sequence[Check]:
+    """The checks that a run of this workflow would make before its first job; call it after the DAG has been built."""
+    return workflow.puzzlecell_checks()
+
+
+def request_of(workflow: Any) -> RunRequest:
+    """What this run was asked for; call it after the DAG has been built."""
+    return RunRequest(
+        snakefile=_from_here(workflow.main_snakefile),
+        configfiles=tuple(map(_from_here, workflow.overwrite_configfiles)),
+        targets=tuple(sorted(map(str, workflow.dag_settings.targets))),
+        bucket=default_bucket(workflow),
+    )
+
+
+def _from_here(path: str | Path) -> str:
+    """A path as it is called in this folder, which may be moved; absolute if it is elsewhere."""
+    here, path = Path.cwd(), Path(path).absolute()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def unfinished_outputs(workflow: Any, job: Any) -> bool:
+    """Whether Snakemake has started a job and not seen its end; call it after the DAG has been built."""
+    keys = [workflow.persistence._get_key(path) for path in job.output]
+    return bool(workflow.persistence._filter_incomplete_keys(keys))
+
+
+@contextmanager
+def loaded_workflow(
+    cores: int, configfiles: str | Sequence[str] | None = None, snakefile: str = "Snakefile"
+) -> Iterator[Any]:
+    """Provide the workflow with its rules for the current folder, for this number of cores; runs nothing.
+
+    configfiles: in place of the default configuration. Raises Snakemake's WorkflowError for an invalid configuration.
     """
+    given = [configfiles] if isinstance(configfiles, str) else configfiles or ()
     from snakemake.api import SnakemakeApi
     from snakemake.settings.enums import Quietness
     from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
-    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, enable_file_logging=False)) as api:
         workflow = api.workflow(
             resource_settings=ResourceSettings(cores=cores),
-            config_settings=ConfigSettings(configfiles=[Path(configfile)] if configfile else []),
-            snakefile=Path("Snakefile"),
+            config_settings=ConfigSettings(configfiles=[Path(path) for path in given]),
+            snakefile=Path(snakefile),
         )._workflow
         workflow.dag_settings = DAGSettings()
         yield workflow
+
+
+def build_dag(workflow: Any, targets: Sequence[str] = (), *, forceall: bool = False) -> None:
+    """Find out which jobs a loaded workflow would run, as a dry run does; locks nothing and heeds no lock.
+
+    Outputs of jobs that were stopped count as not made, as in a run with `rerun-incomplete`. Where there is no folder
+    `.snakemake`, none is left behind.
+    """
+    import snakemake.workflow
+    from snakemake.settings.types import DAGSettings
+
+    workflow.dag_settings = DAGSettings(targets=set(targets), forceall=forceall, force_incomplete=True)
+    kind = snakemake.workflow.FilePersistence
+    if not Path(".snakemake").exists():
+        own = workflow.snakemake_tmp_dir / "persistence"
+        snakemake.workflow.FilePersistence = lambda **options: kind(**{**options, "path": own})
+    try:
+        workflow._prepare_dag(forceall=forceall, ignore_incomplete=False, lock_warn_only=True)
+    finally:
+        snakemake.workflow.FilePersistence = kind
+    workflow._build_dag()
 
 
 def job_of(rule: str, wildcards: dict[str, str], configfile: str | None = None) -> tuple[Path, Any]:

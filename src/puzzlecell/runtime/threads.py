@@ -2,8 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _assumed: int | None = None
 
@@ -43,6 +49,30 @@ def limited_threads(threads: int, opencv: int | None = None) -> Iterator[None]:
             yield
         finally:
             set_threads(before["torch"], before["opencv"])
+
+
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Yield `work(item)` of each item in order, computed by parallel threads.
+
+    At most two items per thread are in work or wait for the caller, so that their results do not fill the memory
+    (`ThreadPoolExecutor.map` starts all items at once). An error of `work` is raised in its turn; the items that have
+    not been started are then dropped.
+    """
+    if threads == 1:
+        yield from map(work, items)
+        return
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) >= 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def set_threads(threads: int | None, opencv: int | None = None) -> None:

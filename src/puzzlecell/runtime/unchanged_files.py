@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache, wraps
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
@@ -41,3 +41,23 @@ def kept_while_unchanged(
         return kept((path.absolute(), found.st_ino, found.st_size, changed), path, arguments)
 
     return result
+
+
+def folders_state(folders: Iterable[str | os.PathLike], read_ns: int | None = None) -> tuple | None:
+    """Return what changes if a file is added to one of the folders, removed or renamed; None if nothing can be said.
+
+    read_ns: when the folders were read, in nanoseconds since 1970; None: now. Nothing can be said of a folder that was
+    changed after that or less than two seconds before, or that cannot be looked at.
+    """
+    found = []
+    now = time.time_ns() if read_ns is None else read_ns
+    for folder in folders:
+        try:
+            status = Path(folder).stat()
+        except (OSError, ValueError):
+            return None
+        changed = max(status.st_mtime_ns, status.st_ctime_ns)
+        if now - changed < _SETTLED:
+            return None
+        found.append((os.fspath(folder), status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
+    return tuple(found)

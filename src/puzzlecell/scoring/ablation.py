@@ -10,6 +10,7 @@ import pandas as pd
 from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings, TtaSettings
+from puzzlecell.data.fields import Images
 from puzzlecell.data.rle import masks_of
 from puzzlecell.data.submission_file import read_submission
 from puzzlecell.data.tables import read_parquet, write_csv
@@ -30,8 +31,8 @@ class AblationData:
     """A data set with ground truth, and the models to predict it with.
 
     store, masks: shards; cells: cell tables (Parquet) of the shards; truth: ground-truth CSV. models: fold models of
-    each (model, stage). negative: index of the class Negative, None if there is none. raw_folder: folder of the raw
-    fields, for `step2.source: raw`.
+    each (model, stage). negative: index of the class Negative, None if there is none. images: where the raw
+    fields are, for `step2.source: raw`.
     """
 
     store: Paths
@@ -40,7 +41,7 @@ class AblationData:
     truth: AnyPath
     models: Mapping[tuple[str, str], Sequence[AnyPath]]
     negative: int | None
-    raw_folder: AnyPath | None = None
+    images: Images | None = None
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ def predict_all(
                 data.masks,
                 models,
                 step2,
-                raw_folder=data.raw_folder,
+                images=data.images,
                 device=device,
                 threads=threads,
             )

@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from puzzlecell.config.class_table import read_classes
+from puzzlecell.config.labels import WithoutClass
 from puzzlecell.data.labels import read_labels
 from puzzlecell.data.tables import class_columns, read_csv, write_csv
 from puzzlecell.scoring.thresholds import search_thresholds
@@ -20,14 +21,16 @@ def write_image_metrics(
     predictions: Sequence[str | os.PathLike],
     labels: Sequence[str | os.PathLike],
     classes: str | os.PathLike,
+    without_class: WithoutClass = "error",
 ) -> None:
     """Write the metrics and the best thresholds of each class (CSV).
 
-    predictions: tables `ID, p00 ...` of held-out fields, one per fold; labels: label tables with these fields.
+    predictions: tables `ID, p00 ...` of held-out fields, one per fold; labels: label tables with these fields;
+    without_class: see `read_labels`.
     """
     names = read_classes(classes)
     probabilities = pd.concat([read_csv(path) for path in predictions], ignore_index=True)
-    truth = pd.concat([read_labels(path, names) for path in labels])
+    truth = pd.concat([read_labels(path, names, without_class) for path in labels])
     write_csv(metrics_csv, image_metrics(probabilities, truth), digits=4)
     write_csv(thresholds_csv, search_thresholds(*labelled(probabilities, truth), names), digits=4)
 

@@ -11,9 +11,12 @@ import pandas as pd
 
 from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.data.chance import class_findings, read_held_out
+from puzzlecell.data.duplicates import read_contents, shared_findings
 from puzzlecell.data.field_summary import read_cells, read_stored, summarise
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.plausibility import Finding, dataset_findings, field_findings
 from puzzlecell.data.tables import read_csv, write_csv
+from puzzlecell.data.unlike import read_distances, unlike_findings
 from puzzlecell.runtime.bucket import is_url, split, upload
 from puzzlecell.runtime.checksums import checksum_path
 
@@ -26,13 +29,19 @@ SHOWN, WIDTH = 6, 300
 
 @dataclass(frozen=True)
 class DatasetFiles:
-    """Results of a data set, one of each kind per shard; those that do not exist are left out of the table."""
+    """Results of a data set, one of each kind per shard; those that do not exist are left out of the table.
+
+    contents: tables of `write_contents`, in which images that occur in training and other sets are looked for.
+    """
 
     dataset: str
-    pixel_size_um: float
+    pixel_sizes: PixelSizes
     stores: Sequence[AnyPath]
     rejected: Sequence[AnyPath]
     cells: Sequence[AnyPath]
+    unlike: Sequence[AnyPath] = ()
+    role: str = "test"
+    contents: Sequence[AnyPath] = ()
 
 
 @dataclass(frozen=True)
@@ -71,12 +80,16 @@ def find_all(
     stages: Sequence[StageFiles],
     classes: Sequence[str],
     settings: PlausibilitySettings,
+    *,
+    tables: Sequence[AnyPath] = (),
 ) -> list[Finding]:
     """Everything that looks wrong in the results that exist: first about whole data sets, then about fields.
 
-    A file that cannot be read is a finding too. A class is judged once all folds of a stage are trained.
+    tables: findings of jobs (CSV `dataset, ID, what`). A file that cannot be read is a finding too. A class is judged
+    once all folds of a stage are trained.
     """
     found = [finding for files in datasets for finding in _of_dataset(files, settings)]
+    found += _of_jobs(tables) + _in_training_and_elsewhere(datasets)
     found += [finding for files in stages for finding in _of_stage(files, classes, settings)]
     return sorted(dict.fromkeys(found), key=lambda finding: finding.ID != "")
 
@@ -109,6 +122,17 @@ def as_text(path: AnyPath, findings: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
+def whole_findings(path: AnyPath) -> list[str]:
+    """What the table says about whole data sets, without their names; nothing if there is no table.
+
+    Raises the errors of `read_csv`.
+    """
+    if not Path(path).is_file():
+        return []
+    table = read_csv(path).fillna("").astype(str)
+    return list(table.loc[table["ID"] == "", "what"])
+
+
 def _of_dataset(files: DatasetFiles, settings: PlausibilitySettings) -> list[Finding]:
     reading = _Reading(files.dataset)
     stored = reading.each(read_stored, files.stores)
@@ -118,11 +142,38 @@ def _of_dataset(files: DatasetFiles, settings: PlausibilitySettings) -> list[Fin
         fields = pd.concat(stored)
         # After a change of `shards`, old and new shards may hold the same fields until all are stored again.
         fields = fields[~fields.index.duplicated()]
-        summary = summarise(files.dataset, files.pixel_size_um, fields, segmented)
+        summary = summarise(files.dataset, files.pixel_sizes, fields, segmented)
         found += dataset_findings(summary, settings) + field_findings(summary, settings)
+    distances = reading.each(read_distances, files.unlike)
+    if distances:
+        found += unlike_findings(files.dataset, pd.concat(distances), settings)
     for rejected in reading.each(_read_rejected, files.rejected):
         found += [Finding(files.dataset, field_id, f"rejected: {reason}") for field_id, reason in rejected]
     return reading.findings + found
+
+
+def _of_jobs(tables: Sequence[AnyPath]) -> list[Finding]:
+    reading = _Reading("")
+    found = reading.each(read_csv, tables)
+    return reading.findings + [
+        Finding(*row)
+        for table in found
+        for row in table[COLUMNS].astype(str).itertuples(index=False, name=None)
+    ]
+
+
+def _in_training_and_elsewhere(datasets: Sequence[DatasetFiles]) -> list[Finding]:
+    findings: list[Finding] = []
+    contents: tuple[dict[str, dict[str, str]], ...] = ({}, {})
+    for files in datasets:
+        reading = _Reading(files.dataset)
+        tables = reading.each(lambda path: read_contents([path]), files.contents)
+        trained = files.role in ("train", "additional")
+        contents[not trained][files.dataset] = {
+            key: value for table in tables for key, value in table.items()
+        }
+        findings += reading.findings
+    return findings + shared_findings(*contents)
 
 
 def _read_rejected(path: AnyPath) -> list[tuple[str, str]]:

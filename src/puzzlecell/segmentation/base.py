@@ -8,20 +8,22 @@ from typing import Protocol
 import numpy as np
 
 from puzzlecell.config.labelling import LabellingSettings
-from puzzlecell.data.fields import intensity_range
+from puzzlecell.data.intensity import intensity_range, to_unit
 
 
 @dataclass(frozen=True)
 class FieldImage:
     """A field to segment.
 
-    image: (H, W, 4) uint8 or uint16; channels red, green, blue, yellow. Pixels are square, `pixel_um` micrometres
-    wide.
+    image: (H, W, 4) uint8, uint16 or float32; channels red, green, blue, yellow. Pixels are square, `pixel_um`
+    micrometres wide. limits: (4, 2) float32, intensities of the image that count as 0 and 1, see `intensity_limits`;
+    None stands for the reference rule, which keeps a stored field as it is.
     """
 
     field_id: str
     image: np.ndarray
     pixel_um: float
+    limits: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,23 @@ class SegmentedField:
     reason: str | None = None
 
 
-def intensity(image: np.ndarray) -> np.ndarray:
-    """Scale an 8- or 16-bit image to (H, W, C) float32 in [0, 1]; 16-bit files holding 0-255 count as 8-bit."""
-    return np.divide(image, intensity_range(image), dtype=np.float32)
+def intensity(field: FieldImage) -> np.ndarray:
+    """Return the intensities of a field, (H, W, 4) float32 in [0, 1]."""
+    return to_unit(field.image, field.limits)
+
+
+def integers(field: FieldImage) -> np.ndarray:
+    """Return a field as (H, W, 4) uint8 or uint16 in proportion to its intensities, which need no limits.
+
+    It is the image itself where the reference rule gives its limits, with 16-bit files holding 0-255 as 8-bit; else
+    65535 x intensity.
+    """
+    image, limits = field.image, field.limits
+    if image.dtype.kind != "f":
+        top = intensity_range(image)
+        if limits is None or (limits == (0, top)).all():
+            return image.astype(np.uint8, copy=False) if top == 255 else image
+    return np.rint(intensity(field) * 65535).astype(np.uint16)
 
 
 def reason_if_empty(nuclei: np.ndarray, cells: np.ndarray, settings: LabellingSettings) -> str | None:

@@ -57,7 +57,7 @@ class CellposeSegmenter(Segmenter):
             return [self._segment(field) for field in fields]
 
     def _segment(self, field: FieldImage) -> SegmentedField:
-        red, _, blue, yellow = np.moveaxis(intensity(field.image), -1, 0)
+        red, _, blue, yellow = np.moveaxis(intensity(field), -1, 0)
         cytoplasm = (red + yellow) / 2
         cells = self._masks(
             np.stack([cytoplasm, blue, np.zeros_like(blue)], -1), field, self.settings.cell_diameter_um

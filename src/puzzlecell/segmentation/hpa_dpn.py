@@ -94,7 +94,7 @@ class HpaDpnSegmenter(Segmenter):
 
     def _prepare(self, field: FieldImage) -> tuple[np.ndarray, tuple[int, int]]:
         """Return a field at the networks' pixel size, padded, float32 in [0, 1], and its unpadded (height, width)."""
-        image = shrink(intensity(field.image), field.pixel_um / self.settings.pixel_um)
+        image = shrink(intensity(field), field.pixel_um / self.settings.pixel_um)
         after = [SIDES_DIVIDE_BY - side % SIDES_DIVIDE_BY for side in image.shape[:2]]
         padded = cv2.copyMakeBorder(
             image, SIDES_DIVIDE_BY, after[0], SIDES_DIVIDE_BY, after[1], cv2.BORDER_REFLECT

@@ -15,7 +15,14 @@ from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.segmenters import HpaCellSegSettings
 from puzzlecell.data.label_images import number_by_cell, tidy
 from puzzlecell.errors import UserError
-from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter, reason_if_empty
+from puzzlecell.segmentation.base import (
+    FieldImage,
+    Resources,
+    SegmentedField,
+    Segmenter,
+    integers,
+    reason_if_empty,
+)
 from puzzlecell.segmentation.hpa_labelling import FULL_SIZE_PIXEL_UM, finished, label_cells
 from puzzlecell.segmentation.requirements import missing_published
 
@@ -102,7 +109,6 @@ class HpaCellSegSegmenter(Segmenter):
         return SegmentedField(*labels, reason_if_empty(found["nuclei"], labels[0], self.labelling))
 
     def _ask(self, field: FieldImage, label: bool) -> dict[str, np.ndarray]:
-        image = field.image if field.image.max(initial=0) > 255 else field.image.astype(np.uint8)
         with TemporaryDirectory() as folder:
             image_path, output_path = Path(folder, "image.npy"), Path(folder, "found.npz")
             request = {
@@ -111,7 +117,7 @@ class HpaCellSegSegmenter(Segmenter):
                 "scale": field.pixel_um / self.settings.pixel_um,
                 "label": label,
             }
-            np.save(image_path, image)
+            np.save(image_path, integers(field))
             try:
                 self._requests.write(json.dumps(request) + "\n")
                 self._requests.flush()

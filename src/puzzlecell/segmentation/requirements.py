@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from puzzlecell.config.segmentation import SegmentationSettings
-from puzzlecell.runtime.bucket import is_folder
+from puzzlecell.runtime.bucket import is_folder, is_url, listing
 from puzzlecell.runtime.fingerprint import files_digest
+from puzzlecell.runtime.messages import first_few
 
 PUBLISHED = "https://zenodo.org/record/4665863"
 PUBLISHED_NAMES = {"nuclei": "dpn_unet_nuclei_v1.pth", "cell": "dpn_unet_cell_3ch_v1.pth"}
@@ -54,6 +55,21 @@ def missing_files(
             if not Path(path).is_file()
         ]
     return problems
+
+
+def missing_label_images(folder: str | os.PathLike, field_ids: Sequence[str]) -> list[str]:
+    """Return a message if fields have no label image in a folder of the user's own masks.
+
+    Raises OSError or BucketError if the folder cannot be listed.
+    """
+    present = set(listing(str(folder))) if is_url(folder) else {path.name for path in Path(folder).iterdir()}
+    missing = [field_id for field_id in field_ids if f"{field_id}_cells.png" not in present]
+    if not missing:
+        return []
+    return [
+        f"{folder}: {len(missing)} of {len(field_ids)} fields have no <ID>_cells.png, such as "
+        f"{first_few((f'{field_id}_cells.png' for field_id in missing), 3)}"
+    ]
 
 
 def checksum_file(path: str | os.PathLike) -> Path:

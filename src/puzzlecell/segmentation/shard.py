@@ -12,14 +12,15 @@ import pandas as pd
 
 from puzzlecell import __version__
 from puzzlecell.config.segmentation import SegmentationSettings
-from puzzlecell.data.fields import read_field
+from puzzlecell.data.fields import Images, read_field
+from puzzlecell.data.intensity import stored_limits
 from puzzlecell.data.label_images import resize_label_image, tidy
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.store import ShardReader, shard_writer
 from puzzlecell.data.tables import write_parquet
-from puzzlecell.runtime.bucket import parent
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads
-from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter
+from puzzlecell.segmentation.base import FieldImage, Resources, SegmentedField, Segmenter, integers
 from puzzlecell.segmentation.cell_table import CELL_COLUMNS, cell_table
 from puzzlecell.segmentation.factory import make_segmenter
 from puzzlecell.segmentation.overlay import write_overlays
@@ -32,9 +33,10 @@ def segment_shard(
     masks_path: str | os.PathLike,
     table_path: str | os.PathLike,
     settings: SegmentationSettings,
-    pixel_size_um: float,
+    pixel_sizes: PixelSizes,
     *,
-    raw_folder: str | os.PathLike | None = None,
+    images: Images | None = None,
+    data_folder: str | os.PathLike | None = None,
     overlay_path: str | os.PathLike | None = None,
     max_megapixels: float | None = None,
     threads: int = 1,
@@ -47,21 +49,20 @@ def segment_shard(
     table's attributes: `read_parquet(table_path).attrs["no_cells"]` is a dict from ID to reason.
 
     Args:
-        pixel_size_um: pixel size of the original fields in micrometres.
-        raw_folder: folder of the raw files, required for `source: raw`; the folder of the user's own masks lies next
-            to it.
+        pixel_sizes: what is stated about the pixel sizes of the raw fields.
+        images: where the raw files are, required for `source: raw`.
+        data_folder: path or URL of the folder of the data set, in which the folder of the user's own masks lies.
         overlay_path: PNG to write with the outlines of the first fields; None writes none.
         max_megapixels: largest label image of the user, in millions of pixels; None sets no limit.
         progress: called with the number of fields done and their total number.
 
-    Raises ValueError if `source` is raw and no folder is given, and any error of the segmenter.
+    Raises ValueError if `source` is raw and `images` is not given, and any error of the segmenter.
     """
-    if settings.source == "raw" and raw_folder is None:
-        raise ValueError("segmentation.source is raw, but no folder of raw fields was given")
-    read_from = raw_folder if settings.source == "raw" else None
+    if settings.source == "raw" and images is None:
+        raise ValueError("segmentation.source is raw, but no raw fields were given")
+    read_from = images if settings.source == "raw" else None
     reader = ShardReader([store_path])
     side = settings.size or _stored_side(store_path)
-    data_folder = None if raw_folder is None else parent(raw_folder)
     resources = Resources(threads, device, data_folder, max_megapixels)
     tables, reasons = [], {}
     with (
@@ -75,7 +76,7 @@ def segment_shard(
             {"size": side, "segmenter": settings.method, "puzzlecell": __version__},
         ) as masks,
     ):
-        found_fields = _segmented(reader, segmenter, settings, pixel_size_um, read_from)
+        found_fields = _segmented(reader, segmenter, settings, pixel_sizes, read_from)
         for row, (field, found) in enumerate(found_fields):
             cells, nuclei = at_size(found, side)
             masks.write(row, "cells", cells)
@@ -84,7 +85,7 @@ def segment_shard(
             tables.append(
                 cell_table(
                     field.field_id,
-                    field.image,
+                    integers(field),
                     cells,
                     nuclei,
                     settings.quality,
@@ -130,33 +131,35 @@ def _segmented(
     reader: ShardReader,
     segmenter: Segmenter,
     settings: SegmentationSettings,
-    pixel_size_um: float,
-    raw_folder: str | os.PathLike | None,
+    pixel_sizes: PixelSizes,
+    images: Images | None,
 ) -> Iterator[tuple[FieldImage, SegmentedField]]:
     """Yield the fields with their label images in the order of the shard, a few at a time to save memory.
 
-    raw_folder: folder to read the fields from; None reads them from the store.
+    images: where the raw fields are; None reads them from the store.
     """
     # Independent of the number of threads, so that the batches of a network are too.
+    limits = {} if images is None else stored_limits(reader)
     together = max(16, settings.hpa_dpn.batch)
     ids = reader.ids
+    sizes = dict(zip(ids, pixel_sizes.of(reader.table).tolist(), strict=True))
     for first in range(0, len(ids), together):
         fields = [
-            _read(reader, field_id, settings, pixel_size_um, raw_folder)
+            _read_raw(field_id, images, sizes[field_id], limits[field_id])
+            if images is not None
+            else _read_stored(reader, field_id, settings, sizes[field_id])
             for field_id in ids[first : first + together]
         ]
         yield from zip(fields, segmenter.segment(fields), strict=True)
 
 
-def _read(
-    reader: ShardReader,
-    field_id: str,
-    settings: SegmentationSettings,
-    pixel_size_um: float,
-    raw_folder: str | os.PathLike | None,
+def _read_raw(field_id: str, images: Images, pixel_size_um: float, limits: np.ndarray) -> FieldImage:
+    return FieldImage(field_id, read_field(images, field_id), pixel_size_um, limits)
+
+
+def _read_stored(
+    reader: ShardReader, field_id: str, settings: SegmentationSettings, pixel_size_um: float
 ) -> FieldImage:
-    if raw_folder is not None:
-        return FieldImage(field_id, read_field(raw_folder, field_id), pixel_size_um)
     height, width = reader.size(field_id)
     image = reader.read(field_id)
     image = unsqueezed(image, height, width, settings.size or image.shape[0])

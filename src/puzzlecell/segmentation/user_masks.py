@@ -10,8 +10,9 @@ import numpy as np
 
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.segmenters import ClassicalSettings
+from puzzlecell.data.image_errors import ImageError, MissingImageError
 from puzzlecell.data.label_images import number_by_cell, resize_label_image, tidy
-from puzzlecell.data.png import MissingPngError, PngError, read_greyscale
+from puzzlecell.data.png import read_greyscale
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.bucket import below, is_folder
 from puzzlecell.runtime.bucket_files import FilesAtHand, at_hand
@@ -68,7 +69,7 @@ class MasksSegmenter(Segmenter):
         nuclei = self._read(nuclei_path, shape)
         given = nuclei is not None
         if nuclei is None:
-            nuclei = find_nuclei(intensity(field.image)[..., 2], field.pixel_um, self.classical)
+            nuclei = find_nuclei(intensity(field)[..., 2], field.pixel_um, self.classical)
             nuclei = np.where(cells > 0, nuclei, 0)
         nuclei, outside = number_by_cell(nuclei, cells)
         if outside and given:
@@ -86,9 +87,9 @@ class MasksSegmenter(Segmenter):
         """Return a label image at the size of the field, or None if the file does not exist."""
         try:
             labels = read_greyscale(path, max_megapixels=self.max_megapixels)
-        except MissingPngError:
+        except MissingImageError:
             return None
-        except PngError as error:
+        except ImageError as error:
             raise MasksError(str(error)) from error
         if not _same_proportions(labels.shape, shape):
             raise MasksError(

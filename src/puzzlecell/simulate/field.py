@@ -75,13 +75,16 @@ def simulate_field(dataset: str, index: int, settings: SimulationSettings, seed:
         divide(cell, rng) if SPINDLE in shown else cell
         for cell, shown in zip(cells, cell_labels, strict=True)
     ]
+    dim = _dimming(len(cells), settings, np.random.default_rng([*key, 5, index]))
     textures = make_textures(rng, settings.size, unit)
     signal = np.zeros((4, settings.size, settings.size), np.float32)
     label_image, nuclei = np.zeros((2, settings.size, settings.size), np.uint16)
     for number, (cell, shown) in enumerate(zip(cells, cell_labels, strict=True), start=1):
         label_image[cell.window][cell.body] = number
         nuclei[cell.window][cell.nucleus] = number
-        signal[:, *cell.window] += _stain(cell, shown, textures, settings, rng)
+        stain = _stain(cell, shown, textures, settings, rng)
+        stain[[RED, YELLOW]] *= dim[number - 1, :, None, None]
+        signal[:, *cell.window] += stain
     image = _photograph(signal * strength[:, None, None].astype(np.float32), settings, rng)
     return SimulatedField(field_id(dataset, index, settings), image, label_image, nuclei, cell_labels)
 
@@ -110,6 +113,13 @@ def _cells(rng: np.random.Generator, settings: SimulationSettings, stretch: floa
         f"lower cells ({fewest} to {most}) or smallest_cell ({settings.smallest_cell}), "
         f"or raise size ({settings.size})"
     )
+
+
+def _dimming(cells: int, settings: SimulationSettings, rng: np.random.Generator) -> np.ndarray:
+    """Return the factors on red and on yellow of each cell, (n, 2) float32; 1 for all cells that are not dim."""
+    dim = rng.random(cells) < settings.dim_cells
+    factors = settings.dimmest ** rng.random((cells, 2))
+    return np.where(dim[:, None], factors, 1).astype(np.float32)
 
 
 def _stain(

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from puzzlecell.config.augmentation import augmentation_settings
-from puzzlecell.data.fields import sized_field
+from puzzlecell.data.resize import sized_field
 from puzzlecell.data.store import ShardReader
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.signals import ignore_signals

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from puzzlecell.config.labels import WithoutClass
 from puzzlecell.config.training import TrainingSettings
 from puzzlecell.data.labels import read_labels
 from puzzlecell.data.store import ShardReader
@@ -76,12 +77,14 @@ def training_table(
     folds: str | os.PathLike,
     stores: Sequence[str | os.PathLike],
     classes: Sequence[str],
+    *,
+    without_class: WithoutClass = "error",
 ) -> pd.DataFrame:
-    """Return the table of a TrainingRun: all stored fields of these label tables.
+    """Return the table of a TrainingRun: all stored fields of these label tables. without_class: see `read_labels`.
 
     Raises TrainingError if a labelled field is in no fold.
     """
-    labelled = pd.concat([read_labels(path, classes) for path in labels])
+    labelled = pd.concat([read_labels(path, classes, without_class) for path in labels])
     folded = read_csv(folds)
     absent = labelled.index.difference(folded["ID"])
     if len(absent):

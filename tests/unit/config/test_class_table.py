@@ -21,6 +21,7 @@ def test_the_shipped_table_is_read():
     ("content", "names"),
     [
         ("index,name\n0,a\n1,b\n", ["a", "b"]),
+        ("index,name\n0,0\n1,1\n", ["0", "1"]),
         ("index,name\r\n0,a\r\n1,b", ["a", "b"]),
         ("\ufeffindex,name\n0,a\n\n1,b\n\n", ["a", "b"]),
         ('index,name\n0,"a, with comma"\n1,"say ""b"""\n', ["a, with comma", 'say "b"']),
@@ -56,6 +57,7 @@ def test_tables_of_all_kinds_are_read(tmp_path, content, names):
         ('index,name\n0,"a\nb"\n', "line 3: the name 'a\\nb' has a line break"),
         ("index,name\n0,a\0b\n", "line 2: the name 'a\\x00b' has a line break or a control character"),
         ("index,name\n0,Label\n", "line 2: the name 'Label' is reserved"),
+        ("index,name\n0,1\n1,2\n", "line 2: the name '1' is a number, which stands for another class"),
         ('index,name\n0,"a\n', "cannot be read as CSV: unexpected end of data"),
         ("index,name\n0,Zellkörper\n".encode("latin-1"), "not in UTF-8: invalid start byte at byte 18"),
         (bytes(range(256)), "not in UTF-8"),

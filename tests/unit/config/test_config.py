@@ -66,6 +66,17 @@ def test_the_shipped_configurations_are_valid(name):
         ("folds.count", "many", "folds.count: found 'many'"),
         ("datasets.test.role", "tset", "datasets.test.role: found 'tset'"),
         ("datasets.test.role", "holdout", "datasets: none has the role test"),
+        (
+            "datasets.train.role",
+            "holdout",
+            "datasets: none has the role train; models.lite0.stages.stage1 needs at least one, or ready weights",
+        ),
+        (
+            "models.lite0.stages.stage1.datasets",
+            [],
+            "models.lite0.stages.stage1.datasets: none is named; a stage that",
+        ),
+        ("bundle.licence", "none.txt", "bundle.licence: none.txt: there is no such file"),
         ("models.lite0.stages.stage2.start", "stage9", "no stage 'stage9' in this model"),
         ("models.lite0.stages.stage1.start", "stage2", "start from each other in a circle"),
         ("models.lite0.stages.stage1.datasets", ["trian"], "no data set 'trian'; did you mean train?"),
@@ -191,6 +202,22 @@ def test_ready_weights_may_be_smaller_than_the_store(values, tmp_path):
     load_configuration(values, ROOT)
 
 
+def test_where_nothing_is_trained_nothing_of_it_is_asked_for(values, tmp_path):
+    for fold in (1, 2):
+        (tmp_path / f"{fold}.safetensors").touch()
+    stages = {name: {"checkpoints": f"{tmp_path}/{{fold}}.safetensors"} for name in ("stage2", "stage3")}
+    ready = {key: values[key] for key in ("classes", "ensemble", "ingest")}
+    ready |= {"datasets": {"mine": {"role": "test"}}, "folds": {"count": 2}}
+    ready["models"] = {"lite0": {"stages": stages}}
+    settings = load_configuration(ready, ROOT)
+    assert settings.trained_stages() == settings.training_sets() == []
+    # One stage to be trained is enough to need a training set.
+    del stages["stage2"]["checkpoints"]
+    text = problems(ready)
+    assert "datasets: none has the role train; models.lite0.stages.stage2 needs" in text
+    assert "models.lite0.stages.stage2.datasets: none is named" in text
+
+
 def test_all_problems_of_the_class_table_are_shown(values, tmp_path):
     (tmp_path / "classes.csv").write_text("index,name\n0,a\n2,a\n")
     values = place(values, "classes", str(tmp_path / "classes.csv"))
@@ -227,7 +254,8 @@ def test_model_and_stage_settings_override_the_defaults(values):
 def test_nothing_heavy_is_imported_for_planning(tmp_path):
     check = (
         "import sys; import puzzlecell.config.results, puzzlecell.runtime.code_digest;"
-        "from puzzlecell.data.raw_files import shard_digest; shard_digest(sys.argv[1], 'images', 0, 1);"
+        "from puzzlecell.data.source_states import RawDataset, shard_digest;"
+        "shard_digest(RawDataset('images', sys.argv[1], False), 0, 1);"
         "heavy = 'torch', 'timm', 'albumentations', 'cv2', 'pandas', 'numpy', 'pyarrow';"
         "print([name for name in heavy if name in sys.modules])"
     )
@@ -241,3 +269,20 @@ def test_nothing_heavy_is_imported_for_planning(tmp_path):
 def test_an_unknown_key_that_looks_like_a_mark_of_pydantic_is_named(values, key):
     for text in (problems({**values, key: 1}), problems({**values, "training": {key: 1}})):
         assert f"{key}: unknown key" in text
+
+
+@pytest.mark.parametrize(
+    ("look", "expected"),
+    [
+        ("weights/look.safetensors", "unlike_training.look: weights/look.safetensors: there is no such file"),
+        ("config", "unlike_training.look: config: "),
+        (5, "unlike_training.look"),
+    ],
+)
+def test_the_look_of_the_training_fields_must_exist(values, look, expected):
+    assert expected in problems(place(values, "unlike_training.look", look))
+
+
+@pytest.mark.parametrize("look", [None, "this_run", "config/classes.csv"])
+def test_a_look_of_this_run_or_of_a_file(values, look):
+    assert load_configuration(place(values, "unlike_training.look", look), ROOT).unlike_training.look == look

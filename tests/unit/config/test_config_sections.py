@@ -22,8 +22,10 @@ SECTIONS = {
     and not value.__name__.startswith("_")
 }
 REQUIRED = (
+    "ChannelPlace",
     "Configuration",
     "DatasetSettings",
+    "DownloadSettings",
     "EnsembleMember",
     "EnsembleSettings",
     "ModelSettings",
@@ -43,6 +45,10 @@ def test_every_key_has_a_description(section):
     ("section", "wrong"),
     [
         ("Step1Settings", {"quantile": 0}),
+        ("LabelSettings", {"without_class": "drop"}),
+        ("DownloadSettings", {"fields": "a.csv", "url": "http://host/{ID}.png"}),
+        ("DownloadSettings", {"fields": "a.csv", "connections": 0}),
+        ("DownloadSettings", {"fields": "a.csv", "channels": ["red", "green", "blue"]}),
         ("Step1Settings", {"max_classes": 0}),
         ("Step1Settings", {"batch": 4}),
         ("Step1Settings", {"tta": {"flips": True}}),

@@ -19,7 +19,7 @@ for stage in DEFAULT["models"]["lite0"]["stages"].values():
     # A value of the model that each of its stages overrides would never be used, and so not be checked.
     stage["training"] = {}
 # Names to fill in where a section may occur under any name.
-NAMES = {"datasets": "train", "models": "lite0", "stages": "stage1"}
+NAMES = {"datasets": "train", "channels": "red", "models": "lite0", "stages": "stage1"}
 PARTS = {"training": TrainingSettings, "network": None, "input": None}
 
 

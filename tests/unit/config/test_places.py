@@ -19,12 +19,13 @@ def tiny(change=lambda values: None, **given):
     [
         ("path", "/data/test", "datasets.test.path: /data/test is on this machine"),
         ("labels", "/data/test.csv", "datasets.test.labels: /data/test.csv is on this machine"),
+        ("images", "/data/plate", "datasets.test.images: /data/plate is on this machine"),
         ("path", "data/other", None),
         ("path", "s3://other/data", None),
     ],
 )
 def test_raw_data_of_a_run_in_a_bucket_are_in_a_bucket(key, path, problem):
-    problems = raw_data_here(tiny(lambda values: values["datasets"]["test"].update({key: path})))
+    problems = raw_data_here(tiny(lambda values: values["datasets"].update(test={"role": "test", key: path})))
     assert problems == [] if problem is None else problems[0].startswith(problem)
 
 

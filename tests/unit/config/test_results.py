@@ -5,6 +5,7 @@ import yaml
 from helpers.paths import ROOT
 
 from puzzlecell.config import results
+from puzzlecell.config.datasets import DatasetSettings
 from puzzlecell.config.training import merged
 from puzzlecell.config.workflow import load_configuration
 
@@ -54,6 +55,23 @@ def test_a_setting_that_decides_the_weights_is_named_with_its_value(changes, key
     assert changed != training()
 
 
+@pytest.mark.parametrize(
+    ("given", "keys"),
+    [
+        ({"naming": "{ID}_{channel}.png"}, set()),
+        ({"images": "plate7"}, set()),
+        ({"channels": {"red": "red"}}, set()),
+        ({"naming": "{ID}_{channel}.tif"}, {"naming", "ID", "channels"}),
+        ({"channels": {"yellow": {"same_as": "red"}}}, {"naming", "ID", "channels"}),
+    ],
+)
+def test_a_stored_shard_depends_on_names_that_are_not_the_default(given, keys):
+    settings = configuration()
+    own = DatasetSettings(role="test", **given)
+    settings = settings.model_copy(update={"datasets": {**settings.datasets, "own": own}})
+    assert set(results.store(settings, "own")) - set(results.store(settings, "test")) == keys
+
+
 def test_label_images_depend_on_the_chosen_segmenter_and_what_it_reads():
     chosen = results.segmentation(configuration({"segmentation": {"method": "hpa_dpn"}}), "test")
     assert {"segmentation.hpa_dpn.label_at", "segmentation.labelling.otsu_factor", "pixel_size_um"} <= set(
@@ -78,3 +96,35 @@ def test_members_are_named_one_by_one():
     found = results.ensemble(configuration())
     assert found["ensemble.members.1.step"] == "2"
     assert found["ensemble.members.3.weight"] == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"unlike_training": {"look": "this_run"}}, {}),
+        ({"unlike_training": {"level": 0.9}}, {"unlike_training.level": "0.9"}),
+        ({"unlike_training": {"max_fields": 50}}, {"unlike_training.max_fields": "50"}),
+        ({"folds": {"group": None}}, {"folds.group": "null"}),
+    ],
+)
+def test_the_look_of_the_training_fields_depends_on_how_it_is_measured(changes, expected):
+    changed, plain = (results.training_look(configuration(found)) for found in (changes, {}))
+    assert {key: text for key, text in changed.items() if plain[key] != text} == expected
+    assert changed.keys() == plain.keys()
+
+
+def test_what_labels_mean_decides_folds_and_weights():
+    changed = {"labels": {"without_class": "leave_out"}}
+    assert training(changed)["labels.without_class"] == '"leave_out"'
+    assert results.folds(configuration(changed)) != results.folds(configuration())
+
+
+def test_what_is_downloaded_depends_on_the_source_and_not_on_the_connections():
+    def decided(**download):
+        given = {"fields": "a.csv", **download}
+        sets = {"datasets": {"more": {"role": "additional", "download": given}}}
+        return results.download(configuration(sets), "more")
+
+    assert decided(connections=1, attempts=2, wait_s=0.5, timeout_s=3) == decided()
+    assert decided(url="http://host/{ID}_{channel}.png") != decided()
+    assert results.download(configuration(), "train") == {}

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from puzzlecell.data.checks import RawDataset, dataset_problems
+from puzzlecell.data.checks import dataset_problems
+from puzzlecell.data.field_sources import RawDataset
 from puzzlecell.data.raw_files import CHANNELS, channel_path
 
 

@@ -5,11 +5,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d, map_coordinates
 from skimage.transform import resize
 
-from puzzlecell.data.fields import FieldError, check_field, intensity_range, read_field, resize_field
+from puzzlecell.data.fields import FieldError, check_field, read_field
+from puzzlecell.data.intensity import intensity_range
 from puzzlecell.data.png import PngError, read_header
 from puzzlecell.data.raw_files import CHANNELS, channel_path
+from puzzlecell.data.resize import reference_limits, resize_field
 
 
 def write_field(folder, field_id, field):
@@ -129,21 +132,16 @@ def test_a_small_field_is_enlarged_linearly():
     assert np.abs(difference[1:-1, 1:-1]).max() <= 1
 
 
-def resize_whole(field, size):
-    """The field resized in one piece, without sparing memory."""
-    unit = field.astype(np.float32) / intensity_range(field)
-    height, width = field.shape[:2]
-    kernels = []
-    for side in (width, height):
+def intensities(field, size):
+    """The intensities of the field resized in one piece with SciPy, float64, 0 to 255."""
+    unit = field.astype(np.float64) / intensity_range(field)
+    for axis, side in enumerate(field.shape[:2]):
         sigma = max(0.0, (side / size - 1) / 2)
-        offsets = np.arange(-int(4 * sigma + 0.5), int(4 * sigma + 0.5) + 1)
-        kernel = np.exp(-0.5 * (offsets / sigma) ** 2) if sigma else np.ones(1)
-        kernels.append((kernel / kernel.sum()).astype(np.float32))
-    if max(height, width) > size:
-        unit = cv2.sepFilter2D(unit, -1, *kernels, borderType=cv2.BORDER_REFLECT_101)
-    if (height, width) != (size, size):
-        unit = cv2.resize(unit, (size, size), interpolation=cv2.INTER_LINEAR)
-    return np.floor(np.clip(unit, 0, 1) * 255 + 1e-3).clip(0, 255).astype(np.uint8)
+        unit = gaussian_filter1d(unit, sigma, axis, mode="mirror", truncate=4) if sigma else unit
+    grid = [np.clip((np.arange(size) + 0.5) * side / size - 0.5, 0, side - 1) for side in field.shape[:2]]
+    places = np.meshgrid(*grid, indexing="ij")
+    channels = [map_coordinates(unit[..., channel], places, order=1, mode="nearest") for channel in range(4)]
+    return 255 * np.stack(channels, axis=-1)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -162,15 +160,53 @@ def resize_whole(field, size):
         (1030, 7),
     ],
 )
-def test_resizing_in_bands_equals_resizing_in_one_piece(height, width, dtype):
+def test_resizing_by_matrices_equals_smoothing_and_interpolating(height, width, dtype):
     field = random_field(height, width, dtype)
     for size in (32, 47, 64, 100):
-        np.testing.assert_array_equal(resize_field(field, size), resize_whole(field, size))
+        exact = intensities(field, size)
+        # A thousandth of a grey level is added before the floor; float32 rounding is a few ten thousandths.
+        lowest, highest = np.floor(exact + 5e-4), np.floor(exact + 1.5e-3)
+        resized = resize_field(field, size)
+        assert (lowest <= resized).all()
+        assert (resized <= highest).all()
+
+
+def test_channels_may_lie_in_memory_in_any_order():
+    field = random_field(100, 80, np.uint16)
+    planes = np.moveaxis(np.ascontiguousarray(np.moveaxis(field, -1, 0)), 0, -1)
+    np.testing.assert_array_equal(resize_field(planes, 32), resize_field(field, 32))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("size", [32, 64])
+def test_limits_become_the_darkest_and_the_brightest(dtype, size):
+    """Equal to stretching the field by hand first; the channels differ, and one has no range."""
+    field = random_field(64, 64, np.uint8).astype(dtype)
+    limits = np.float32([[0, 255], [10, 200], [0, 100], [7, 7]])
+    stretched = [
+        np.clip((field[..., channel] - low) / max(1, high - low), 0, 1)
+        for channel, (low, high) in enumerate(limits.astype(float))
+    ]
+    exact = intensities(np.stack(stretched, axis=-1), size)
+    exact[..., 3] = 0
+    resized = resize_field(field, size, limits)
+    assert (np.floor(exact + 5e-4) <= resized).all()
+    assert (resized <= np.floor(exact + 1.5e-3)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("size", [16, 32, 48])
+def test_without_limits_those_of_the_reference_count(dtype, size):
+    field = random_field(32, 32, dtype)
+    np.testing.assert_array_equal(
+        resize_field(field, size), resize_field(field, size, reference_limits(field))
+    )
 
 
 PEAK = """
 import sys
-from puzzlecell.data.fields import read_field, resize_field
+from puzzlecell.data.fields import read_field
+from puzzlecell.data.resize import reference_limits, resize_field
 
 def peak():
     lines = open("/proc/self/status").read().splitlines()

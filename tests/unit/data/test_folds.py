@@ -1,11 +1,9 @@
-import logging
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from puzzlecell.config.datasets import FoldSettings
-from puzzlecell.data.folds import FoldError, assign_folds, fold_problems, split_fields, ungrouped, write_folds
+from puzzlecell.data.folds import FoldError, assign_folds, fold_problems, split_fields, ungrouped
 
 
 def random_labels(count, prefix="f", classes=6, seed=0):
@@ -40,8 +38,8 @@ def test_the_split_equals_iterative_stratification():
 
 def test_additional_data_leaves_the_first_split_unchanged():
     train, more = random_labels(80), random_labels(40, "g", seed=1)
-    before = assign_folds({"train": train}, {}, 4, 2020)
-    after = assign_folds({"train": train}, {"more": more}, 4, 2020)
+    before = assign_folds({"train": train}, {}, FoldSettings(count=4))
+    after = assign_folds({"train": train}, {"more": more}, FoldSettings(count=4))
     pd.testing.assert_frame_equal(after.iloc[:80], before)
     alone = split_fields(more, 4, 2020)
     assert after.iloc[80:]["fold"].tolist() == alone.tolist()
@@ -50,7 +48,7 @@ def test_additional_data_leaves_the_first_split_unchanged():
 
 def test_several_training_sets_are_split_together_in_their_order():
     first, second = random_labels(30), random_labels(30, "g", seed=1)
-    together = assign_folds({"a": first, "b": second}, {}, 3, 5)
+    together = assign_folds({"a": first, "b": second}, {}, FoldSettings(count=3, seed=5))
     assert together["fold"].tolist() == split_fields(pd.concat([first, second]), 3, 5).tolist()
     assert together["dataset"].tolist() == ["a"] * 30 + ["b"] * 30
 
@@ -142,18 +140,41 @@ def test_ids_without_a_group_are_counted():
     assert ungrouped(datasets, None) == []
 
 
-def test_writing_folds_warns_about_ids_without_a_group_and_refuses_a_useless_one(tmp_path, caplog):
-    (tmp_path / "classes.csv").write_text("index,name\n0,a\n1,b\n")
-    rows = [f"{field_id},{number % 2}" for number, field_id in enumerate([*WELLS, "odd"])]
-    (tmp_path / "labels.csv").write_text("\n".join(["ID,Label", *rows, ""]))
-    paths = {"train": {"a": tmp_path / "labels.csv"}, "additional": {}, "classes": tmp_path / "classes.csv"}
-    with caplog.at_level(logging.WARNING, "puzzlecell"):
-        write_folds(tmp_path / "folds.csv", **paths, settings=FoldSettings(count=2, group=r"^(.+)_"))
-    (record,) = caplog.records
-    assert record.name.startswith("puzzlecell")
-    assert "not found in 1 IDs, such as odd" in record.getMessage()
-    folds = pd.read_csv(tmp_path / "folds.csv").set_index("ID")["fold"]
-    assert folds.groupby(folds.index.str.split("_").str[0]).nunique().max() == 1
-    with pytest.raises(FoldError, match="is found in none of the 9 IDs of a, such as A1_1"):
-        write_folds(tmp_path / "none.csv", **paths, settings=FoldSettings(count=2, group="x"))
-    assert not (tmp_path / "none.csv").exists()
+SAME = {f"f{n}": [f"content {n % 40}"] for n in (3, 43, 83, 7, 47)}
+
+
+def test_fields_with_the_same_images_are_in_one_fold_and_the_others_stay_balanced():
+    labels = random_labels(400)
+    folds = split_fields(labels, 4, 2020, together=SAME)
+    assert folds[["f3", "f43", "f83"]].nunique() == folds[["f7", "f47"]].nunique() == 1
+    assert split_fields(labels, 4, 2020)[["f3", "f43", "f83", "f7", "f47"]].nunique() > 1
+    counts = labels.groupby(folds).sum()
+    np.testing.assert_allclose(counts, labels.sum().to_numpy() / 4 * np.ones((4, 1)), atol=4)
+
+
+def test_contents_that_occur_once_change_no_fold():
+    labels = random_labels(100)
+    pd.testing.assert_series_equal(
+        split_fields(labels, 4, 1), split_fields(labels, 4, 1, together={"f1": ["a"], "f2": ["b"]})
+    )
+
+
+def test_groups_that_share_an_image_are_one_group():
+    labels = random_labels(40)
+    labels.index = pd.Index([f"w{n // 4}_{n % 4}" for n in range(40)], name="ID")
+    together = {"w0_1": ["x"], "w5_2": ["z", "x"], "w5_3": ["y"], "w7_0": ["y"]}
+    folds = split_fields(labels, 4, 2020, group=r"^(w\d+)_", together=together)
+    assert folds[folds.index.str.match("w[057]_")].nunique() == 1
+    assert folds.groupby(folds.index.str[:2]).nunique().max() == 1
+
+
+@pytest.mark.parametrize("new", [0, 1, 30])
+def test_a_field_of_an_additional_set_joins_the_fold_of_the_same_image(new):
+    train, more = random_labels(40), random_labels(10 + new, "g", seed=1)
+    together = {f"{set_}{n}": [str(n)] for n in range(10) for set_ in "gf"}
+    folds = assign_folds({"train": train}, {"more": more}, FoldSettings(count=4), together).set_index("ID")[
+        "fold"
+    ]
+    assert folds[[f"g{n}" for n in range(10)]].tolist() == folds[[f"f{n}" for n in range(10)]].tolist()
+    assert folds[train.index].equals(split_fields(train, 4, 2020).rename("fold"))
+    assert folds.between(1, 4).all()

@@ -8,6 +8,7 @@ import pytest
 
 from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.data.field_summary import contrast, read_summary, summarise
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.plausibility import (
     Finding,
     ImplausibleError,
@@ -28,13 +29,13 @@ def area(diameter):
     return round(np.pi / 4 * diameter**2)
 
 
-def stored(ids, dark=None, bit_depth=8):
+def stored(ids, dark=None, white=255):
     """Fields of 100 pixels with contrast in all channels, except for those in `dark`: ID -> channels."""
     table = pd.DataFrame(
         {
             "height": SIDE,
             "width": SIDE,
-            "bit_depth": bit_depth,
+            "white": white,
             "red": 90,
             "green": 4,
             "blue": 90,
@@ -57,7 +58,9 @@ def cells(rows):
 
 def summary(rows=(), empty=(), *, um=0.5, name="test", **given):
     ids = list(dict.fromkeys([*(field_id for field_id, _ in rows), *empty]))
-    return summarise(name, um, stored(ids, **given), [(cells(rows), dict.fromkeys(empty, REASON))])
+    return summarise(
+        name, PixelSizes(um), stored(ids, **given), [(cells(rows), dict.fromkeys(empty, REASON))]
+    )
 
 
 def texts(findings):
@@ -76,7 +79,7 @@ def test_the_summary_of_a_field():
     assert found.fields["reason"].tolist() == ["", "", REASON]
     np.testing.assert_allclose(found.fields["nucleus_px"], [30, 24, np.nan], rtol=0.01)
     np.testing.assert_allclose(np.sort(found.nuclei_px), [20, 24, 30, 70], rtol=0.01)
-    unsegmented = summarise("test", 0.5, stored(["a"]))
+    unsegmented = summarise("test", PixelSizes(0.5), stored(["a"]))
     assert not unsegmented.fields["segmented"].any()
     assert field_findings(unsegmented, SETTINGS) == dataset_findings(unsegmented, SETTINGS) == []
 
@@ -107,7 +110,7 @@ def test_a_cell_that_touches_all_four_borders(missing):
     table.loc[0, ["y0", "x0", "y1", "x1"]] = [0, 0, SIDE, SIDE]
     if missing is not None:
         table.loc[0, missing] = 50
-    found = summarise("test", 0.5, stored(["a", "b"]), [(table, {})])
+    found = summarise("test", PixelSizes(0.5), stored(["a", "b"]), [(table, {})])
     expected = [Finding("test", "a", "a cell touches all four borders")] if missing is None else []
     assert field_findings(found, SETTINGS) == expected
 
@@ -121,7 +124,7 @@ def test_a_cell_that_touches_all_four_borders(missing):
             "median nucleus found is 40 pixels wide, so 0.37 would make it 15 um wide",
         ),
         (
-            {"empty": ["f1", "f2"], "um": 0.08},
+            {"empty": ["f1", "f2"], "um": None},
             f"2 of 2 fields have no cell ({REASON}); datasets.test.pixel_size_um may be wrong: it is 0.08, the default",
         ),
         ({"rows": [("f1", 20)], "empty": ["f2"]}, None),
@@ -143,10 +146,16 @@ def test_a_cell_that_touches_all_four_borders(missing):
             "its brightest pixel",
         ),
         (
-            {"rows": [("f1", 20)], "dark": {"f1": ["green"]}, "bit_depth": 16},
+            {"rows": [("f1", 20)], "dark": {"f1": ["green"]}, "white": 65535},
             "in 1 of 1 fields the green channel is nearly constant: at most 3 of 255 grey levels from its darkest to "
-            "its brightest pixel; 16-bit intensities are divided by 65535, so files with fewer bits must be scaled "
-            "first",
+            "its brightest pixel; 16-bit intensities are divided by 65535: if the files have fewer bits, set "
+            "ingest.intensity",
+        ),
+        (
+            # With percentiles, or a depth of 12 bits, nothing is divided by 65535.
+            {"rows": [("f1", 20)], "dark": {"f1": ["green"]}, "white": 4095},
+            "in 1 of 1 fields the green channel is nearly constant: at most 3 of 255 grey levels from its darkest to "
+            "its brightest pixel",
         ),
     ],
 )
@@ -197,7 +206,7 @@ def test_the_error_names_the_likely_cause():
     with pytest.raises(
         ImplausibleError, match=r"datasets\.test\.pixel_size_um may be wrong: it is 0\.08, the default"
     ):
-        check(summary(empty=["a", "b"], um=0.08), SETTINGS)
+        check(summary(empty=["a", "b"], um=None), SETTINGS)
     mixed = summary([("b", 100)], empty=["a"], dark={})
     with pytest.raises(ImplausibleError, match="no cell in 1 of 2 fields: a"):
         check(mixed, SETTINGS.model_copy(update={"nucleus_um": (4.0, 60.0), "max_implausible": 0.4}))
@@ -217,7 +226,7 @@ def test_a_job_ends_with_few_warnings(caplog):
     assert caplog.messages[0].startswith("test: 4 of 5 fields have no cell")
     caplog.clear()
     warn(summary([("f", 20)]), SETTINGS)
-    warn(summarise("test", 0.5, stored([])), SETTINGS)
+    warn(summarise("test", PixelSizes(0.5), stored([])), SETTINGS)
     assert not caplog.messages
 
 
@@ -227,17 +236,61 @@ def test_the_contrast_of_a_channel():
     assert contrast(image).tolist() == [0, 2, 248, 7]
 
 
+def test_pixel_sizes_of_single_fields_count():
+    table = stored(["a", "b", "c"]).assign(pixel_size_um=[0.5, 0.25, np.nan])
+    rows = cells([("a", 30), ("b", 60), ("c", 15)])
+    found = summarise("test", PixelSizes(None, {"c": 1.0}), table, [(rows, {})])
+    assert found.fields["pixel_um"].tolist() == [0.5, 0.25, 1.0]
+    np.testing.assert_allclose(found.nuclei_um, [15, 15, 15], rtol=0.01)
+    assert field_findings(found, SETTINGS) == dataset_findings(found, SETTINGS) == []
+
+
+@pytest.mark.parametrize(
+    ("stated", "metadata", "expected"),
+    [
+        (PixelSizes(0.5), [0.5, 0.515, np.nan], None),
+        (PixelSizes(), [0.5, 0.8, 0.1], None),
+        (
+            PixelSizes(0.5),
+            [0.5, 0.3, 0.53],
+            "the metadata of the images of 2 of 3 fields gives another pixel size, such as 0.3 um for b, but "
+            "datasets.test.pixel_size_um says 0.5, which is used",
+        ),
+        (
+            PixelSizes(0.3, {"a": 0.6}),
+            [0.3, 0.3, 0.3],
+            "the metadata of the images of 1 of 3 fields gives another pixel size, such as 0.3 um for a, but "
+            "pixel_size_um in the table of images of test says 0.6, which is used",
+        ),
+    ],
+)
+def test_metadata_that_contradicts_what_is_stated_is_a_finding(stated, metadata, expected):
+    found = summarise("test", stated, stored(["a", "b", "c"]).assign(pixel_size_um=metadata))
+    assert texts(dataset_findings(found, SETTINGS)) == ([expected] if expected else [])
+
+
+def test_a_channel_that_does_not_exist_is_no_finding_of_each_field():
+    table = stored(["a", "b", "c"]).assign(yellow=0)
+    found = summarise("test", PixelSizes(0.5), table)
+    assert field_findings(found, SETTINGS) == []
+    assert texts(dataset_findings(found, SETTINGS))[0].startswith("in 3 of 3 fields the yellow channel")
+    table.loc["a", "yellow"] = 90
+    found = summarise("test", PixelSizes(0.5), table)
+    assert [finding.ID for finding in field_findings(found, SETTINGS)] == ["b", "c"]
+
+
 def test_summaries_are_read_from_files(tmp_path):
     for shard, ids in (("000", ["a", "b"]), ("001", ["c"])):
         levels = np.full((len(ids), 4), 90, np.uint8)
         sizes = {"height": np.full(len(ids), SIDE), "width": np.full(len(ids), SIDE)}
-        depth = np.full(len(ids), 8, np.uint8)
-        write_shard(tmp_path / f"{shard}.h5", ids, {**sizes, "bit_depth": depth, "contrast": levels}, {})
+        white = np.full((len(ids), 4), [1, 2, 4095, 3], np.float32)
+        write_shard(tmp_path / f"{shard}.h5", ids, {**sizes, "high": white, "contrast": levels}, {})
     table = cells([("a", 20)])
     table.attrs = {"no_cells": {"b": REASON}}
     write_parquet(tmp_path / "000.parquet", table)
     stores = [tmp_path / "000.h5", tmp_path / "001.h5"]
-    found = read_summary("test", 0.5, stores, [tmp_path / "000.parquet"])
+    found = read_summary("test", PixelSizes(0.5), stores, [tmp_path / "000.parquet"])
     assert found.fields.index.tolist() == ["a", "b", "c"]
     assert found.fields["segmented"].tolist() == [True, True, False]
+    assert found.fields["white"].tolist() == [4095] * 3
     assert field_findings(found, SETTINGS) == [Finding("test", "b", f"no cell: {REASON}")]

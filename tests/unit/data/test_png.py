@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from puzzlecell.data.png import MissingPngError, PngError, png_problem, read_greyscale, read_header
+from puzzlecell.data.image_errors import ImageError, MissingImageError
+from puzzlecell.data.png import PngError, png_problem, read_greyscale, read_header
 
 
 def chunk(kind, content=b""):
@@ -111,14 +112,14 @@ def test_a_file_that_was_reserved_but_not_copied_is_cut_off(path):
 )
 def test_unsuitable_images_are_refused(path, content, message):
     path.write_bytes(content)
-    with pytest.raises(PngError, match=f"x_red.png: {message}"):
+    with pytest.raises(ImageError, match=f"x_red.png: {message}"):
         read_greyscale(path, max_megapixels=100)
 
 
 @pytest.mark.parametrize("size", [(2**15 + 1, 2**15), (1, 100_001)])
 def test_images_too_large_for_opencv_are_refused_by_their_header(path, size):
     path.write_bytes(png(picture(), size=size))
-    with pytest.raises(PngError, match="x_red.png: .* pixels are too many"):
+    with pytest.raises(ImageError, match="x_red.png: .* pixels are too many"):
         read_header(path)
 
 
@@ -152,9 +153,9 @@ def make(kind, path):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("folder", "a folder; expected a PNG file"),
-        ("named pipe", "a named pipe; expected a PNG file"),
-        ("socket", "not a regular file; expected a PNG file"),
+        ("folder", "a folder; expected an image file"),
+        ("named pipe", "a named pipe; expected an image file"),
+        ("socket", "not a regular file; expected an image file"),
         ("loop of links", "cannot be opened: Too many levels of symbolic links"),
         ("broken link", "a link to a file that does not exist"),
         ("long name", "cannot be opened: File name too long"),
@@ -166,9 +167,9 @@ def make(kind, path):
 def test_what_cannot_be_read_is_named(path, kind, message):
     path = make(kind, path)
     for read in (read_header, read_greyscale):
-        with pytest.raises(PngError, match=f"_red.png'?: {message}") as found:
+        with pytest.raises(ImageError, match=f"_red.png'?: {message}") as found:
             read(path)
-        assert isinstance(found.value, MissingPngError) == (kind == "nothing")
+        assert isinstance(found.value, MissingImageError) == (kind == "nothing")
     assert png_problem(path)
 
 
@@ -179,7 +180,7 @@ def test_a_file_without_permission_is_named(path):
     # The administrator may read every file.
     os.seteuid(65534 if before == 0 else before)
     try:
-        with pytest.raises(PngError, match="x_red.png: cannot be opened: Permission denied"):
+        with pytest.raises(ImageError, match="x_red.png: cannot be opened: Permission denied"):
             read_header(path)
     finally:
         os.seteuid(before)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from puzzlecell.data.raw_files import shard_of
-from puzzlecell.data.store import ShardReader, shard_checksum, write_shard
+from puzzlecell.data.store import ShardReader, open_shard, shard_checksum, write_shard
 from puzzlecell.errors import DamagedFileError
 from puzzlecell.runtime.atomic import written_whole
 
@@ -77,6 +77,34 @@ def test_one_compressed_chunk_per_field(tmp_path):
 def test_arrays_must_have_an_entry_per_field(tmp_path):
     with pytest.raises(ValueError, match="/images has 1 entries for 2 IDs"):
         write_shard(tmp_path / "000.h5", ["a", "b"], {"images": np.zeros((1, 4, 4, 4), np.uint8)}, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("written", [0, 2, 3])
+def test_a_shard_ends_with_the_last_field_written(tmp_path, written):
+    images = np.random.default_rng(0).integers(0, 255, (written, 16, 16, 4), dtype=np.uint8)
+    ids, columns = list("abc")[:written], {"height": np.arange(written)}
+    with open_shard(tmp_path / "000.h5", 3, {"images": ((16, 16, 4), np.dtype(np.uint8))}, {}) as shard:
+        for row, image in enumerate(images):
+            shard.write(row, "images", image)
+        with pytest.raises(ValueError, match="/height has 5 entries for"):
+            shard.finish(ids, {"height": np.arange(5)})
+        shard.finish(ids, columns)
+    reader = ShardReader([tmp_path / "000.h5"])
+    assert reader.ids == ids
+    for field_id, image in zip(ids, images, strict=True):
+        np.testing.assert_array_equal(reader.read(field_id), image)
+    write_shard(tmp_path / "whole.h5", ids, {"images": images, **columns}, {})
+    assert shard_checksum(tmp_path / "000.h5") == shard_checksum(tmp_path / "whole.h5")
+
+
+def test_a_shard_without_its_ids_is_not_kept(tmp_path):
+    images = {"images": ((16, 16, 4), np.dtype(np.uint8))}
+    with (
+        pytest.raises(ValueError, match="000.h5: the IDs of the shard were not written"),
+        open_shard(tmp_path / "000.h5", 3, images, {}),
+    ):
+        pass
     assert list(tmp_path.iterdir()) == []
 
 

@@ -29,6 +29,11 @@ def values(table):
         (b"ID,b\n", []),
         ("ID,b\né,细胞\n".encode(), [["é", "细胞"]]),
         (b",ID,b\n0,1,2\n1,3,4\n", [["1", "2"], ["3", "4"]]),
+        (b"\xef\xbb\xbfID;b\r\n1;0,5\r\n", [["1", "0,5"]]),
+        (b'"ID";"b"\n"1";"2;3"\n', [["1", "2;3"]]),
+        (b"ID\tb, c;d\n1\t2,3;4\n", [["1", "2,3;4"]]),
+        (b"note;x,ID\n1;2,3\n", [["1;2", "3"]]),
+        (b"ID;b;\n1;2;\n", [["1", "2"]]),
     ],
 )
 def test_values_stay_text(tmp_path, content, expected):
@@ -63,8 +68,12 @@ def test_the_index_holds_line_numbers(tmp_path):
             b"id, b\n1,2\n",
             "columns ID, b are missing; found 'id', ' b'; names must be written exactly so, not 'id'",
         ),
-        (b"ID;b\n1;2\n", "separated by semicolons: save with commas"),
-        (b"ID\tb\n1\t2\n", "separated by tabs: save with commas"),
+        (b"ID;c\n1;2\n", "column b is missing; found 'ID', 'c'"),
+        (
+            b"ID;b\n1;2;3\n",
+            "line 2 has 3 values, but the header has 2 columns; a value that contains a semicolon",
+        ),
+        (b'ID\tb\n1\t"x"y\n', "line 2: a closing double quote is not followed by a tab"),
         (b'ID,b\n1,2\n3,"x\n4,5\n', "line 3: a double quote is never closed"),
         (b'ID,b\n1,"x"y\n', "line 2: a closing double quote is not followed by a comma"),
         (b'"ID,b\n1,2\n', "line 1: a double quote is never closed"),
@@ -124,7 +133,11 @@ def test_any_bytes_are_a_table_or_an_error_with_a_message(tmp_path_factory, cont
     except TableError as error:
         assert str(path) in str(error)
         return
-    rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    text = content.decode("utf-8-sig")
+    for sign in ",;\t":
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=sign))
+        if rows and "ID" in rows[0]:
+            break
     while not rows[-1]:
         rows.pop()
     named = [place for place, name in enumerate(rows[0]) if name]

@@ -41,6 +41,11 @@ def test_an_unreadable_field_takes_the_most_common_size(tmp_path, store):
     assert fields.iloc[0].tolist() == ["x", 20, 10]
 
 
+def test_fields_without_a_table_come_in_the_order_given(tmp_path, store):
+    fields = submission_fields(None, tmp_path, store, ["b", "c", "a"])
+    assert fields.to_numpy().tolist() == [["b", 20, 10], ["c", 40, 30], ["a", 20, 10]]
+
+
 def test_sizes_in_the_table_serve_for_fields_that_were_not_stored(tmp_path, store):
     text = "ID,ImageWidth,ImageHeight\nx,5,6\na,20,10\n"
     fields = submission_fields(table(tmp_path, text), tmp_path, store)

@@ -5,6 +5,7 @@ import pytest
 from helpers.inference_data import SIZE, labels, write_data, write_network
 
 from puzzlecell.config.steps import Step2Settings
+from puzzlecell.data.store import write_shard
 from puzzlecell.inference.step2 import (
     as_bytes,
     crop_geometry,
@@ -144,10 +145,16 @@ def test_pooling_under_the_cell():
 def test_raw_fields_as_bytes():
     field = np.zeros((2, 2, 4), np.uint16)
     field[0, 0] = (0, 257, 65535, 128)
-    assert as_bytes(field)[0, 0].tolist() == [0, 1, 255, 0]
-    assert as_bytes((field % 256).astype(np.uint16))[0, 0].tolist() == [0, 1, 255, 128]
+    whole, low = (np.array([[0, top]] * 4, np.float32) for top in (65535, 255))
+    assert as_bytes(field, whole)[0, 0].tolist() == [0, 1, 255, 0]
+    assert as_bytes((field % 256).astype(np.uint16), low)[0, 0].tolist() == [0, 1, 255, 128]
     eight_bit = field.astype(np.uint8)
-    np.testing.assert_array_equal(as_bytes(eight_bit), eight_bit)
+    np.testing.assert_array_equal(as_bytes(eight_bit, low), eight_bit)
+    every = np.arange(65536, dtype=np.uint16).reshape(128, 128, 4)
+    np.testing.assert_array_equal(as_bytes(every, whole), every.astype(np.uint32) * 255 // 65535)
+    stretched = np.array([[0, 514], [257, 514], [0, 65535], [128, 129]], np.float32)
+    assert as_bytes(field, stretched)[0, 0].tolist() == [0, 0, 255, 0]
+    assert as_bytes(field / np.float32(65535), whole / 65535)[0, 0].tolist() == [0, 1, 255, 0]
 
 
 @pytest.fixture(scope="module")
@@ -157,12 +164,12 @@ def data(tmp_path_factory):
     return *write_data(folder), models
 
 
-def run(tmp_path, store, masks, models, *, field_ids=None, raw_folder=None, **settings):
+def run(tmp_path, store, masks, models, *, field_ids=None, images=None, **settings):
     settings = Step2Settings(**settings)
     if field_ids is not None:
-        return step2_table(store, masks, models, settings, field_ids=field_ids, raw_folder=raw_folder)
+        return step2_table(store, masks, models, settings, field_ids=field_ids, images=images)
     given = {"store": store, "masks": masks, "models": models, "settings": settings}
-    step2_shard(tmp_path / "out.parquet", **given, raw_folder=raw_folder)
+    step2_shard(tmp_path / "out.parquet", **given, images=images)
     return pd.read_parquet(tmp_path / "out.parquet")
 
 
@@ -237,9 +244,21 @@ def test_raw_fields(data, tmp_path):
         for channel, name in enumerate(("red", "green", "blue", "yellow")):
             cv2.imwrite(str(tmp_path / f"{field_id}_{name}.png"), image[..., channel].astype(np.uint16) * 257)
     stored = run(tmp_path, store, masks, models)
-    raw = run(tmp_path, store, masks, models, source="raw", raw_folder=tmp_path)
+    raw = run(tmp_path, store, masks, models, source="raw", images=tmp_path)
     assert (raw[["ID", "cell"]] == stored[["ID", "cell"]]).all(axis=None)
     # Raw crops are cut at whole raw pixels and then resized, which shifts the edges by up to half a pixel.
     np.testing.assert_allclose(raw.iloc[:, 2:], stored.iloc[:, 2:], atol=0.02)
+    images = np.stack([reader.read(field_id) for field_id in reader.ids])
+    sizes = {name: reader.table[name].to_numpy() for name in ("height", "width")}
+    limits = {"low": np.full((len(reader), 4), 20 * 257), "high": np.full((len(reader), 4), 120 * 257)}
+    scaled = np.clip((images.astype(float) - 20) / 100 * 255, 0, 255).astype(np.uint8)
+    given = {**sizes, "images": scaled}
+    write_shard(
+        tmp_path / "scaled.h5", reader.ids, given | {k: v.astype(np.float32) for k, v in limits.items()}, {}
+    )
+    with_limits = run(tmp_path, tmp_path / "scaled.h5", masks, models, source="raw", images=tmp_path)
+    from_store = run(tmp_path, tmp_path / "scaled.h5", masks, models)
+    np.testing.assert_allclose(with_limits.iloc[:, 2:], from_store.iloc[:, 2:], atol=0.02)
+    assert np.abs(with_limits.iloc[:, 2:] - raw.iloc[:, 2:]).to_numpy().max() > 0.02
     with pytest.raises(ValueError, match=r"step2\.source is raw"):
         run(tmp_path, store, masks, models, source="raw")

@@ -4,6 +4,7 @@ import torch
 from helpers.inference_data import write_network
 
 from puzzlecell.config.steps import TtaSettings
+from puzzlecell.inference import predict as predicting
 from puzzlecell.inference.predict import load_networks, predict
 from puzzlecell.inference.tta import turn, turn_back, views
 
@@ -51,3 +52,14 @@ def test_logits_are_the_means_of_the_maps(network):
         logits, maps = predict(network, images, tta, "cpu")
         assert maps.shape == (3, 4, 4, 4)
         np.testing.assert_allclose(logits, maps.mean(axis=(2, 3)), atol=1e-5)
+
+
+@pytest.mark.parametrize(("device", "kept"), [("cpu", 1), ("meta", 0)])
+def test_networks_on_a_cpu_keep_freed_memory(monkeypatch, device, kept):
+    calls = []
+    monkeypatch.setattr(predicting, "keep_freed_memory", lambda: calls.append(device))
+    network = torch.nn.Identity()
+    network.classes = network.field_size = network.crop_size = None
+    monkeypatch.setattr(predicting, "load_network", lambda *_: network)
+    load_networks(["model"], device)
+    assert len(calls) == kept

@@ -7,7 +7,12 @@ from safetensors.torch import save_file
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.errors import DamagedFileError
 from puzzlecell.network.cam_network import CamNetwork, load_network, save_network
-from puzzlecell.network.network_file import NetworkError, read_network_file, ready_weights_problems
+from puzzlecell.network.network_file import (
+    NetworkError,
+    network_digest,
+    read_network_file,
+    ready_weights_problems,
+)
 
 CLASSES = ["Nucleoplasm", "Nuclear membrane", "Nucleoli"]
 
@@ -108,3 +113,16 @@ def test_a_network_that_cannot_be_built_is_refused_by_name(tmp_path, settings):
     path = resealed(tmp_path / "weights.safetensors", metadata)
     with pytest.raises(NetworkError, match="weights.safetensors"):
         load_network(path)
+
+
+def test_the_digest_of_a_network_is_that_of_its_weights(fold1, tmp_path):
+    loaded = load_network(fold1)
+    save_network(tmp_path / "copy.safetensors", loaded, {"epoch": 3})
+    assert network_digest(tmp_path / "copy.safetensors") == network_digest(fold1)
+    with torch.no_grad():
+        loaded.classifier.weight[0, 0] += 1e-6
+    save_network(tmp_path / "changed.safetensors", loaded)
+    assert network_digest(tmp_path / "changed.safetensors") != network_digest(fold1)
+    (tmp_path / "copy.safetensors").write_bytes(fold1.read_bytes()[:-1])
+    with pytest.raises(DamagedFileError):
+        network_digest(tmp_path / "copy.safetensors")

@@ -16,7 +16,8 @@ from puzzlecell.data.tables import write_csv, write_parquet
 from puzzlecell.network.cam_network import CamNetwork, save_network
 from puzzlecell.planning.measured import measured_run
 from puzzlecell.planning.measured_rates import SECONDS
-from puzzlecell.planning.work import Stage, step1_work, step2_work, train_work
+from puzzlecell.planning.work import Stage, step1_work, step2_work, train_work, unlike_work
+from puzzlecell.runtime.job import as_json
 
 SMALL = NetworkSettings(backbone="test_resnet", pretrained=False, output_stride=8)
 TRAINING = TrainingSettings(
@@ -45,6 +46,7 @@ def results(tmp_path_factory):
         write_csv(model.with_name("history.csv"), pd.DataFrame(history))
         write_csv(model.with_name("oof.csv"), pd.DataFrame({"ID": ["a", "b"]}))
     write_parquet(folder / "step2/test/m.s/000.parquet", CELLS)
+    write_parquet(folder / "unlike/test/000.images.parquet", pd.DataFrame({"ID": ["a", "b"]}))
     write_parquet(folder / "cells/test.parquet", CELLS)
     write_parquet(folder / "cells/holdout.parquet", CELLS.assign(ID="c"))
     write_csv(folder / "submission.csv", pd.DataFrame({"ID": ["a", "b"]}))
@@ -66,9 +68,7 @@ def job(results):
             written.append(path)
         benchmark.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:01\t{memory}\n")
         lines = [START.format(name, f"; threads: {threads}" if threads else "")] * attempts
-        lines += (
-            [f"20:51:27 puzzlecell.runtime.job: settings: {settings.model_dump_json()}"] if settings else []
-        )
+        lines += [f"20:51:27 puzzlecell.runtime.job: settings: {as_json(settings)}"] if settings else []
         lines += [f"20:51:27 puzzlecell.runtime.devices: device: {device}"] if device else []
         log.write_text("\n".join([*lines, "20:51:30 puzzlecell.runtime.job: done in 3 s"]))
 
@@ -107,6 +107,12 @@ def job(results):
             Step1Settings(),
             "step1 (test_resnet)",
             step1_work(STAGE, Step1Settings(), 2, 32).amount,
+        ),
+        (
+            "unlike_training/test/000",
+            {"model": "m", "stage": "s"},
+            "unlike_training (test_resnet)",
+            unlike_work(STAGE, 2, 32).amount,
         ),
         ("ensemble/test", None, "ensemble", 3),
         ("score/test", None, "score", 3),

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from puzzlecell.config.datasets import DatasetSettings
 from puzzlecell.config.workflow import load_configuration
 from puzzlecell.data.raw_files import CHANNELS, channel_path
 from puzzlecell.data.tables import write_parquet
@@ -51,6 +52,24 @@ def test_fields_of_each_shard(settings):
     assert list(found["later"].shards) == [2.5] * 4
     assert [size.fields_from for size in found.values()] == ["settings", "data/own/labels.csv", "stated"]
     assert "later" not in dataset_sizes(settings, Stated())
+
+
+def test_fields_without_labels_are_those_of_the_files_or_of_the_table_of_images(settings, tmp_path):
+    named = DatasetSettings(
+        role="test", images="data/own/images", naming="f{number}_{channel}.png", ID="{number}"
+    )
+    table = tmp_path / "data/listed/images.csv"
+    table.parent.mkdir()
+    images = ",".join(f"../own/images/f1_{channel}.png" for channel in CHANNELS)
+    table.write_text(f"ID,{','.join(CHANNELS)}\nx,{images}\n")
+    own = {"named": named, "listed": DatasetSettings(role="test")}
+    found = dataset_sizes(settings.model_copy(update={"datasets": own}), Stated())
+    assert {name: (size.fields, size.fields_from) for name, size in found.items()} == {
+        "named": (2, "data/own/images"),
+        "listed": (1, "data/listed/images.csv"),
+    }
+    assert found["named"].megapixels == 500 / 1e6
+    assert found["listed"].megapixels == 600 / 1e6
 
 
 def test_pixels_are_those_of_the_files_or_stated(settings):

@@ -18,6 +18,7 @@ from puzzlecell.planning.work import (
     step1_work,
     step2_work,
     train_work,
+    unlike_work,
 )
 
 SMALL = NetworkSettings(backbone="test_resnet", pretrained=False, output_stride=8)
@@ -109,6 +110,7 @@ FULL, CROP = (network_cost(SMALL, size).flop / 1e9 for size in (64, 32))
         (train_work(training(), 9, 5, epochs=1), 12 * CROP * 2 * 3 + 5 * FULL * 2),
         (step1_work(STAGE, Step1Settings(), 5, 64), 5 * 2 * FULL),
         (step1_work(STAGE, Step1Settings(tta=ALL_VIEWS), 5, 64), 5 * 2 * 8 * FULL),
+        (unlike_work(STAGE, 5, 256), 5 * FULL),
         # Canvas of half a field, and of a training crop.
         (step2_work(STAGE, Step2Settings(), 7), 7 * 2 * CROP),
         (step2_work(STAGE, Step2Settings(crop=64), 7), 7 * 2 * FULL),

@@ -7,12 +7,17 @@ import pytest
 
 from puzzlecell.runtime.process import start_time, this_process
 from puzzlecell.runtime.run_record import (
+    LAST_REQUEST,
     RECORDS,
     RUN,
     SCRIPTS,
+    RunRequest,
     announce_run,
+    keep_request,
+    last_request,
     remove_scripts_of_killed_runs,
     run_of_this_job,
+    runs_here,
 )
 
 HERE = this_process()
@@ -60,3 +65,24 @@ def test_scripts_are_removed_unless_a_job_may_use_them(tmp_path, monkeypatch, ru
         # Known from the queue of the cluster.
         remove_scripts_of_killed_runs(no_job_queued=True)
         assert not any(path.exists() for path in files.values())
+
+
+def test_what_the_last_run_was_asked_for_is_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert last_request() is None
+    request = RunRequest("Snakefile", ("config/a.yaml", "config/b.yaml"), ("all",), "s3://bucket/run")
+    keep_request(request)
+    assert last_request() == request
+    for damaged in ("{", "[]", '{"snakefile": "Snakefile"}'):
+        LAST_REQUEST.write_text(damaged)
+        assert last_request() is None
+
+
+def test_runs_that_work_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    RECORDS.mkdir(parents=True)
+    elsewhere = replace(HERE, namespace="of a container")
+    for number, process in enumerate((KILLED, FIRST, elsewhere)):
+        (RECORDS / f"{number}.json").write_text(json.dumps({"process": asdict(process), "own_jobs": True}))
+    (RECORDS / "3.json").write_text("{")
+    assert runs_here() == [FIRST, elsewhere]

@@ -7,7 +7,7 @@ import torch
 from threadpoolctl import threadpool_info
 
 from puzzlecell.runtime import threads
-from puzzlecell.runtime.threads import available_cores, limited_threads
+from puzzlecell.runtime.threads import available_cores, in_order, limited_threads
 
 
 def blas_threads():
@@ -55,3 +55,35 @@ def test_cores_are_those_of_this_process(monkeypatch):
     monkeypatch.delattr(threads.os, "sched_getaffinity")
     monkeypatch.setattr(threads.os, "cpu_count", lambda: 8)
     assert available_cores() == 8
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_results_come_in_order_and_few_wait(count):
+    started = []
+
+    def work(item):
+        started.append(item)
+        return item * item
+
+    taken = []
+    for result in in_order(work, iter(range(50)), count):
+        taken.append(result)
+        assert len(started) - len(taken) < 2 * count
+    assert taken == [item * item for item in range(50)]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_error_comes_in_its_turn_and_ends_the_work(count):
+    started = []
+
+    def work(item):
+        started.append(item)
+        if item == 5:
+            raise ValueError("five")
+        return item
+
+    taken = []
+    with pytest.raises(ValueError, match="five"):
+        taken.extend(in_order(work, range(100), count))
+    assert taken == [0, 1, 2, 3, 4]
+    assert len(started) <= 5 + 2 * count

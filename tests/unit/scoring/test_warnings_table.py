@@ -1,10 +1,13 @@
 """The table of what looks wrong, assembled from the results of a run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from puzzlecell.config.plausibility import PlausibilitySettings
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.plausibility import Finding
 from puzzlecell.data.store import write_shard
 from puzzlecell.data.tables import write_csv, write_parquet
@@ -31,7 +34,7 @@ def write_dataset(folder, shards=2):
         table = table.assign(y0=1, x0=1, y1=60, x1=60)
         table.attrs = {"no_cells": {ids[0]: "all dark"} if number == 0 else {}}
         write_parquet(cells, table)
-    return DatasetFiles("set", 0.5, *files)
+    return DatasetFiles("set", PixelSizes(0.5), *files)
 
 
 def write_stage(folder, folds=2):
@@ -65,6 +68,29 @@ def test_all_findings_of_a_run(tmp_path):
         "4 warnings, see results/warnings.csv\n"
         "    set+more: m, s: no fold learns b: the average precision on held-out fields is at chance\n"
         "    3 findings about single fields"
+    )
+
+
+def test_fields_unlike_the_training_fields_are_listed_and_the_terminal_says_so(tmp_path):
+    files = write_dataset(tmp_path)
+    tables = [tmp_path / "000.images.parquet", tmp_path / "001.images.parquet"]
+    for number, path in enumerate(tables):
+        ids = [f"f{4 * number + row}" for row in range(4)]
+        where = ["features", "", "features; darker blue", "features"]
+        write_parquet(
+            path, pd.DataFrame({"ID": ids, "unlike_training": [3.0, 0.9, 2.0, 4.0], "unlike_in": where})
+        )
+    found = find_all([replace(files, unlike=tables)], [], CLASSES, SETTINGS)
+    assert len(found) == len(EXPECTED) - 1 + 1 + 6
+    assert as_text("w.csv", found).splitlines()[1] == (
+        "    set: 6 of 8 fields look unlike the fields that the model was trained on (median distance 2.5, expected "
+        "below 1; mostly: features): its probabilities are not to be trusted here"
+    )
+    assert (
+        Finding(
+            "set", "f6", "unlike the training fields: distance 2, expected below 1 (features; darker blue)"
+        )
+        in found
     )
 
 
@@ -112,3 +138,20 @@ def test_the_terminal_shows_the_first_findings_shortened():
     assert lines[0].endswith("x ...")
     assert lines[-1] == "    and 3 more about whole data sets"
     assert as_text("w.csv", [Finding("set", "f", "dark")]).startswith("1 warning, see w.csv\n")
+
+
+def test_findings_of_jobs_and_images_in_training_and_test_sets_are_listed(tmp_path):
+    contents = {"train": ["a1", "b2"], "test": ["c3", "a1"]}
+    datasets = []
+    for role, texts in contents.items():
+        path = tmp_path / f"{role}.contents.csv"
+        ids = [f"{role}{number}" for number in range(2)]
+        write_csv(path, pd.DataFrame({"ID": ids, "content": texts}))
+        datasets.append(DatasetFiles(role, 0.5, [], [], [], role=role, contents=[path]))
+    rows = [("train", "", "whole"), ("train", "007", "one")]
+    write_csv(tmp_path / "folds.csv", pd.DataFrame(rows, columns=["dataset", "ID", "what"]))
+    tables = [tmp_path / "folds.csv", tmp_path / "none.csv"]
+    first, shared, last = find_all(datasets, [], CLASSES, SETTINGS, tables=tables)
+    assert (first, last) == (Finding("train", "", "whole"), Finding("train", "007", "one"))
+    assert (shared.dataset, shared.ID) == ("test", "")
+    assert "1 of 2 (test1 = train0 of train)" in shared.what

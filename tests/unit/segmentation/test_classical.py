@@ -9,6 +9,7 @@ from helpers.segmentation_data import in_order
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.segmenters import ClassicalSettings
 from puzzlecell.config.simulation import SimulationSettings
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.segmentation.base import FieldImage, Resources
 from puzzlecell.segmentation.classical import find_nuclei
@@ -35,14 +36,32 @@ def simulated():
     return [simulate_field("test", number, SimulationSettings(), 3) for number in range(12)]
 
 
-def segmented(image, pixel_um=PIXEL_UM):
-    segmenter = make_segmenter(SegmentationSettings(), Resources())
+def segmented(image, pixel_um=PIXEL_UM, **settings):
+    segmenter = make_segmenter(SegmentationSettings(classical=settings), Resources())
     return segmenter.segment([FieldImage("a field", image, pixel_um)])[0]
 
 
 def test_simulated_cells_are_found(simulated):
     scores = [f1(segmented(field.image).cells, field.cells, 0.6) for field in simulated]
     assert np.mean(scores) >= 0.90
+
+
+@pytest.mark.parametrize("number", [2, 40])
+def test_no_part_of_a_cell_at_the_border_is_cut_off_because_of_its_texture(number):
+    field = simulate_field("test", number, SimulationSettings(), 2020)
+    assert f1(segmented((field.image // 257).astype(np.uint8)).cells, field.cells, 0.6) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "least", "most"),
+    [({}, 0.9, 1.0), ({"own_threshold": 0.0, "cell_threshold": 1.0}, 0.0, 0.8)],
+    ids=["a threshold for each cell", "one at Otsu's level for the field"],
+)
+def test_dim_cells_are_found_by_a_threshold_of_their_own(settings, least, most):
+    simulation = SimulationSettings(dim_cells=0.6)
+    fields = [simulate_field("test", number, simulation, 3) for number in range(6)]
+    scores = [f1(segmented(field.image, **settings).cells, field.cells, 0.6) for field in fields]
+    assert least <= np.mean(scores) <= most
 
 
 def test_eight_and_sixteen_bits_give_the_same_labels(simulated):
@@ -123,7 +142,7 @@ def test_a_shard_is_the_same_for_any_number_of_threads(simulated, tmp_path):
             tmp_path / f"{threads}.h5",
             tmp_path / f"{threads}.parquet",
             SegmentationSettings(),
-            PIXEL_UM,
+            PixelSizes(PIXEL_UM),
             threads=threads,
         )
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "3.h5").read_bytes()

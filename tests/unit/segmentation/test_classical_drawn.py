@@ -5,7 +5,9 @@ import pytest
 from helpers.segmentation_data import CELL, drawn, grid, in_order, one_nucleus_each, segmented
 
 from puzzlecell.config.segmenters import ClassicalSettings
-from puzzlecell.segmentation.classical import find_nuclei, grow_cells, split_at_necks
+from puzzlecell.segmentation.cell_growth import grow_cells
+from puzzlecell.segmentation.classical import find_nuclei, split_at_necks
+from puzzlecell.segmentation.cytoplasm import cytoplasm
 
 
 @pytest.mark.parametrize(
@@ -47,11 +49,30 @@ def test_uneven_background_and_brightness():
 
 def test_touching_nuclei_are_split_and_elongated_ones_are_not():
     pair = drawn((256, 256), [(40, 36.5), (40, 43.5)], 0.32)
-    assert segmented(pair, 0.32).cells.max() == 2
+    assert segmented(pair, 0.32, join_neck=1).cells.max() == 2
     assert segmented(pair, 0.32, neck=0.3).cells.max() == 1
     rows, columns = np.mgrid[:256, :256] * 0.32
     blue = np.where(np.hypot((rows - 40) / 4, (columns - 40) / 8) < 1, 0.7, 0.05).astype(np.float32)
     assert find_nuclei(blue, 0.32, ClassicalSettings()).max() == 1
+
+
+@pytest.mark.parametrize(
+    ("gap", "seam", "settings", "cells"),
+    [
+        (1.0, 1.0, {}, 1),
+        (0.6, 1.0, {}, 2),
+        (1.0, 0.5, {}, 2),
+        (1.0, 1.0, {"join_neck": 0.8}, 2),
+        (1.0, 1.0, {"join_gap": 0.0}, 2),
+        (1.0, 1.0, {"join_seam": 1.5}, 2),
+    ],
+)
+def test_split_nuclei_are_joined_where_nothing_shows_two_cells(gap, seam, settings, cells):
+    pair = drawn((256, 256), [(40, 36.5), (40, 43.5)], 0.32)
+    pair[:, 123:127, [0, 3]] = pair[:, 123:127, [0, 3]] * gap
+    pair[:, 124:126, 2] = pair[:, 124:126, 2] * seam
+    assert segmented(pair, 0.32, join_neck=1, nucleus_smoothing_um=0).nuclei.max() == 2
+    assert segmented(pair, 0.32, nucleus_smoothing_um=0, **settings).nuclei.max() == cells
 
 
 def test_necks_are_a_ratio():
@@ -67,6 +88,11 @@ def test_necks_are_a_ratio():
     assert split_at_necks(double, 0.35).max() == 1
 
 
+def grown(stain, nuclei, **settings):
+    """Cells grown over a stain that red and yellow show alike."""
+    return grow_cells(cytoplasm(stain, stain, 0.5 / 0.32), nuclei, 0.32, ClassicalSettings(**settings))
+
+
 def test_borders_follow_dark_gaps():
     """Two cells meet at a dark line that is closer to one of the nuclei."""
     red = np.full((100, 200), 0.6, np.float32)
@@ -74,10 +100,10 @@ def test_borders_follow_dark_gaps():
     red[:8] = red[-8:] = red[:, :8] = red[:, -8:] = 0.02
     nuclei = np.zeros((100, 200), np.int32)
     nuclei[40:60, 25:45], nuclei[40:60, 140:160] = 1, 2
-    cells = grow_cells(red, red, nuclei, 0.32, ClassicalSettings())
+    cells = grown(red, nuclei)
     border = [np.flatnonzero(np.diff(row.astype(int)) > 0)[-1] for row in cells[20:80]]
     assert 57 <= min(border) <= max(border) <= 67
-    straight = grow_cells(red, red, nuclei, 0.32, ClassicalSettings(gap_weight=0, signal_weight=0))
+    straight = grown(red, nuclei, gap_weight=0, signal_weight=0)
     assert abs(np.flatnonzero(np.diff(straight[50].astype(int)) > 0)[-1] - 92) < 4
 
 
@@ -89,14 +115,14 @@ def test_a_part_cut_off_by_a_gap_at_the_field_border_is_another_cell():
     nuclei = np.zeros((100, 160), np.int32)
     nuclei[40:60, 90:110] = 1
     left = np.s_[20:80, :46]
-    assert not grow_cells(red, red, nuclei, 0.32, ClassicalSettings())[left].any()
+    assert not grown(red, nuclei)[left].any()
     for settings in ({"outside_gap": 1.0}, {"outside_minimum_um2": 1000.0}):
-        assert grow_cells(red, red, nuclei, 0.32, ClassicalSettings(**settings))[left].all()
+        assert grown(red, nuclei, **settings)[left].all()
     whole = np.where(red == np.float32(0.2), np.float32(0.6), red)
-    assert grow_cells(whole, whole, nuclei, 0.32, ClassicalSettings())[left].all()
+    assert grown(whole, nuclei)[left].all()
     # A nucleus at the border itself is the cell's own.
     nuclei[40:60, :20] = 2
-    assert (grow_cells(red, red, nuclei, 0.32, ClassicalSettings())[left] == 2).all()
+    assert (grown(red, nuclei)[left] == 2).all()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (5, 5)])
@@ -120,6 +146,7 @@ def test_tiny_and_flat_fields_have_no_cells(shape, value):
         ("nucleus_closing_um", 0.0),
         ("cell_smoothing_um", 4.0),
         ("cell_threshold", 1.4),
+        ("own_threshold", 0.0),
         ("cell_reach_um", 1.0),
         ("ring_um", 9.0),
         ("border_smoothing_um", 5.0),

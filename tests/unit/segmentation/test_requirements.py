@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from puzzlecell.config.segmentation import SegmentationSettings
-from puzzlecell.segmentation.requirements import missing_files, weights_state
+from puzzlecell.segmentation.requirements import missing_files, missing_label_images, weights_state
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +68,14 @@ def test_folders_of_masks(tmp_path):
     assert "absent" in text
     assert "<ID>_cells.png" in text
     assert missing_files(SegmentationSettings(), [tmp_path / "absent"]) == []
+
+
+def test_fields_without_a_label_image(tmp_path):
+    for field_id in ("a", "b"):
+        (tmp_path / f"{field_id}_cells.png").touch()
+    assert missing_label_images(tmp_path, ["a", "b"]) == []
+    (text,) = missing_label_images(tmp_path, ["a", "c", "b", "d"])
+    assert text == f"{tmp_path}: 2 of 4 fields have no <ID>_cells.png, such as c_cells.png, d_cells.png"
 
 
 @pytest.mark.parametrize(

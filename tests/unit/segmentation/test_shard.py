@@ -9,24 +9,25 @@ from helpers.segmentation_data import CELL, drawn, grid, in_order, segmented
 
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.data.label_images import resize_label_image, tidy
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.segmentation.base import SegmentedField
 from puzzlecell.segmentation.cell_table import CELL_COLUMNS
 from puzzlecell.segmentation.shard import at_size, segment_shard, unsqueezed
 
 
-def write_store(path, images, sizes, ids=None):
+def write_store(path, images, sizes, ids=None, limits=(0, 65535)):
     ids = ids or [f"f{n}" for n in range(len(images))]
     height, width = (np.array([size[axis] for size in sizes], np.int32) for axis in (0, 1))
-    write_shard(
-        path, ids, {"images": np.asarray(images, np.uint8), "height": height, "width": width}, {"size": 256}
-    )
+    low, high = (np.full((len(ids), 4), limit, np.float32) for limit in limits)
+    columns = {"height": height, "width": width, "low": low, "high": high}
+    write_shard(path, ids, {"images": np.asarray(images, np.uint8), **columns}, {"size": 256})
 
 
 def run(folder, settings=None, pixel_um=0.64, name="out", **arguments):
     segment_shard(
         folder / "store.h5", folder / f"{name}.h5", folder / f"{name}.parquet", settings or SegmentationSettings(),
-        pixel_um, **arguments,
+        pixel_um if isinstance(pixel_um, PixelSizes) else PixelSizes(pixel_um), **arguments,
     )  # fmt: skip
     return ShardReader([folder / f"{name}.h5"]), pd.read_parquet(folder / f"{name}.parquet")
 
@@ -98,17 +99,24 @@ def test_raw_fields_are_segmented_at_their_full_size(tmp_path):
     for channel, name in enumerate(("red", "green", "blue", "yellow")):
         cv2.imwrite(str(images / f"f0_{name}.png"), full[..., channel].astype(np.uint16) * 257)
     settings = SegmentationSettings(source="raw")
-    masks, table = run(tmp_path, settings, pixel_um=0.32, raw_folder=images)
+    masks, table = run(tmp_path, settings, pixel_um=0.32, images=images)
     assert masks.read("f0", "cells").shape == (128, 128)
     assert len(table) == len(grid(160, 160))
-    with pytest.raises(ValueError, match="no folder of raw fields"):
+    # Dim raw fields, which the limits of the store make as bright.
+    for channel, name in enumerate(("red", "green", "blue", "yellow")):
+        cv2.imwrite(str(images / f"f0_{name}.png"), full[..., channel].astype(np.uint16) * 2 + 100)
+    write_store(tmp_path / "store.h5", [stored], [(512, 512)], limits=(100, 610))
+    dim, dim_table = run(tmp_path, settings, pixel_um=0.32, images=images)
+    np.testing.assert_array_equal(dim.read("f0", "cells"), masks.read("f0", "cells"))
+    pd.testing.assert_frame_equal(dim_table, table)
+    with pytest.raises(ValueError, match="no raw fields"):
         run(tmp_path, settings)
 
 
 def test_a_failed_run_leaves_no_files(tmp_path):
     write_store(tmp_path / "store.h5", [np.zeros((64, 64, 4))], [(64, 64)])
     with pytest.raises(ValueError, match="missing"):
-        run(tmp_path, SegmentationSettings(source="raw"), raw_folder=tmp_path)
+        run(tmp_path, SegmentationSettings(source="raw"), images=tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["store.h5"]
 
 
@@ -119,3 +127,31 @@ def test_labels_at_the_stored_size_stay_valid():
     found, kernels = at_size(SegmentedField(cells, nuclei), 64)
     assert found.shape == (64, 64)
     in_order(found, kernels)
+
+
+def test_each_field_is_segmented_with_its_own_pixel_size(tmp_path):
+    coarse, fine = drawn((128, 128), grid(80, 80), 0.64), drawn((256, 256), grid(80, 80), 0.32)
+    images = tmp_path / "images"
+    images.mkdir()
+    for field_id, image in (("a", coarse), ("b", fine)):
+        for channel, name in enumerate(("red", "green", "blue", "yellow")):
+            cv2.imwrite(str(images / f"{field_id}_{name}.png"), image[..., channel])
+    sides = np.array([128, 256], np.int32)
+    low, high = np.zeros((2, 4), np.float32), np.full((2, 4), 255, np.float32)
+    columns = {"height": sides, "width": sides, "pixel_size_um": np.array([0.64, np.nan])}
+    columns |= {"low": low, "high": high}
+    write_shard(
+        tmp_path / "store.h5", ["a", "b"], {"images": np.zeros((2, 128, 128, 4), np.uint8), **columns}, {}
+    )
+    settings = SegmentationSettings(source="raw")
+    tables = [
+        run(tmp_path, settings, pixel_um=stated, images=images, name=name)[1]
+        for name, stated in (("right", PixelSizes(None, {"b": 0.32})), ("wrong", PixelSizes(0.64)))
+    ]
+    right, wrong = (
+        {name: rows["nucleus_area_px"].mean() for name, rows in table.groupby("ID")} for table in tables
+    )
+    assert right["b"] == pytest.approx(4 * right["a"], rel=0.1)
+    assert right["a"] == wrong["a"]
+    assert tables[0].groupby("ID").size().tolist() == [len(grid(80, 80))] * 2
+    assert right.get("b") != wrong.get("b")

@@ -10,6 +10,7 @@ from helpers.segmentation_data import in_order, two_discs
 
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.segmenters import ClassicalSettings, MasksSettings
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.segmentation.base import FieldImage
 from puzzlecell.segmentation.shard import segment_shard
@@ -168,8 +169,8 @@ def test_a_shard_reads_masks_from_next_to_the_raw_fields(tmp_path):
         tmp_path / "m.h5",
         tmp_path / "t.parquet",
         settings,
-        1.0,
-        raw_folder=tmp_path / "images",
+        PixelSizes(1.0),
+        data_folder=tmp_path,
     )
     table = pd.read_parquet(tmp_path / "t.parquet")
     assert table["cell"].tolist() == [1, 2]

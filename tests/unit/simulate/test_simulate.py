@@ -270,6 +270,24 @@ def test_spindle_fields_show_dividing_cells_where_the_spindle_is_expressed():
     assert area[dividing].mean() < 0.6 * area[~dividing].mean()
 
 
+def test_dim_cells_lose_red_and_yellow_and_all_else_stays():
+    quiet = {"noise": 0.0, "background": 0.0, "unevenness": 0.0, "blur": 0.0}
+    plain = simulate_field("train", 1, settings(**quiet), 1)
+    dim = simulate_field("train", 1, settings(**quiet, dim_cells=1.0, dimmest=0.2), 1)
+    np.testing.assert_array_equal(plain.cells, dim.cells)
+    np.testing.assert_array_equal(plain.image[..., 1:3], dim.image[..., 1:3])
+    factors = []
+    for channel in (0, 3):
+        for number in range(1, plain.cells.max() + 1):
+            stained = (plain.image[..., channel] > 5000) & (plain.image[..., channel] < 65535)
+            inside = (plain.cells == number) & stained
+            ratio = dim.image[inside, channel] / plain.image[inside, channel]
+            assert np.ptp(ratio) < 0.01
+            factors.append(ratio.mean())
+    assert 0.2 <= min(factors) < max(factors) <= 1
+    assert len(np.unique(np.round(factors, 3))) == len(factors)
+
+
 # Settings
 
 

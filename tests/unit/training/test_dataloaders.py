@@ -4,7 +4,7 @@ import torch
 from helpers.training_data import CLASSES, write_fields
 
 from puzzlecell.config.augmentation import NONE
-from puzzlecell.data.fields import sized_field
+from puzzlecell.data.resize import sized_field
 from puzzlecell.data.store import ShardReader
 from puzzlecell.training.augment import Augmenter
 from puzzlecell.training.dataloaders import TrainingFields, WholeFields, collate

@@ -1,0 +1,1 @@
+"""How unlike the training fields other fields and their cells are."""

@@ -1,0 +1,1 @@
+"""Public fields of the Human Protein Atlas, fetched from its servers."""
