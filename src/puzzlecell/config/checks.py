@@ -176,7 +176,7 @@ def file_problems(configuration: Any, root: Path, *, raw_files: bool = True) -> 
 
 
 def look_problems(configuration: Any, root: Path) -> list[str]:
-    """Why the file `unlike_training.look` of an otherwise valid configuration cannot be had."""
+    """Why the file `unlike_training.look` of an otherwise valid configuration is not available."""
     look, first = configuration.unlike_training.look, configuration.ensemble.members[0]
     if look is None:
         return []

@@ -60,7 +60,7 @@ def remembered(
 
     Yields each field with its header and problems, in order. planes: returns the images of a field's channels, by which
     it is known; None stands for a channel without one. Whatever else decides how they are read has to be part of the
-    rule. memory: None checks every field. After the last field the memory is written anew, so it never holds more than
+    rule. memory: None checks every field. After the last field the memory is rewritten, so it never holds more than
     these fields. Raises DiskFullError, and whatever `check` raises.
     """
     known = {} if memory is None else _read(memory)
