@@ -85,6 +85,9 @@ def test_each_job_has_a_state(changed):
     locks = changed.folder / ".snakemake/locks"
     locks.mkdir(parents=True, exist_ok=True)
     (locks / "0.output.lock").write_text("results/submission.csv\n")
+    inventory = changed.folder / ".snakemake/iocache/latest.pkl"
+    inventory.parent.mkdir(exist_ok=True)
+    inventory.write_bytes(b"of a dry run")
     before = files(changed)
     done, rows = status(changed)
     assert done.returncode == 3, done.stdout

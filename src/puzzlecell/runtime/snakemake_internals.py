@@ -230,6 +230,8 @@ def build_dag(workflow: Any, targets: Sequence[str] = (), *, forceall: bool = Fa
         workflow._prepare_dag(forceall=forceall, ignore_incomplete=False, lock_warn_only=True)
     finally:
         snakemake.workflow.FilePersistence = kind
+    # What a dry run has noted down for the next run stays where it is.
+    workflow.persistence.drop_iocache = lambda: None
     workflow._build_dag()
 
 
