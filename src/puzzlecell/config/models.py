@@ -1,11 +1,12 @@
 """Settings of models and their training stages."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from puzzlecell.config.base import MAX_SEED, Section
+from puzzlecell.config.cell_stage import TargetSettings, Teacher
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
@@ -13,6 +14,11 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 class StageSettings(Section):
     """A training stage of a model; one network is trained per fold."""
 
+    kind: Literal["fields", "cells"] = Field(
+        "fields",
+        description="What the network is trained on: `fields` with the labels of the fields, or `cells`: crops of single "
+        "cells with soft targets, made of out-of-fold predictions (`learns_from`) or of grades.",
+    )
     datasets: list[Name] = Field(
         [],
         description="Names of the data sets used for training; a stage with `checkpoints` needs none. With them, it "
@@ -30,6 +36,27 @@ class StageSettings(Section):
     )
     training: dict[str, Any] = Field(
         {}, description="Keys of `training` that this stage overrides, in addition to those of its model."
+    )
+    learns_from: tuple[Teacher, ...] = Field(
+        (), description="Teachers of a stage of the kind `cells` with the labels `predicted`."
+    )
+    labels: Literal["predicted", "graded"] = Field(
+        "predicted",
+        description="Targets of a stage of the kind `cells`: `predicted` by its teachers, or `graded` by people "
+        "(`cell_labels.csv` of its data sets).",
+    )
+    targets: TargetSettings = TargetSettings()
+    rounds: int = Field(
+        1,
+        ge=1,
+        le=5,
+        description="Rounds of a stage of the kind `cells` with the labels `predicted`: from the second one on, it "
+        "learns from step 2 of the round before.",
+    )
+    transductive: bool = Field(
+        False,
+        description="Whether a stage of the kind `cells` may learn from predictions for test data sets. Their labels are "
+        "never used.",
     )
 
 
