@@ -107,7 +107,7 @@ def run_one(study: dict, folder: Path, place: Place) -> dict[str, object]:
             2,
             output,
             settings.model_dump_json(),
-            first / "model.safetensors" if place.start else None,
+            init_from=first / "model.safetensors" if place.start else None,
         )
         train(run, lambda done, total, text="": None)
     seconds = float(pd.read_csv(output / "history.csv")["seconds"].sum())

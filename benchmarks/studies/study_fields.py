@@ -54,7 +54,9 @@ def write_fields(path: Path, fields: Sequence[TrueField], classes: int, side: in
 def label_table(store: Path, classes: Sequence[str]) -> pd.DataFrame:
     """Return `ID` and one column per class: the labels of all fields of a shard."""
     reader = ShardReader([store])
-    table = pd.DataFrame([reader.read(field_id, "labels")[0] for field_id in reader.ids], columns=list(classes))
+    table = pd.DataFrame(
+        [reader.read(field_id, "labels")[0] for field_id in reader.ids], columns=list(classes)
+    )
     table.insert(0, "ID", reader.ids)
     return table
 

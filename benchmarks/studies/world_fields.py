@@ -13,7 +13,6 @@ from study_fields import TrueField, simulated_fields, write_fields
 
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.data.raw_files import CHANNELS, channel_path
-from puzzlecell.data.rle import decode_mask
 
 ROOT = Path(__file__).resolve().parents[2]
 SIMULATED = 19
@@ -24,7 +23,7 @@ def world_classes(world: dict) -> list[str]:
     """Names of the classes of a world."""
     if "composed_of" not in world:
         return [f"class {number}" for number in range(SIMULATED)]
-    with open(ROOT / world["composed_of"] / "mosaics.csv") as table:
+    with Path(ROOT / world["composed_of"] / "mosaics.csv").open() as table:
         return sorted({row["class"] for row in csv.DictReader(table)})
 
 
@@ -53,7 +52,9 @@ def make_world(folder: Path, world: dict, seed: int, side: int) -> None:
         parts = composed_fields(world, seed)
     else:
         settings = SimulationSettings(**simulation_of(world))
-        parts = {part: simulated_fields(part, count, settings, seed) for part, count in world["fields"].items()}
+        parts = {
+            part: simulated_fields(part, count, settings, seed) for part, count in world["fields"].items()
+        }
     for part, fields in parts.items():
         write_fields(folder / f"{part}.h5", fields, len(world_classes(world)), side)
 
@@ -72,14 +73,13 @@ def read_composed(folder: Path) -> list[TrueField]:
     """Fields of one data set that the script wrote."""
     fields = []
     csv.field_size_limit(1 << 24)
-    with open(folder / "truth.csv") as table:
+    with Path(folder / "truth.csv").open() as table:
         for row in csv.DictReader(table):
-            planes = [cv2.imread(str(channel_path(folder / "images", row["ID"], name)), 0) for name in CHANNELS]
+            planes = [
+                cv2.imread(str(channel_path(folder / "images", row["ID"], name)), 0) for name in CHANNELS
+            ]
             cells = cv2.imread(str(folder / "masks" / f"{row['ID']}_cells.png"), cv2.IMREAD_UNCHANGED)
-            shown: list[list[int]] = [[] for _ in range(int(cells.max()))]
-            words = row["PredictionString"].split()
-            for label, mask in zip(words[::3], words[2::3], strict=True):
-                where = decode_mask(mask, *cells.shape)
-                shown[int(np.median(cells[where > 0])) - 1].append(int(label))
+            # The script writes one class and mask for each cell, in the order of their numbers.
+            shown = [[int(label)] for label in row["PredictionString"].split()[::3]]
             fields.append(TrueField(row["ID"], np.dstack(planes), cells, shown))
     return fields

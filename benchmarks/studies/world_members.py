@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 from scipy.special import expit
 from study_fields import true_cells
@@ -12,6 +11,7 @@ from puzzlecell.config.steps import Step1Settings, Step2Settings, TtaSettings
 from puzzlecell.data.resize import sized_field
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import class_columns
+from puzzlecell.inference.pooled import pooled_scores
 from puzzlecell.inference.predict import batches, load_networks, predict
 from puzzlecell.inference.step1 import cell_numbers, step1_scores
 from puzzlecell.inference.step2 import step2_table
@@ -27,7 +27,9 @@ def of_fields(model: Path, store: Path, ids: Iterable[str], negative: int | None
     found: dict[str, list] = {name: [] for name in ("id", "cell", "step1", "pooled", "field")}
     for batch in batches(ids, 16):
         images = np.stack([sized_field(reader.read(field_id), network.field_size) for field_id in batch])
-        for field_id, logits, maps in zip(batch, *predict(network, images, TtaSettings(), "cpu"), strict=True):
+        for field_id, logits, maps in zip(
+            batch, *predict(network, images, TtaSettings(), "cpu"), strict=True
+        ):
             labels = reader.read(field_id, "cells")
             numbers = cell_numbers(labels)
             found["id"] += [field_id] * len(numbers)
@@ -36,17 +38,6 @@ def of_fields(model: Path, store: Path, ids: Iterable[str], negative: int | None
             found["pooled"].append(pooled_scores(maps, labels))
             found["field"].append(np.repeat(expit(logits)[None], len(numbers), 0))
     return {name: np.array(rows) if name == "id" else np.concatenate(rows) for name, rows in found.items()}
-
-
-def pooled_scores(maps: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Probabilities (n, C): sigmoid of the mean of the maps (C, h, w) under each cell of a label image."""
-    weights = np.stack(
-        [
-            cv2.resize((labels == number).astype(np.float32), maps.shape[:0:-1], interpolation=cv2.INTER_AREA)
-            for number in cell_numbers(labels)
-        ]
-    )
-    return expit(np.einsum("chw,nhw->nc", maps, weights) / weights.sum((1, 2))[:, None])
 
 
 def of_crops(model: Path, store: Path, ids: Iterable[str]) -> Members:
@@ -76,7 +67,7 @@ def joined(tables: Iterable[Members]) -> Members:
 def save(path: Path, table: Mapping[str, np.ndarray]) -> None:
     """Write a table of members; probabilities as float32."""
     small = {k: v.astype(np.float32) if v.dtype == np.float64 else v for k, v in table.items()}
-    with written_whole(path) as temporary, open(temporary, "wb") as file:
+    with written_whole(path) as temporary, Path(temporary).open("wb") as file:
         np.savez_compressed(file, **small)
 
 
