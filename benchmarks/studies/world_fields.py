@@ -34,16 +34,16 @@ def negative_of(world: dict) -> int | None:
 
 def is_there(world: dict) -> bool:
     """Whether the material of a world is there: real cells are not part of the project."""
-    return "composed_of" not in world or (ROOT / world["composed_of"]).is_dir()
+    return all((ROOT / name).exists() for name in [world.get("composed_of", "."), *world.get("overlays", [])])
 
 
 def simulation_of(world: dict) -> dict:
-    """`simulate` of the training data set in the configuration with the world's overlay."""
+    """`simulate` of the training data set in the configuration with the world's overlays and its own `simulation`."""
     found: dict = {}
-    for name in ("config/config.yaml", *world["overlays"]):
+    for name in ("config/config.yaml", *world.get("overlays", [])):
         given = yaml.safe_load((ROOT / name).read_text())
         found |= given.get("datasets", {}).get("train", {}).get("simulate") or {}
-    return found
+    return found | world.get("simulation", {})
 
 
 def make_world(folder: Path, world: dict, seed: int, side: int) -> None:
