@@ -13,7 +13,7 @@ SINGLE = {"broadcast": "field", "step 1": "step1", "step 2": "step2", "pooled": 
 DEFAULT = "ensemble"
 READINGS: dict[str, dict[str, Any]] = {
     DEFAULT: {},
-    **{f"image weight {1 - own:.2g}": {"own_weight": own} for own in (0.3, 0.5, 0.85, 1)},
+    **{f"fusion weight {weight:g}": {"weight": weight} for weight in (0.3, 0.5, 0.85, 1)},
     "mean of the steps": {"combine": "mean"},
     "negative: 1 - highest other": {"negative_by": "one_minus_max"},
     "negative: mean of the steps": {"negative_by": "mean"},
@@ -23,7 +23,7 @@ READINGS: dict[str, dict[str, Any]] = {
         f"negative: mean of the steps, others x (1 - Negative)^{k}": {"negative_by": "mean", "suppress": k}
         for k in (0.5, 1, 2)
     },
-    "image weight 0.5, negative: mean of the steps": {"own_weight": 0.5, "negative_by": "mean"},
+    "fusion weight 0.5, negative: mean of the steps": {"weight": 0.5, "negative_by": "mean"},
     "mean of the steps, negative: mean of the steps": {"combine": "mean", "negative_by": "mean"},
     "with pooled": {"steps": ("step1", "step2", "pooled")},
     "pooled in place of step 1": {"steps": ("pooled", "step2")},
@@ -37,9 +37,9 @@ PUPILS: dict[str, dict[str, Any]] = {
     **{
         f"pupil, {name}": {"steps": ("step1", "pupil"), **how}
         for name, how in {
-            "image weight 0": {"own_weight": 1},
-            "image weight 0.15": {"own_weight": 0.85},
-            "image weight 0.5": {"own_weight": 0.5},
+            "fusion weight 1": {"weight": 1},
+            "fusion weight 0.85": {"weight": 0.85},
+            "fusion weight 0.5": {"weight": 0.5},
             "mean of the members": {"combine": "mean"},
             "negative: 1 - highest other": {"negative_by": "one_minus_max"},
             "negative: mean of the members": {"negative_by": "mean"},
@@ -55,7 +55,7 @@ PUPILS: dict[str, dict[str, Any]] = {
                 "suppress": 1,
             },
             "mean of the members, negative: mean of the members": {"combine": "mean", "negative_by": "mean"},
-            "image weight 0.5, negative: mean of the members": {"own_weight": 0.5, "negative_by": "mean"},
+            "fusion weight 0.5, negative: mean of the members": {"weight": 0.5, "negative_by": "mean"},
         }.items()
     },
 }
@@ -66,22 +66,22 @@ def reading(
     negative: int | None,
     *,
     steps: Sequence[str] = ("step1", "step2"),
-    own_weight: float = 0.7,
+    weight: float = 0.7,
     combine: str = "product",
     negative_by: str = "own",
     suppress: float = 0,
 ) -> np.ndarray:
     """Probabilities (n, C) of an ensemble; the defaults are those of config/config.yaml, for the members of one stage.
 
-    own_weight: exponent of the cell's own probability; the field's is 1 - own_weight. negative_by: `own`,
-    `one_minus_max`, `mean` of the members without the field, or the name of one member. suppress: the other classes
-    are multiplied by (1 - Negative) ^ suppress.
+    weight: `image_fusion.weight`, the exponent of the cell's own probability; the field's is 1 - weight.
+    negative_by: `own`, `one_minus_max`, `mean` of the members without the field, or the name of one member. suppress:
+    the other classes are multiplied by (1 - Negative) ^ suppress.
     """
     values = np.stack([members[name].astype(np.float64) for name in steps])
     joined = join(values, np.full(len(values), 1 / len(values)), combine)
-    if own_weight < 1:
+    if weight < 1:
         both = np.stack([joined, members["field"].astype(np.float64)])
-        joined = join(both, np.array([own_weight, 1 - own_weight]), "product")
+        joined = join(both, np.array([weight, 1 - weight]), "product")
     if negative is None:
         return joined
     others = np.delete(np.arange(joined.shape[1]), negative)
@@ -102,16 +102,32 @@ def precisions(truth: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.array([found[f"ap{number:02d}"] for number in range(truth.shape[1])])
 
 
-def trusted(oof: Members, test: Members, negative: int | None, margin: float) -> tuple[np.ndarray, list[str]]:
-    """The default ensemble with single classes taken from one of its members, and the member of each class.
+def trusted(
+    oof: Members,
+    test: Members,
+    negative: int | None,
+    margin: float,
+    *,
+    steps: Sequence[str],
+    singles: Sequence[str],
+) -> tuple[np.ndarray, list[str]]:
+    """An ensemble with single classes taken from one reading, and the reading that each class trusts.
 
-    A class trusts the best single reading if its average precision out of fold is above the ensemble's by `margin`.
+    A class trusts the best of `singles` if its average precision out of fold is above the ensemble's by `margin`.
     """
-    names = [DEFAULT, *SINGLE.values()]
-    known = [reading(oof, negative), *(oof[name] for name in SINGLE.values())]
-    scores = np.nan_to_num(np.stack([precisions(oof["truth"], values) for values in known]))
+    names = [DEFAULT, *singles]
+    scores = np.nan_to_num(
+        np.stack([precisions(oof["truth"], values) for values in known(oof, negative, steps, singles)])
+    )
     best = 1 + scores[1:].argmax(0)
     best[scores[1:].max(0) <= scores[0] + margin] = 0
-    values = [reading(test, negative), *(test[name] for name in SINGLE.values())]
+    values = known(test, negative, steps, singles)
     chosen = np.stack([values[which][:, number] for number, which in enumerate(best)], 1)
     return chosen, [names[which] for which in best]
+
+
+def known(
+    members: Members, negative: int | None, steps: Sequence[str], singles: Sequence[str]
+) -> list[np.ndarray]:
+    """Values (n, C) of the ensemble of these steps, and of each single reading."""
+    return [reading(members, negative, steps=steps), *(members[name] for name in singles)]

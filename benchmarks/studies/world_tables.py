@@ -1,6 +1,6 @@
 """Tables of the study over worlds: every average precision, and means over seeds and worlds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 import world_members
 from scipy.stats import t
 from world_fields import negative_of
+from world_members import Members
 from world_readings import DEFAULT, PUPILS, READINGS, SINGLE, precisions, reading, trusted
 from world_tasks import Task, tasks
 
@@ -52,6 +53,11 @@ def score_of(study: dict, task: Task) -> Iterator[tuple[str, np.ndarray]]:
     elif task.kind == "pupil":
         test["pupil"] = world_members.load(task.folder(study) / "test.npz")["step2"]
         singles = {"pupil": "pupil"}
+        if (task.folder(study) / "oof.npz").exists():
+            oof = world_members.load(base / "oof.npz")
+            taught = world_members.load(task.folder(study) / "oof.npz")
+            first = {k: v[oof["fold"] == 1] for k, v in oof.items()} | {"pupil": taught["step2"]}
+            yield from trusting(first, test, negative, ("step1", "pupil"), [*SINGLE.values(), "pupil"])
         readings = PUPILS if task.name == next(iter(study["pupils"])) else dict(list(PUPILS.items())[:1])
     else:
         test = world_members.load(task.folder(study) / "test.npz")
@@ -59,6 +65,15 @@ def score_of(study: dict, task: Task) -> Iterator[tuple[str, np.ndarray]]:
         yield name, precisions(truth, test[key])
     for name, how in readings.items():
         yield name, precisions(truth, reading(test, negative, **how))
+
+
+def trusting(
+    oof: Members, test: Members, negative: int | None, steps: Sequence[str], singles: Sequence[str]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Readings in which classes trust single readings, chosen out of fold."""
+    for margin in MARGINS:
+        values, _ = trusted(oof, test, negative, margin, steps=steps, singles=singles)
+        yield f"by class, out of fold better by {margin:g}", precisions(test["truth"], values)
 
 
 def spread_table(study: dict, found: pd.DataFrame, key: str, control: str) -> list[str]:
@@ -147,7 +162,7 @@ def report(study: dict) -> str:
     }
     for name in (DEFAULT, "step 1", "step 2", "broadcast"):
         chosen = (found["kind"] == "technique") & (found["reading"] == name)
-        parts[f"Techniques: {name}"] = chosen, "name", next(iter(study["techniques"]["names"]))
+        parts[f"Techniques: {name}"] = chosen, "name", next(iter(study["techniques"]["variants"]))
     lines = []
     for title, (rows, key, against) in parts.items():
         if rows.any() and (found[rows][key] == against).any():

@@ -59,15 +59,15 @@ def tasks(study: dict) -> list[Task]:
                     Task(name, seed, "base", "stages"),
                     Task(name, seed, "pupil", next(iter(study["pupils"]))),
                 ]
-    for kind, variants in (("pupil", study["pupils"]), ("technique", study["techniques"]["names"])):
+    for kind, variants in (("pupil", study["pupils"]), ("technique", study["techniques"]["variants"])):
         for seed in study["seeds"]:
             for variant in variants:
-                wanted = chosen if kind == "technique" else variants[variant].get("worlds", chosen)
+                wanted = variants[variant].get("worlds", chosen)
+                needs_negative = variants[variant].get("technique") == "dimmed cells"
                 found += [
                     Task(name, seed, kind, variant)
                     for name in wanted
-                    if name in chosen
-                    and not (variant == "dimmed cells" and negative_of(worlds[name]) is None)
+                    if name in chosen and not (needs_negative and negative_of(worlds[name]) is None)
                 ]
     return list(dict.fromkeys(found))
 
@@ -171,6 +171,8 @@ def do_pupil(study: dict, task: Task) -> None:
         there = oof["fold"] != fold
         crops = Crops(unit / "train.h5", oof["id"][there], oof["cell"][there], size)
         output = task.folder(study) / place
+        if (output / MODEL).exists():
+            return output / MODEL
         train_pupil(fold_model(study, task, fold), output, crops, targets[there], recipe, seed=task.seed)
         return output / MODEL
 
@@ -182,6 +184,11 @@ def do_pupil(study: dict, task: Task) -> None:
         oof = held_out | {"step2": again["step2"]}
         targets = soft_targets(oof, labels, recipe | {"teachers": ["step2"]}, negative_of(world))
     model = taught(1, targets, "fold1")
+    if task.name == next(iter(study["pupils"])):
+        held_out = dict.fromkeys(oof["id"][oof["fold"] == 1])
+        world_members.save(
+            task.folder(study) / "oof.npz", world_members.of_crops(model, unit / "train.h5", held_out)
+        )
     world_members.save(
         task.folder(study) / "test.npz",
         world_members.of_crops(model, unit / "test.h5", ids(unit / "test.h5")),
@@ -191,6 +198,7 @@ def do_pupil(study: dict, task: Task) -> None:
 def do_technique(study: dict, task: Task) -> None:
     """Fine-tune stage 1 of fold 1 with a technique, and write all readings of the test fields."""
     world, unit, how = study["worlds"][task.world], task.unit(study), study["techniques"]
+    how = {**how, **how["variants"][task.name]}
     classes, negative = world_classes(world), negative_of(world)
     oof = out_of_fold(study, task)
     table = {k: v[oof["fold"] == 2] for k, v in oof.items()}
@@ -201,7 +209,7 @@ def do_technique(study: dict, task: Task) -> None:
     train_technique(
         fold_model(study, task, 1, 0),
         output,
-        task.name,
+        how["technique"],
         material,
         steps=how["steps"],
         batch=how["batch"],

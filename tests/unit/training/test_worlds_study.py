@@ -73,12 +73,12 @@ def test_targets(changes, expected):
 @pytest.mark.parametrize(
     ("how", "expected"),
     [
-        ({"own_weight": 1}, [0.6, 0.2]),
-        ({"own_weight": 0.5}, [0.6**0.5, 0.08**0.5]),
-        ({"own_weight": 0.5, "negative_by": "mean"}, [0.6**0.5, 0.25]),
-        ({"own_weight": 0.5, "negative_by": "step2"}, [0.6**0.5, 0.1]),
-        ({"own_weight": 1, "negative_by": "one_minus_max"}, [0.6, 0.4]),
-        ({"own_weight": 1, "suppress": 2}, [0.6 * 0.8**2, 0.2]),
+        ({"weight": 1}, [0.6, 0.2]),
+        ({"weight": 0.5}, [0.6**0.5, 0.08**0.5]),
+        ({"weight": 0.5, "negative_by": "mean"}, [0.6**0.5, 0.25]),
+        ({"weight": 0.5, "negative_by": "step2"}, [0.6**0.5, 0.1]),
+        ({"weight": 1, "negative_by": "one_minus_max"}, [0.6, 0.4]),
+        ({"weight": 1, "suppress": 2}, [0.6 * 0.8**2, 0.2]),
     ],
 )
 def test_readings(how, expected):
@@ -91,7 +91,13 @@ def test_readings(how, expected):
 
 
 def test_a_tiny_study_scores_every_task_once(tmp_path):
-    study = {**SMALL, "techniques": {**SMALL["techniques"], "names": list(techniques.TECHNIQUES)}}
+    study = {
+        **SMALL,
+        "techniques": {
+            **SMALL["techniques"],
+            "variants": {name: {"technique": name} for name in techniques.TECHNIQUES},
+        },
+    }
     (tmp_path / "study.yaml").write_text(
         yaml.safe_dump({**study, "output": str(tmp_path / "out")}, sort_keys=False)
     )
