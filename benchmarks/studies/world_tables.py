@@ -45,11 +45,7 @@ def score_of(study: dict, task: Task) -> Iterator[tuple[str, np.ndarray]]:
     if task.kind == "base":
         oof = world_members.load(base / "oof.npz")
         readings = READINGS
-        for margin in MARGINS:
-            yield (
-                f"best out of fold by {margin:g}",
-                precisions(truth, trusted(oof, test, negative, margin)[0]),
-            )
+        yield from trusting(oof, test, negative, ("step1", "step2"), list(SINGLE.values()))
     elif task.kind == "pupil":
         test["pupil"] = world_members.load(task.folder(study) / "test.npz")["step2"]
         singles = {"pupil": "pupil"}
