@@ -62,7 +62,8 @@ def write_calibration(
     no fold (0) are divided into as many parts. Raises UserError if no class has enough cells, or if all cells are in
     one part.
     """
-    fields = np.concatenate([_named(dataset, cells) for dataset, (cells, _) in known.items()])
+    # Numbers in place of the names of fields, of which there may be millions.
+    fields = np.unique(np.concatenate([_named(*entry) for entry in known.items()]), return_inverse=True)[1]
     parts = np.concatenate([parts_of(cells, folds, group) for cells, _ in known.values()])
     values = np.concatenate([cells[class_columns(cells)].to_numpy(np.float64) for cells, _ in known.values()])
     truth = np.concatenate([shows for _, shows in known.values()])
@@ -182,5 +183,6 @@ def reliability_table(bins: Mapping[tuple[str, str], Reliability]) -> pd.DataFra
     )
 
 
-def _named(dataset: str, cells: pd.DataFrame) -> np.ndarray:
-    return np.array([f"{dataset}/{field_id}" for field_id in cells["ID"]], dtype=object)
+def _named(dataset: str, known: tuple[pd.DataFrame, np.ndarray]) -> np.ndarray:
+    """Field of each cell, with the name of its data set."""
+    return np.array([f"{dataset}/{field_id}" for field_id in known[0]["ID"]], dtype=object)

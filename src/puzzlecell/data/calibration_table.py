@@ -94,10 +94,7 @@ def _knots(text: str) -> tuple[tuple[float, float], ...]:
     for pair in text.split():
         place, _, height = pair.partition(IN_KNOT)
         knots.append((_number(place, "knot", 0, 1), _number(height, "knot", 0, 1)))
-    risen = all(
-        before[0] < after[0] and before[1] <= after[1]
-        for before, after in pairwise(knots)
-    )
+    risen = all(before[0] < after[0] and before[1] <= after[1] for before, after in pairwise(knots))
     if len(knots) < 2 or not risen:
         raise ValueError(
             f"knots {quoted(text)}; expected at least two pairs probability:calibrated with spaces between them, both "
