@@ -8,7 +8,7 @@ if __name__ == "__main__":
     with job(snakemake):
         predictions = read_out_of_fold(
             given.cells,
-            folds=given.folds[0] if given.folds else None,
+            folds=given.folds or None,
             dataset=snakemake.wildcards.ds,
             members=grouped(given.members, params.members.value),
             images=grouped(given.images, params.images.value),

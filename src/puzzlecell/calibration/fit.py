@@ -91,17 +91,20 @@ def few(cells: int, positives: int, least: int) -> str:
 
 
 def cross_fit(
-    values: np.ndarray, truth: np.ndarray, parts: np.ndarray, settings: CalibrationSettings
+    values: np.ndarray,
+    truth: np.ndarray,
+    parts: np.ndarray,
+    methods: Sequence[str],
+    settings: CalibrationSettings,
 ) -> CrossFitted:
     """Calibrate the cells of each part with what the cells of all other parts give.
 
-    parts: (n,) part of each cell, such as its fold. Each class is calibrated by the method that all cells give it; a
-    class that the other parts do not have stays as it is, and is not called.
+    parts: (n,) part of each cell, such as its fold. methods: that of each class, as all cells together give it. A class
+    without a method, or that the other parts do not have, stays as it is and is not called.
     """
     calibrated = values.astype(np.float64)
     called = np.zeros(values.shape, bool)
-    for index in range(values.shape[1]):
-        method = method_of(truth[:, index], settings)
+    for index, method in enumerate(methods):
         if method == NONE:
             continue
         for part in np.unique(parts):
@@ -125,10 +128,11 @@ def call_quality(called: np.ndarray, truth: np.ndarray) -> tuple[float, float, f
     )
 
 
-def described(calibrations: Sequence[ClassCalibration], names: Sequence[str]) -> list[str]:
-    """Sentences about the classes that are not calibrated or never called."""
-    return [
-        f"{name}: {'not calibrated and ' if found.method == NONE else ''}never called: {found.note}"
-        for name, found in zip(names, calibrations, strict=True)
-        if found.note
+def described(calibrations: Sequence[ClassCalibration], names: Sequence[str]) -> str | None:
+    """A sentence about the classes that are not calibrated or never called; None if there are none."""
+    found = [
+        f"{name} ({'' if of_class.method == NONE else 'calibrated, but '}{of_class.note})"
+        for name, of_class in zip(names, calibrations, strict=True)
+        if of_class.note
     ]
+    return f"{len(found)} of {len(names)} classes are never called: {'; '.join(found)}" if found else None

@@ -70,7 +70,8 @@ def write_calibration(
     for dataset, (cells, _) in known.items():
         log.info("%s: %d cells of %d fields are known", dataset, len(cells), cells["ID"].nunique())
     fitted = fit_classes(values, truth, settings)
-    for sentence in described(fitted, names):
+    sentence = described(fitted, names)
+    if sentence:
         log.warning("%s", sentence)
     usable = np.array([found.method != NONE for found in fitted])
     if not usable.any():
@@ -84,7 +85,7 @@ def write_calibration(
             f"the {len(values)} cells of {', '.join(known)} whose classes are known are all of one fold or group of "
             "fields, so the calibration cannot be measured on others; expected cells of at least two"
         )
-    crossed = cross_fit(values, truth, parts, settings)
+    crossed = cross_fit(values, truth, parts, [found.method for found in fitted], settings)
     bins = {
         (name, when): reliability(
             table[:, chosen].ravel(),

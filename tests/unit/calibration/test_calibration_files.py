@@ -40,7 +40,7 @@ def write(folder, tables, settings=SETTINGS):
 def test_what_is_applied_is_what_was_fitted(tmp_path, caplog):
     cells, truth = known()
     files = write(tmp_path, {"train": (cells, truth)})
-    assert "Negative: not calibrated and never called: 0 cells show it; 10 are needed" in caplog.text
+    assert "1 of 3 classes are never called: Negative (0 cells show it; 10 are needed)" in caplog.text
     rows = read_calibration(files.table, NAMES)
     assert [row.method for row in rows] == ["isotonic", "platt", "none"]
     assert rows[2].threshold is None

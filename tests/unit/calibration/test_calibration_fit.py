@@ -110,8 +110,10 @@ def test_a_part_is_calibrated_by_the_other_parts_alone():
     truth = shows.astype(float)
     # In part 2, each cell shows the opposite of what it would, which must reach the curve of part 1 alone.
     truth[parts == 2] = 1 - truth[parts == 2]
-    found = cross_fit(values[:, None], truth[:, None], parts, FEW)
+    found = cross_fit(values[:, None], truth[:, None], parts, ["platt"], FEW)
     expected = fit_platt(values[parts == 1], shows[parts == 1])
+    unchanged = cross_fit(values[:, None], truth[:, None], parts, ["none"], FEW)
+    np.testing.assert_array_equal(unchanged.values[:, 0], values)
     np.testing.assert_allclose(found.values[parts == 2, 0], expected(values[parts == 2]))
     limit = choose(expected(values[parts == 1]), shows[parts == 1], FEW.calls, least=2)
     np.testing.assert_array_equal(found.called[parts == 2, 0], expected(values[parts == 2]) >= limit)
