@@ -83,8 +83,9 @@ class SimulationSettings(Section):
         1.0,
         ge=0,
         le=1,
-        description="How much the localisation patterns differ: the fraction of a pattern's stain that is drawn as it is, "
-        "while the rest is spread out smoothly around it. At 0, classes differ in little but their place in the cell.",
+        description="How much the localisation patterns differ: the fraction of a pattern's stain that is drawn as it "
+        "is, while the rest is spread out smoothly around it. At 0, classes differ in little but their place in the "
+        "cell.",
     )
     well_spread: float = Field(
         0.0,
