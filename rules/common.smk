@@ -48,6 +48,10 @@ DEVICE = Untracked(settings.gpu)
 RUN_LOOK = "results/look/look.safetensors"
 LOOK = RUN_LOOK if settings.unlike_training.look == THIS_RUN else settings.unlike_training.look
 
+# How probabilities of cells are calibrated; None: they are not.
+RUN_CALIBRATION = "results/calibration/calibration.csv"
+CALIBRATION = RUN_CALIBRATION if settings.calibration.of_this_run else settings.calibration.file
+
 
 wildcard_constraints:
     ds="|".join(settings.datasets),
@@ -161,6 +165,11 @@ def models(wildcards):
 def trained_on(wildcards):
     """Data sets that a stage is trained on."""
     return settings.models[wildcards.model].stages[wildcards.stage].datasets
+
+
+def held_out_sets(wildcards):
+    """Data sets of a stage whose fields have folds, so that some are held out of each training."""
+    return settings.held_out_sets(wildcards.model, wildcards.stage)
 
 
 def member_stages():

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from puzzlecell.config.base import NO_EFFECT, Section
 from puzzlecell.config.bundle import BundleSettings
+from puzzlecell.config.calibration import CalibrationSettings
 from puzzlecell.config.checks import (
     class_problems,
     file_problems,
@@ -67,6 +68,7 @@ class Configuration(Section):
     step1: Step1Settings = Step1Settings()
     step2: Step2Settings = Step2Settings()
     ensemble: EnsembleSettings
+    calibration: CalibrationSettings = CalibrationSettings()
     submission: SubmissionSettings = SubmissionSettings()
     fields: FieldSettings = FieldSettings()
     score: ScoreSettings = ScoreSettings()
@@ -92,6 +94,14 @@ class Configuration(Section):
         """Names of the data sets that the trained stages of the ensemble were trained on."""
         stages = [self.models[model].stages[stage] for model, stage in self.trained_stages()]
         return [name for name in self.datasets if any(name in stage.datasets for stage in stages)]
+
+    def held_out_sets(self, model: str, stage: str) -> list[str]:
+        """Names of a stage's data sets whose fields have folds, so that some are held out of each of its trainings."""
+        return [
+            name
+            for name in self.models[model].stages[stage].datasets
+            if self.datasets[name].role in ("train", "additional")
+        ]
 
     def datasets_of(self, *roles: str) -> list[str]:
         """Names of the data sets that have one of these roles, in the order of the configuration."""
