@@ -3,7 +3,7 @@
 import fcntl
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from puzzlecell.training.train import train
 
 log = logging.getLogger(__name__)
 MODEL = "model.safetensors"
+KINDS = ("base", "pupil", "technique")
 
 
 class Task(NamedTuple):
@@ -59,22 +60,22 @@ def tasks(study: dict) -> list[Task]:
                     Task(name, seed, "base", "stages"),
                     Task(name, seed, "pupil", next(iter(study["pupils"]))),
                 ]
-    for kind, variants in (("pupil", study["pupils"]), ("technique", study["techniques"]["variants"])):
-        for seed in study["seeds"]:
-            for variant in variants:
-                wanted = variants[variant].get("worlds", chosen)
-                needs_negative = variants[variant].get("technique") == "dimmed cells"
-                found += [
-                    Task(name, seed, kind, variant)
-                    for name in wanted
-                    if name in chosen and not (needs_negative and negative_of(worlds[name]) is None)
-                ]
+    variants = [("pupil", name, how) for name, how in study["pupils"].items()]
+    variants += [("technique", name, how) for name, how in study["techniques"]["variants"].items()]
+    for seed in study["seeds"]:
+        for kind, variant, how in variants:
+            needs_negative = how.get("technique") == "dimmed cells"
+            found += [
+                Task(name, seed, kind, variant)
+                for name in chosen
+                if not (needs_negative and negative_of(worlds[name]) is None)
+            ]
     return list(dict.fromkeys(found))
 
 
-def work(study: dict) -> None:
-    """Do all tasks that no other process does, until none is left."""
-    while left := [task for task in tasks(study) if not task.done(study)]:
+def work(study: dict, kinds: Sequence[str] = KINDS) -> None:
+    """Do all tasks of these kinds that no other process does, until none is left."""
+    while left := [task for task in tasks(study) if task.kind in kinds and not task.done(study)]:
         for task in left:
             base = task._replace(kind="base", name="stages")
             if task.kind != "base" and not base.done(study):

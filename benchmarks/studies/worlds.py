@@ -23,7 +23,7 @@ from pathlib import Path
 import yaml
 from world_fields import is_there
 from world_tables import report
-from world_tasks import work
+from world_tasks import KINDS, work
 
 
 def start_worker() -> None:
@@ -39,6 +39,9 @@ def main() -> None:
     parser.add_argument("settings", type=Path)
     parser.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 1)))
     parser.add_argument("--output", type=Path, help="folder, in place of the one in the settings")
+    parser.add_argument(
+        "--kinds", nargs="+", default=KINDS, choices=KINDS, help="only do these; others may run elsewhere"
+    )
     parser.add_argument("--tables", action="store_true", help="only write the tables of what is done")
     given = parser.parse_args()
     start_worker()
@@ -50,7 +53,7 @@ def main() -> None:
             logging.warning("the world %s is left out: %s is absent", name, world.get("composed_of"))
     if not given.tables:
         with ProcessPoolExecutor(given.processes, get_context("spawn"), start_worker) as pool:
-            for done in [pool.submit(work, study) for _ in range(given.processes)]:
+            for done in [pool.submit(work, study, given.kinds) for _ in range(given.processes)]:
                 done.result()
     print(report(study))
 
