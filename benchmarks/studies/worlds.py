@@ -51,7 +51,9 @@ def main() -> None:
     for name, world in study["worlds"].items():
         if not is_there(world):
             logging.warning("the world %s is left out: %s is absent", name, world.get("composed_of"))
-    if not given.tables:
+    if not given.tables and given.processes == 1:
+        work(study, given.kinds)
+    elif not given.tables:
         with ProcessPoolExecutor(given.processes, get_context("spawn"), start_worker) as pool:
             for done in [pool.submit(work, study, given.kinds) for _ in range(given.processes)]:
                 done.result()
