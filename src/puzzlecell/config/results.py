@@ -16,6 +16,9 @@ from puzzlecell.config.workflow import Configuration
 Deciding = dict[str, str]
 """Dotted key of a setting -> its value as text."""
 
+HELD_OUT = ("holdout", "test")
+"""Roles of data sets that are composed of other cells than the training sets (`simulate.cells_from`)."""
+
 
 def deciding(section: BaseModel, key: str) -> Deciding:
     """All settings of a section, including nested sections, that affect a result."""
@@ -43,8 +46,12 @@ def simulation(settings: Configuration, dataset: str) -> Deciding:
     given = settings.datasets[dataset]
     if given.simulate is None:
         return {}
-    labelled = {"labelled": json.dumps(given.role != "test")}
-    return {**deciding(given.simulate, "simulate"), **labelled, "seed": json.dumps(settings.seed)}
+    found = {**deciding(given.simulate, "simulate"), "seed": json.dumps(settings.seed)}
+    found["labelled"] = json.dumps(given.role != "test")
+    if given.simulate.cells_from is not None:
+        found["held_out"] = json.dumps(given.role in HELD_OUT)
+        found["negative"] = negative_class(settings)
+    return found
 
 
 def store(settings: Configuration, dataset: str) -> Deciding:
