@@ -139,9 +139,13 @@ class Configuration(Section):
         return [name for name in self.datasets if any(name in stage.datasets for stage in stages)]
 
     def training_sets(self) -> list[str]:
-        """Names of the data sets that the trained stages of the ensemble were trained on."""
+        """Names of the data sets with labels that the trained stages of the ensemble were trained on."""
         stages = [self.models[model].stages[stage] for model, stage in self.trained_stages()]
-        return [name for name in self.datasets if any(name in stage.datasets for stage in stages)]
+        return [
+            name
+            for name, dataset in self.datasets.items()
+            if dataset.labelled and any(name in stage.datasets for stage in stages)
+        ]
 
     def held_out_sets(self, model: str, stage: str) -> list[str]:
         """Names of a stage's data sets whose fields have folds, so that some are held out of each of its trainings."""

@@ -25,7 +25,10 @@ def values():
         "datasets": ["train", "additional", "more"],
         "learns_from": copy.deepcopy(TEACHERS),
     }
-    values["models"]["other"] = {"stages": {"only": {"datasets": ["additional"]}}}
+    values["models"]["other"] = {
+        "input": {"field_size": 192, "crop_size": 192},
+        "stages": {"only": {"datasets": ["additional"]}},
+    }
     values["ensemble"]["members"].append({"model": "lite0", "stage": "pupil", "step": 2})
     return values
 
@@ -75,7 +78,7 @@ def load(values, changes=None):
         ({f"{PUPIL}.learns_from.0.stage": "pupil"}, "a circle: lite0.pupil <- lite0.pupil"),
         (
             {f"{STAGES}.stage2.start": "pupil"},
-            "in a circle: lite0.pupil <- lite0.stage2 <- lite0.pupil",
+            "pupil.start: the stages start from each other in a circle: pupil <- stage2 <- pupil",
         ),
         (
             {
