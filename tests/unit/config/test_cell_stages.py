@@ -6,6 +6,7 @@ import pytest
 import yaml
 from helpers.paths import ROOT
 
+from puzzlecell.bundle.settings import implied_configuration
 from puzzlecell.config import results
 from puzzlecell.config.workflow import ConfigError, load_configuration
 
@@ -215,3 +216,11 @@ def test_the_targets_depend_on_their_own_settings_and_teachers(values):
         {"negative": None},
     ):
         assert found() != found(changes)
+
+
+def test_a_bundle_says_which_stages_were_trained_on_cells():
+    members = [{"model": "lite0", "stage": "stage2"}, {"model": "lite0", "stage": "pupil", "kind": "cells"}]
+    manifest = {"settings": {"segmentation": {"method": "classical", "classical": {}}}, "members": members}
+    manifest |= {"carried": {}, "negative": None, "folds": 2}
+    found = implied_configuration(manifest, "model", {})["models"]["lite0"]["stages"]
+    assert {name: stage.get("kind") for name, stage in found.items()} == {"stage2": None, "pupil": "cells"}
