@@ -47,7 +47,7 @@ def simulation(settings: Configuration, dataset: str) -> Deciding:
     if given.simulate is None:
         return {}
     found = {**deciding(given.simulate, "simulate"), "seed": json.dumps(settings.seed)}
-    found["labelled"] = json.dumps(given.role != "test")
+    found["labelled"] = json.dumps(given.labelled)
     if given.simulate.cells_from is not None:
         found["held_out"] = json.dumps(given.role in HELD_OUT)
         found["negative"] = negative_class(settings)
@@ -107,6 +107,23 @@ def training(settings: Configuration, model: str, stage: str) -> Deciding:
     }
 
 
+def targets(settings: Configuration, model: str, stage: str) -> Deciding:
+    """Settings that the targets of a stage depend on, besides the tables of its teachers, labels, cells and folds."""
+    given = settings.models[model].stages[stage]
+    teachers = {
+        f"learns_from.{number}": json.dumps([teacher.model, teacher.stage, teacher.step, teacher.weight])
+        for number, teacher in enumerate(settings.teachers(model, stage))
+    }
+    return {
+        **deciding(given.targets, "targets"),
+        **teachers,
+        **deciding(settings.labels, "labels"),
+        "negative": negative_class(settings),
+        "folds.group": json.dumps(settings.folds.group),
+        "folds.column": json.dumps(settings.folds.column),
+    }
+
+
 def negative_class(settings: Configuration) -> str:
     """Name and index of the negative class: with another class table, the same name may have another index."""
     names = read_classes(settings.classes)
@@ -142,6 +159,19 @@ def training_look(settings: Configuration) -> Deciding:
     section = deciding(settings.unlike_training, "unlike_training")
     group = {"folds.group": json.dumps(settings.folds.group)}
     return {key: text for key, text in section.items() if key != "unlike_training.look"} | group
+
+
+def calibration(settings: Configuration) -> Deciding:
+    """Settings that a calibration depends on, besides the tables of cells and their truth."""
+    section = deciding(settings.calibration, "calibration")
+    of_score = deciding(settings.score, "score")
+    used = ("iou_threshold", "overlap", "bootstrap", "interval", "seed")
+    del section["calibration.file"]
+    return {
+        **section,
+        **{f"score.{name}": of_score[f"score.{name}"] for name in used},
+        "folds.group": json.dumps(settings.folds.group),
+    }
 
 
 def score(settings: Configuration) -> Deciding:

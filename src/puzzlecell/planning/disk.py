@@ -69,11 +69,15 @@ def _written(job: PlannedJob, work: JobWork, rates: Mapping[str, float], cells: 
         return {job.script: cells * rates["step table"]}
     if job.script == "unlike_training":
         return {"unlike": cells * rates["unlike table"]}
+    if job.script == "targets":
+        return {"targets": cells * rates["step table"]}
     if job.script == "oof_step2":
         return {"oof": cells / work.settings.folds.count * rates["step table"]}
     if job.script in ("oof_fold", "holdout_stage"):
         share = work.settings.folds.count if job.script == "oof_fold" else 1
         return {"oof": cells / share * rates["oof table"]}
+    if job.script == "oof_cells":
+        return {"oof": cells * rates["answer"]}
     if job.script == "ensemble":
         return {"cells": cells * rates["answer"]}
     return {"submission.csv": cells * rates["submission"]} if job.script == "submission" else {}
