@@ -16,6 +16,9 @@ from puzzlecell.config.workflow import Configuration
 Deciding = dict[str, str]
 """Dotted key of a setting -> its value as text."""
 
+HELD_OUT = ("holdout", "test")
+"""Roles of data sets that are composed of other cells than the training sets (`simulate.cells_from`)."""
+
 
 def deciding(section: BaseModel, key: str) -> Deciding:
     """All settings of a section, including nested sections, that affect a result."""
@@ -43,8 +46,12 @@ def simulation(settings: Configuration, dataset: str) -> Deciding:
     given = settings.datasets[dataset]
     if given.simulate is None:
         return {}
-    labelled = {"labelled": json.dumps(given.role != "test")}
-    return {**deciding(given.simulate, "simulate"), **labelled, "seed": json.dumps(settings.seed)}
+    found = {**deciding(given.simulate, "simulate"), "seed": json.dumps(settings.seed)}
+    found["labelled"] = json.dumps(given.labelled)
+    if given.simulate.cells_from is not None:
+        found["held_out"] = json.dumps(given.role in HELD_OUT)
+        found["negative"] = negative_class(settings)
+    return found
 
 
 def store(settings: Configuration, dataset: str) -> Deciding:
@@ -97,6 +104,23 @@ def training(settings: Configuration, model: str, stage: str) -> Deciding:
         **deciding(settings.labels, "labels"),
         "datasets": json.dumps(given.datasets),
         "start": json.dumps(given.start),
+    }
+
+
+def targets(settings: Configuration, model: str, stage: str) -> Deciding:
+    """Settings that the targets of a stage depend on, besides the tables of its teachers, labels, cells and folds."""
+    given = settings.models[model].stages[stage]
+    teachers = {
+        f"learns_from.{number}": json.dumps([teacher.model, teacher.stage, teacher.step, teacher.weight])
+        for number, teacher in enumerate(settings.teachers(model, stage))
+    }
+    return {
+        **deciding(given.targets, "targets"),
+        **teachers,
+        **deciding(settings.labels, "labels"),
+        "negative": negative_class(settings),
+        "folds.group": json.dumps(settings.folds.group),
+        "folds.column": json.dumps(settings.folds.column),
     }
 
 
