@@ -16,11 +16,11 @@ from puzzlecell.config.steps import Step2Settings
 from puzzlecell.data.cell_crops import crop_geometry, cut_cells, pooling_weights
 from puzzlecell.data.resize import sized_field
 from puzzlecell.data.store import ShardReader
-from puzzlecell.ensemble.combine import join
 from puzzlecell.network.cam_network import CamNetwork
+from puzzlecell.teaching.targets import soft_targets
 
 
-def soft_targets(
+def recipe_targets(
     oof: Members, labels: pd.DataFrame, recipe: dict[str, Any], negative: int | None
 ) -> np.ndarray:
     """Targets (n, C) float32 of the cells of a table of out-of-fold predictions; NaN where a class is ignored.
@@ -31,11 +31,9 @@ def soft_targets(
     if recipe.get("truth"):
         return oof["truth"].astype(np.float32)
     teachers = np.stack([oof[name].astype(np.float64) for name in recipe["teachers"]])
-    shown = labels.set_index("ID").loc[oof["id"]].to_numpy() > 0
-    targets = join(teachers, np.full(len(teachers), 1 / len(teachers)), recipe["combine"]) * shown
-    if negative is not None:
-        targets[:, negative] = 0
-        targets[:, negative] = (1 - targets.max(1)) * shown[:, negative]
+    present = labels.set_index("ID").loc[oof["id"]].to_numpy() > 0
+    weights = np.ones(len(teachers))
+    targets = soft_targets(teachers, weights, recipe["combine"], present=present, negative=negative)
     if recipe["divide"]:
         targets /= np.maximum(targets.max(1, keepdims=True), 1e-6)
     if recipe.get("ignore"):

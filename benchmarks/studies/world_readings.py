@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from world_members import Members
 
-from puzzlecell.ensemble.combine import join
+from puzzlecell.data.cell_predictions import join
 from puzzlecell.training.metrics import validation_metrics
 
 SINGLE = {"broadcast": "field", "step 1": "step1", "step 2": "step2", "pooled": "pooled"}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import world_members
-from cell_pupils import Crops, soft_targets, train_pupil
+from cell_pupils import Crops, recipe_targets, train_pupil
 from study_fields import label_table
 from techniques import train_technique, training_material
 from world_fields import is_there, make_world, negative_of, world_classes
@@ -164,7 +164,7 @@ def do_pupil(study: dict, task: Task) -> None:
     recipe = {**study["pupil"], **study["pupils"][task.name]}
     labels = label_table(unit / "train.h5", world_classes(world))
     oof = out_of_fold(study, task)
-    targets = soft_targets(oof, labels, recipe, negative_of(world))
+    targets = recipe_targets(oof, labels, recipe, negative_of(world))
     size = study["training"]["input"]["field_size"]
 
     def taught(fold: int, targets: np.ndarray, place: str) -> Path:
@@ -183,7 +183,7 @@ def do_pupil(study: dict, task: Task) -> None:
         held_out = {k: v[oof["fold"] == 2] for k, v in oof.items()}
         again = world_members.of_crops(second, unit / "train.h5", dict.fromkeys(held_out["id"]))
         oof = held_out | {"step2": again["step2"]}
-        targets = soft_targets(oof, labels, recipe | {"teachers": ["step2"]}, negative_of(world))
+        targets = recipe_targets(oof, labels, recipe | {"teachers": ["step2"]}, negative_of(world))
     model = taught(1, targets, "fold1")
     if task.name == next(iter(study["pupils"])):
         held_out = dict.fromkeys(oof["id"][oof["fold"] == 1])
@@ -203,7 +203,7 @@ def do_technique(study: dict, task: Task) -> None:
     classes, negative = world_classes(world), negative_of(world)
     oof = out_of_fold(study, task)
     table = {k: v[oof["fold"] == 2] for k, v in oof.items()}
-    targets = soft_targets(table, label_table(unit / "train.h5", classes), study["pupil"], negative)
+    targets = recipe_targets(table, label_table(unit / "train.h5", classes), study["pupil"], negative)
     size = study["training"]["input"]["field_size"]
     material = training_material(unit / "train.h5", classes, (table, targets), size, negative)
     output = task.folder(study)

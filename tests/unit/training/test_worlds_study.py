@@ -70,7 +70,7 @@ def test_targets(changes, expected):
     }
     labels = pd.DataFrame({"ID": ["a"], "x": [1], "y": [0], "Negative": [1]})
     recipe = {"teachers": ["step1", "step2"], "combine": "product", "divide": False, **changes}
-    found = cell_pupils.soft_targets(oof, labels, recipe, negative=2)
+    found = cell_pupils.recipe_targets(oof, labels, recipe, negative=2)
     np.testing.assert_allclose(found, [expected], rtol=1e-6)
 
 
