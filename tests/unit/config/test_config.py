@@ -136,6 +136,12 @@ def test_the_shipped_configurations_are_valid(name):
             {0: 0.5, "Nucleoplasm": 0.3},
             "ensemble.class_thresholds: class 0 (Nucleoplasm) is given more than once: 0 and Nucleoplasm",
         ),
+        (
+            "ensemble.members.1.classes",
+            {"Golgi": 0},
+            "ensemble.members.1.classes: there is no class 'Golgi'; did you mean Golgi apparatus?",
+        ),
+        ("ensemble.members.1.classes", {3: -1}, "ensemble.members.1.classes"),
         ("ensemble.image_fusion.except_classes", [19], "except_classes: there is no class 19"),
         (
             "ensemble.image_fusion.except_classes",
@@ -161,6 +167,13 @@ def test_the_shipped_configurations_are_valid(name):
 )
 def test_a_mistake_is_reported_with_its_key(values, key, value, expected):
     assert expected in problems(place(values, key, value))
+
+
+def test_without_a_negative_class_it_cannot_be_read(values):
+    values = place(place(values, "negative", None), "ensemble.negative", "mean")
+    text = problems(place(values, "ensemble.suppress_by_negative", 1))
+    assert "ensemble.negative is mean, but the configuration names no negative class" in text
+    assert "ensemble.suppress_by_negative is 1.0, but the configuration names no negative class" in text
 
 
 def test_all_mistakes_come_in_one_message(values):
