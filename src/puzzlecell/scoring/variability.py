@@ -207,7 +207,7 @@ def _rows(
     known = ~np.isnan(over_classes)
     ends = np.quantile(over_classes[known], tails) if known.any() else (np.nan, np.nan)
     yield (name, ALL, cells, *[np.nan] * 4, class_entropy(shares[None])[0], *ends)
-    for index in np.flatnonzero(shares > 0):
+    for index in np.flatnonzero(shares > 0).tolist():
         entropy = binary_entropy(drawn[:, index])
         yield (
             name,

@@ -31,7 +31,7 @@ def place(values, dotted, value):
     return changed
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "hpa2021.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "hpa2021.yaml", "hpa2021-extended.yaml"])
 def test_the_shipped_configurations_are_valid(name):
     load_configuration(yaml.safe_load((ROOT / "config" / name).read_text()), ROOT)
 
