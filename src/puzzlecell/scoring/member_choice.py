@@ -31,8 +31,8 @@ class Predicted:
     """Cells whose classes are known, predicted out of fold.
 
     cells: the cell table with the column `part`: the choice is measured on each part, made on the others. members: for
-    each member, `ID, cell, p00 ...` of exactly these cells. images: `ID, p00 ...` of their fields, or None. truth: (n, C)
-    in 1 and 0, NaN where it is not known.
+    each member, `ID, cell, p00 ...` of exactly these cells. images: `ID, p00 ...` of their fields, or None. truth:
+    (n, C) in 1 and 0, NaN where it is not known.
     """
 
     cells: pd.DataFrame
@@ -46,8 +46,8 @@ class ClassChoice:
     """Choice for one class.
 
     chosen, ap_chosen: name and average precision of the candidate. cells: number of cells that show the class. ap, low,
-    high: (candidates,) average precision and its interval. gain, error: difference from the configured members and its standard error; NaN for
-    all without a cell that shows the class.
+    high: (candidates,) average precision and its interval. gain, error: difference from the configured members and its
+    standard error. NaN for all without a cell that shows the class.
     """
 
     chosen: str
@@ -148,7 +148,7 @@ def predicted_by(
 def _values(given: Predicted, settings: EnsembleSettings, negative: int | None) -> np.ndarray:
     members = [(table, member.weight) for table, member in zip(given.members, settings.members, strict=True)]
     answer = ensemble_cells(given.cells, members, given.images, settings, negative=negative)
-    return answer[class_columns(given.members[0])].to_numpy(np.float64)
+    return answer[class_columns(given.members[0])].to_numpy(np.float64, copy=True)
 
 
 def choose(
@@ -171,7 +171,7 @@ def choose(
     cells = int(shows.sum())
     if not cells:
         nothing = np.full(len(names), np.nan)
-        return ClassChoice(CONFIGURED, np.nan, 0, nothing, nothing, nothing, nothing, nothing)
+        return ClassChoice(names[0], np.nan, 0, nothing, nothing, nothing, nothing, nothing)
     random = np.random.default_rng(score.seed)
     draws = random.multinomial(len(found), np.full(len(found), 1 / len(found)), score.bootstrap)
     # The first draw is the fields as they are.
@@ -187,7 +187,7 @@ def choose(
     drawn = drawn[:, ~np.isnan(drawn[0])]
     if drawn.shape[1] < 2:
         nothing = np.full(len(names), np.nan)
-        return ClassChoice(CONFIGURED, ap[0], cells, ap, nothing, nothing, ap - ap[0], nothing)
+        return ClassChoice(names[0], float(ap[0]), cells, ap, nothing, nothing, ap - ap[0], nothing)
     low, high = np.quantile(drawn, tails, axis=1)
     gain, error = ap - ap[0], (drawn - drawn[0]).std(axis=1, ddof=1)
     better = np.flatnonzero(gain > np.maximum(settings.standard_errors * error, 1e-9))

@@ -135,7 +135,9 @@ def groups_of(
                 f"variability.group: the fields have no metadata {column!r}; they have {', '.join(metadata)}"
             )
         # Fields without a value, such as those of a blank well, are no group.
-        yield column, np.where(answer[column] == "", None, answer[column].to_numpy(object))
+        values = answer[column].to_numpy(object, copy=True)
+        values[values == ""] = None
+        yield column, values
     elif group is not None:
         of_field = dict(zip(pd.unique(ids), group_keys(pd.unique(ids), group), strict=True))
         if len(set(of_field.values())) < len(of_field):
