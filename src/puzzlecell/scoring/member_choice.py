@@ -104,13 +104,10 @@ def write_member_choice(
     changed = [names[index] for index, found in choices.items() if found.chosen != CONFIGURED]
     with written_whole(members_yaml) as temporary:
         temporary.write_text(_comment(choices, names) + overlay_text(final, names), encoding="utf-8")
-    means = [
-        float(np.nanmean([found.ap[0] for found in choices.values()])),
-        float(np.nanmean(list(crossed.values()))),
-    ]
+    means = np.nanmean(list(crossed.values()), axis=0).tolist()
     log.info(
-        "%d of %d classes trust other members than the configured ones; mean average precision over the classes: %.4f "
-        "with the configured members, %.4f with members chosen on other fields",
+        "%d of %d classes trust other members than the configured ones; mean average precision over the classes on held-out "
+        "parts: %.4f with the configured members, %.4f with members chosen on the other parts",
         len(changed),
         len(choices),
         *means,
@@ -204,33 +201,42 @@ def crossed_precision(
     *,
     settings: MemberChoiceSettings,
     score: ScoreSettings,
-) -> float:
-    """Average precision of a class if the cells of each part trust what is chosen on the other parts.
+) -> tuple[float, float]:
+    """Average precision of a class with the configured members, and with what is chosen on the other parts.
 
-    Arguments as in `choose`; parts: (n,) part of each cell, such as its fold. NaN if no cell shows the class.
+    Both are means over the parts, weighted by their cells that show the class: probabilities of different candidates
+    are not ranked together. Arguments as in `choose`; parts: (n,) part of each cell, such as its fold. NaN if no cell
+    shows the class.
     """
-    joined = values[0].copy()
+    sums, cells = np.zeros(2), 0
     for part in np.unique(parts):
         inside = parts == part
-        if inside.all():
-            continue
-        found = choose(values[:, ~inside], truth[~inside], fields[~inside], names, settings, score=score)
-        joined[inside] = values[list(names).index(found.chosen), inside]
-    known = ~np.isnan(truth)
-    order = np.argsort(-joined[known], kind="stable")
-    shows = truth[known][order] == 1
-    return float(average_precision(shows, np.array([shows.sum()]), np.ones((1, len(shows)), int))[0])
+        other = choose(values[:, ~inside], truth[~inside], fields[~inside], names, settings, score=score)
+        inside &= ~np.isnan(truth)
+        shown = int(truth[inside].sum())
+        cells += shown
+        for place, candidate in enumerate((0, list(names).index(other.chosen))):
+            if shown:
+                sums[place] += shown * _precision(values[candidate, inside], truth[inside] == 1)
+    before, after = (sums / cells).tolist() if cells else (np.nan, np.nan)
+    return before, after
+
+
+def _precision(values: np.ndarray, shows: np.ndarray) -> float:
+    """Average precision of cells in the order of their values (n,)."""
+    order = np.argsort(-values, kind="stable")
+    return float(average_precision(shows[order], np.array([shows.sum()]), np.ones((1, len(shows)), int))[0])
 
 
 def choice_table(
     choices: Mapping[int, ClassChoice],
-    crossed: Mapping[int, float],
+    crossed: Mapping[int, tuple[float, float]],
     candidate_names: Sequence[str],
     names: Sequence[str],
 ) -> pd.DataFrame:
     """Return one row for each class and candidate, with what is chosen."""
     rows = [
-        (names[index], found.cells, name, "yes" if name == found.chosen else "", *numbers, crossed[index])
+        (names[index], found.cells, name, "yes" if name == found.chosen else "", *numbers, *crossed[index])
         for index, found in choices.items()
         for name, *numbers in zip(
             candidate_names, found.ap, found.low, found.high, found.gain, found.error, strict=True
@@ -248,7 +254,8 @@ def choice_table(
             "high",
             "gain",
             "standard_error",
-            "crossed_ap",
+            "held_out_configured",
+            "held_out_chosen",
         ],
     )
 
