@@ -14,7 +14,19 @@ from puzzlecell.errors import UserError
 
 AnyPath = str | os.PathLike
 OF_THE_RUN = frozenset(
-    {"classes", "negative", "seed", "gpu", "datasets", "folds", "training", "models", "score", "bundle"}
+    {
+        "classes",
+        "negative",
+        "seed",
+        "gpu",
+        "datasets",
+        "folds",
+        "training",
+        "models",
+        "score",
+        "member_choice",
+        "bundle",
+    }
 )
 """Sections that say what a run is made from; all others say how fields become answers, and a bundle carries them."""
 CARRIED = {

@@ -25,6 +25,7 @@ from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.config.field_checks import field_problems
 from puzzlecell.config.fields import FieldSettings
 from puzzlecell.config.labels import LabelSettings
+from puzzlecell.config.member_choice import MemberChoiceSettings
 from puzzlecell.config.messages import readable_problems
 from puzzlecell.config.models import ModelSettings, Name, training_layers
 from puzzlecell.config.plausibility import PlausibilitySettings
@@ -34,6 +35,7 @@ from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.submission import SubmissionSettings
 from puzzlecell.config.training import TrainingSettings, resolved
 from puzzlecell.config.unlike import UnlikeSettings
+from puzzlecell.config.variability import VariabilitySettings
 from puzzlecell.errors import UserError
 
 
@@ -72,6 +74,8 @@ class Configuration(Section):
     submission: SubmissionSettings = SubmissionSettings()
     fields: FieldSettings = FieldSettings()
     score: ScoreSettings = ScoreSettings()
+    member_choice: MemberChoiceSettings = MemberChoiceSettings()
+    variability: VariabilitySettings = VariabilitySettings()
     plausibility: PlausibilitySettings = PlausibilitySettings()
     unlike_training: UnlikeSettings = UnlikeSettings()
     bundle: BundleSettings = BundleSettings()

@@ -16,29 +16,14 @@ import pandas as pd
 from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.config.member_choice import MemberChoiceSettings
 from puzzlecell.config.score import ScoreSettings
-from puzzlecell.data.tables import class_columns, write_csv
-from puzzlecell.ensemble.combine import ensemble_cells
-from puzzlecell.ensemble.trust import CONFIGURED, Candidate, candidates, overlay_text, trusting
+from puzzlecell.data.tables import write_csv
+from puzzlecell.ensemble.trust import CONFIGURED, candidates, overlay_text, trusting
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.scoring.average_precision import average_precision
+from puzzlecell.scoring.member_predictions import Predicted, predicted_by
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """Cells whose classes are known, predicted out of fold.
-
-    cells: the cell table with the column `part`: the choice is measured on each part, made on the others. members: for
-    each member, `ID, cell, p00 ...` of exactly these cells. images: `ID, p00 ...` of their fields, or None. truth:
-    (n, C) in 1 and 0, NaN where it is not known.
-    """
-
-    cells: pd.DataFrame
-    members: Sequence[pd.DataFrame]
-    images: pd.DataFrame | None
-    truth: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -106,46 +91,12 @@ def write_member_choice(
         temporary.write_text(_comment(choices, names) + overlay_text(final, names), encoding="utf-8")
     means = np.nanmean(list(crossed.values()), axis=0).tolist()
     log.info(
-        "%d of %d classes trust other members than the configured ones; mean average precision over the classes on held-out "
-        "parts: %.4f with the configured members, %.4f with members chosen on the other parts",
+        "%d of %d classes trust other members than the configured ones; mean average precision over the classes on "
+        "held-out parts: %.4f with the configured members, %.4f with members chosen on the other parts",
         len(changed),
         len(choices),
         *means,
     )
-
-
-def predicted_by(
-    known: Sequence[Predicted],
-    ensemble: EnsembleSettings,
-    named: Mapping[str, Candidate],
-    selectable: Sequence[int],
-    *,
-    negative: int | None,
-) -> np.ndarray:
-    """Probabilities (candidates, n, C) of the cells: of each class, those if it trusted the candidate.
-
-    The other classes stay as they are configured as far as they matter: Negative, where the others are suppressed by
-    it. Limits of classes and thresholds, which are no question of members, do not apply.
-    """
-    plain = ensemble.model_copy(update={"max_classes": "all", "threshold": 0.0, "class_thresholds": {}})
-    others = [index for index in selectable if index != negative]
-    found = []
-    for candidate in named.values():
-        parts = []
-        for given in known:
-            values = _values(given, trusting(plain, dict.fromkeys(others, candidate)), negative)
-            if negative is not None and negative in selectable:
-                own = _values(given, trusting(plain, {negative: candidate}), negative)
-                values[:, negative] = own[:, negative]
-            parts.append(values)
-        found.append(np.concatenate(parts))
-    return np.stack(found)
-
-
-def _values(given: Predicted, settings: EnsembleSettings, negative: int | None) -> np.ndarray:
-    members = [(table, member.weight) for table, member in zip(given.members, settings.members, strict=True)]
-    answer = ensemble_cells(given.cells, members, given.images, settings, negative=negative)
-    return answer[class_columns(given.members[0])].to_numpy(np.float64, copy=True)
 
 
 def choose(

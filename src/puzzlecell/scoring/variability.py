@@ -4,7 +4,6 @@ import logging
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from puzzlecell.data.folds import group_keys
 from puzzlecell.data.tables import class_columns, write_csv
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.messages import first_few
+from puzzlecell.scoring.cell_truth import KnownCells
 from puzzlecell.scoring.error_rates import ErrorRates, all_or_none, discoveries, error_rates
 
 ALL = "all"
@@ -24,18 +24,10 @@ FIELD = "field"
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Known:
-    """Cells whose classes are known: the table of cells, as that of the answer, and truth (n, C) in 1, 0 and NaN."""
-
-    cells: pd.DataFrame
-    truth: np.ndarray
-
-
 def write_variability(
     path: str | os.PathLike,
     answer: pd.DataFrame,
-    known: Mapping[str, Known],
+    known: Mapping[str, KnownCells],
     names: Sequence[str],
     settings: VariabilitySettings,
     *,
@@ -51,7 +43,7 @@ def write_variability(
 
 
 def measured_errors(
-    known: Mapping[str, Known], names: Sequence[str], settings: VariabilitySettings
+    known: Mapping[str, KnownCells], names: Sequence[str], settings: VariabilitySettings
 ) -> list[ErrorRates | None]:
     """Errors of each class; None where they are not known, which the log says, as it says the rates."""
     if not known:

@@ -7,8 +7,9 @@ import pytest
 from puzzlecell.config.variability import VariabilitySettings
 from puzzlecell.data.tables import probability_columns, read_csv
 from puzzlecell.errors import UserError
+from puzzlecell.scoring.cell_truth import KnownCells
 from puzzlecell.scoring.error_rates import ErrorRates, Rate
-from puzzlecell.scoring.variability import Known, variability_table, write_variability
+from puzzlecell.scoring.variability import variability_table, write_variability
 
 NAMES = ["a", "b"]
 RATES = [ErrorRates(Rate(2, 1, 0, 0, 0), Rate(1, 2, 0, 0, 0)), None]
@@ -111,7 +112,7 @@ def test_the_table_with_errors_measured_on_known_cells(tmp_path, caplog):
     """Ten fields show class a in all cells, ten in none, and it is always seen: x then is a mixture."""
     shows = np.repeat([1.0, 0.0] * 10, 10)
     cells = answer(np.stack([shows, shows], axis=1), ids=np.repeat(np.arange(20), 10).astype(str))
-    known = {"train": Known(cells, np.stack([shows, np.full(200, np.nan)], axis=1))}
+    known = {"train": KnownCells(cells, np.stack([shows, np.full(200, np.nan)], axis=1))}
     mixed = answer([[0.9, 0], [0.1, 0.9]] * 10, ids="x" * 20)
     with caplog.at_level("INFO"):
         write_variability(tmp_path / "v.csv", mixed, known, NAMES, VariabilitySettings(), group=None)
