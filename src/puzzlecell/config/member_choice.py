@@ -18,6 +18,12 @@ class MemberChoiceSettings(Section):
         description="A class keeps the members of the configuration unless others are better by more than this number "
         "of standard errors of the difference, from `score.bootstrap` samples of fields.",
     )
+    least_gain: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Nor does a class leave them for a smaller gain of average precision than this.",
+    )
     least_cells: int = Field(
         20,
         ge=1,

@@ -138,7 +138,9 @@ def choose(
         return ClassChoice(names[0], float(ap[0]), cells, ap, nothing, nothing, ap - ap[0], nothing)
     low, high = np.quantile(drawn, tails, axis=1)
     gain, error = ap - ap[0], (drawn - drawn[0]).std(axis=1, ddof=1)
-    better = np.flatnonzero(gain > np.maximum(settings.standard_errors * error, 1e-9))
+    margin = np.maximum(settings.standard_errors * error, settings.least_gain)
+    # Candidates that are equal may differ in their last digits.
+    better = np.flatnonzero(gain > np.maximum(margin, 1e-9))
     best = int(better[np.argmax(gain[better])]) if len(better) and cells >= settings.least_cells else 0
     return ClassChoice(names[best], float(ap[best]), cells, ap, low, high, gain, error)
 

@@ -44,7 +44,7 @@ def test_noise_does_not_choose():
     """Of many classes with an equally good candidate, few leave the configured one, and fewer with a wider margin."""
     left = {}
     for margin in (0, 1, 2):
-        settings = MemberChoiceSettings(standard_errors=margin)
+        settings = MemberChoiceSettings(standard_errors=margin, least_gain=0)
         chosen = [
             choose(
                 np.stack([drawn(0.5, shows, seed + 100), drawn(0.5, shows, seed + 200)]),
@@ -70,6 +70,13 @@ def test_few_cells_choose_nothing(share, least, chosen):
     values = np.stack([drawn(0.0, shows, 1), drawn(3.0, shows, 2)])
     settings = MemberChoiceSettings(least_cells=least)
     assert choose(values, shows.astype(float), FIELDS, ["x", "y"], settings, score=SCORE).chosen == chosen
+
+
+@pytest.mark.parametrize(("least", "chosen"), [(0.01, "y"), (0.9, "x")])
+def test_small_gains_choose_nothing(least, chosen):
+    values = np.stack([drawn(0.3, shown(), 1), drawn(0.9, shown(), 2)])
+    settings = MemberChoiceSettings(least_gain=least)
+    assert choose(values, shown().astype(float), FIELDS, ["x", "y"], settings, score=SCORE).chosen == chosen
 
 
 def test_cells_that_are_not_known_do_not_count():
