@@ -12,7 +12,7 @@ class MemberChoiceSettings(Section):
     """
 
     standard_errors: float = Field(
-        1.0,
+        2.0,
         ge=0,
         le=10,
         description="A class keeps the members of the configuration unless others are better by more than this number "

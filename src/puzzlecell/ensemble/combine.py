@@ -108,7 +108,7 @@ def read_negative(
     """Probability (n,) of the class Negative, as the setting `negative` has it.
 
     joined: (n, C), combined with the field. values: (members, n, C). weights: (members,) or (members, C). Raises
-    ValueError if no member of step 2 has a weight above 0 for Negative and `negative` is `step2`.
+    UserError if no member of step 2 has a weight above 0 for Negative and `negative` is `step2`.
     """
     if settings.negative == "own":
         return joined[:, negative]
@@ -124,7 +124,7 @@ def read_negative(
     if settings.negative == "step2":
         own = np.where([member.step == 2 for member in settings.members], own, 0)
         if not own.sum() > 0:
-            raise ValueError("ensemble.negative is step2, but no member of step 2 has a weight for Negative")
+            raise UserError("ensemble.negative is step2, but no member of step 2 has a weight for Negative")
     return np.einsum("m,mn->n", own / own.sum(), values[:, :, negative])
 
 

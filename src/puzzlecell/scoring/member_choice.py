@@ -1,8 +1,9 @@
 """Choose for each class which members of the ensemble it trusts, on cells whose classes are known.
 
 The members and the field are judged out of fold, by models that have not seen the fields. A class leaves the members of
-the configuration only for others that are better by a margin: one standard error of the difference, from a bootstrap
-over fields, in the spirit of the one-standard-error rule (Breiman et al. 1984, "Classification and regression trees").
+the configuration only for others that are better by a margin of standard errors of the difference, from a bootstrap
+over fields, in the spirit of the one-standard-error rule (Breiman et al. 1984, "Classification and Regression Trees");
+the default is two, because the best of a dozen candidates is also the luckiest.
 """
 
 import logging

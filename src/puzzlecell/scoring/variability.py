@@ -100,14 +100,8 @@ def probabilities(cells: pd.DataFrame) -> np.ndarray:
 
 
 def called(cells: pd.DataFrame, settings: VariabilitySettings, classes: int) -> np.ndarray:
-    """Classes (n, C) bool that count as shown. Raises UserError for another number of thresholds than of classes."""
-    limits = per_class(settings.thresholds, classes)
-    if len(limits) != classes:
-        raise UserError(
-            f"variability.thresholds: found {len(limits)} thresholds, expected one, or one for each of the {classes} "
-            "classes"
-        )
-    return probabilities(cells) >= limits
+    """Classes (n, C) bool that count as shown."""
+    return probabilities(cells) >= np.array(per_class(settings.thresholds, classes))
 
 
 def groups_of(

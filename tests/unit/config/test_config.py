@@ -141,6 +141,7 @@ def test_the_shipped_configurations_are_valid(name):
             {"Golgi": 0},
             "ensemble.members.1.classes: there is no class 'Golgi'; did you mean Golgi apparatus?",
         ),
+        ("variability.thresholds", [0.1], "variability.thresholds: 1 thresholds, but there are 19 classes"),
         ("ensemble.members.1.classes", {3: -1}, "ensemble.members.1.classes"),
         ("ensemble.image_fusion.except_classes", [19], "except_classes: there is no class 19"),
         (

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from puzzlecell.config.ensemble import PRESETS, EnsembleSettings, ImageFusion
 from puzzlecell.data.tables import probability_columns
 from puzzlecell.ensemble.combine import ensemble_cells, mean_table
+from puzzlecell.errors import UserError
 
 MEMBER = {"model": "m", "stage": "s", "step": 1}
 PLAIN = {"max_classes": "all"}
@@ -185,6 +186,10 @@ def test_settings_of_members_must_be_those_of_the_tables():
     for chosen in (two(first={"classes": {0: 0}}), two(negative="step2")):
         with pytest.raises(ValueError, match="1 tables of members, but the settings name 2"):
             ensemble_cells(cell_table(), [(table(FIRST), 1)], None, chosen, negative=2)
+    members = [(table(FIRST), 1), (table(SECOND), 1)]
+    silent = two(negative="step2", second={"classes": {2: 0}})
+    with pytest.raises(UserError, match="no member of step 2 has a weight for Negative"):
+        ensemble_cells(cell_table(), members, None, silent, negative=2)
 
 
 def test_quality_multiplies():

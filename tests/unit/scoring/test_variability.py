@@ -131,7 +131,5 @@ def test_mistakes_in_the_settings():
         UserError, match=r"variability.group: the fields have no metadata 'gene'; they have ID"
     ):
         variability_table(answer(CELLS), RATES, NAMES, VariabilitySettings(group="gene"), group=None)
-    with pytest.raises(UserError, match="found 3 thresholds, expected one, or one for each of the 2 classes"):
-        found(answer(CELLS), thresholds=[0.1, 0.2, 0.3])
     with pytest.raises(ValueError, match="expected a number from 0 to 1"):
         VariabilitySettings(thresholds=2)
