@@ -1,4 +1,4 @@
-"""Checks of the section `fields` and of other thresholds: classes, numbers of thresholds, files, out-of-fold sources."""
+"""Checks of the section `fields` and of other thresholds: classes, numbers of thresholds, files, sources."""
 
 from collections.abc import Sequence
 from pathlib import Path
