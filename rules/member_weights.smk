@@ -9,7 +9,7 @@ rule choose_members:
         images=lambda wildcards: [
             path for ds in known_sets() for group in unseen_images(ds) for path in group
         ],
-        folds=lambda wildcards: "results/folds/folds.csv" if set(known_sets()) & set(IN_FOLDS) else [],
+        folds=lambda wildcards: ["results/folds/folds.csv"] if set(known_sets()) & set(IN_FOLDS) else [],
         truth=lambda wildcards: tables("truth", known_sets()),
         checksums=lambda wildcards: checksums(
             *(path for ds in known_sets() for path in csv_of(unseen_members(ds) + unseen_images(ds))),
