@@ -164,8 +164,11 @@ def truth_problems():
         for ds, given in settings.datasets.items()
         if given.truth is not None and not given.simulate and not exists(raw(ds, "truth"))
     ]
-    # The truth of training sets is only read to calibrate on.
-    roles = ("train", "additional") if planned_wildcards(workflow, "calibrate") else ()
+    # The truth of training sets is only read for what is measured out of fold.
+    measured = any(
+        planned_wildcards(workflow, name) for name in ("calibrate", "choose_members", "cell_variability")
+    )
+    roles = ("train", "additional") if measured else ()
     for ds in with_truth("test", "holdout", *roles):
         if not settings.datasets[ds].simulate:
             try:

@@ -180,6 +180,30 @@ def score(settings: Configuration) -> Deciding:
     return {**deciding(settings.score, "score"), **members}
 
 
+def _matching(settings: Configuration) -> Deciding:
+    """Settings that decide which segmented cell is which true cell."""
+    return {
+        f"score.{name}": json.dumps(getattr(settings.score, name)) for name in ("iou_threshold", "overlap")
+    }
+
+
+def variability(settings: Configuration) -> Deciding:
+    """Settings that the variability of cells depends on, besides the tables of cells and the calibration."""
+    group = {"folds.group": json.dumps(settings.folds.group)}
+    return {**deciding(settings.variability, "variability"), **_matching(settings), **group}
+
+
+def member_choice(settings: Configuration) -> Deciding:
+    """Settings that the choice of members depends on, besides their tables."""
+    bootstrap = {
+        f"score.{name}": json.dumps(getattr(settings.score, name))
+        for name in ("bootstrap", "interval", "seed")
+    }
+    parts = {f"folds.{name}": json.dumps(getattr(settings.folds, name)) for name in ("count", "group")}
+    own = deciding(settings.member_choice, "member_choice")
+    return {**ensemble(settings), **own, **_matching(settings), **bootstrap, **parts}
+
+
 def ablation(settings: Configuration) -> Deciding:
     """Settings that the ablation depends on, besides masks and models."""
     return {
