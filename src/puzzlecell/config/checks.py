@@ -187,10 +187,11 @@ def calibration_problems(configuration: Any, root: Path) -> list[str]:
 
 def look_problems(configuration: Any, root: Path) -> list[str]:
     """Why the file `unlike_training.look` of an otherwise valid configuration is not available."""
-    look, first = configuration.unlike_training.look, configuration.ensemble.members[0]
+    look = configuration.unlike_training.look
     if look is None:
         return []
     if look == THIS_RUN:
+        first = configuration.first_member
         if configuration.models[first.model].stages[first.stage].datasets:
             return []
         return [
