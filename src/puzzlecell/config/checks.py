@@ -191,7 +191,11 @@ def look_problems(configuration: Any, root: Path) -> list[str]:
     if look is None:
         return []
     if look == THIS_RUN:
-        first = configuration.first_member
+        try:
+            first = configuration.first_member
+        except (KeyError, StopIteration):
+            # Members that do not exist or predict no fields are reported with the other references.
+            return []
         if configuration.models[first.model].stages[first.stage].datasets:
             return []
         return [
