@@ -235,8 +235,10 @@ def test_the_look_is_that_of_the_first_member_that_predicts_fields(values):
         {"model": "lite0", "stage": "pupil", "step": 2},
         {"model": "lite0", "stage": "stage3", "step": 1},
     ]
-    settings = load_configuration(
-        {**changed(values, changes), "unlike_training": {"look": "this_run"}}, ROOT, files=False
-    )
+    changes["unlike_training"] = {"look": "this_run"}
+    settings = load(values, changes)
     assert settings.first_member.stage == "stage3"
     assert look_problems(settings, ROOT) == []
+    changes["ensemble.members"][0]["model"] = "lite9"
+    with pytest.raises(ConfigError, match="no model 'lite9'"):
+        load_configuration(changed(values, changes), ROOT)
