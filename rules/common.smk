@@ -138,6 +138,24 @@ def with_truth(*roles):
     return [ds for ds in settings.datasets_of(*roles) if tables("truth", [ds])]
 
 
+def cell_labels(dataset):
+    """Path or URL of the grades of a data set's cells; None if there are none."""
+    given, path = settings.datasets[dataset], raw(dataset, "cell_labels")
+    return path if (not given.simulate or given.cell_labels) and exists(path) else None
+
+
+def models_of_stages(kind, labels):
+    """Regular expression of the wildcard `model` in paths with `{model}/{stage}/`, for stages of one kind alone."""
+    found = [
+        rf"{model}(?=/{stage}/)"
+        for model, given in settings.models.items()
+        for stage, chosen in given.stages.items()
+        if (chosen.kind, chosen.labels) == (kind, labels)
+    ]
+    # Without such stages, one that fits nothing.
+    return "|".join(found) or r"(?!)"
+
+
 def own_masks(dataset):
     """Folder of the user's own label images."""
     return f"{raw(dataset, 'folder')}/{settings.segmentation.masks.folder}"

@@ -23,6 +23,7 @@ from puzzlecell.config.datasets import DatasetSettings, FoldSettings, IngestSett
 from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.config.field_checks import field_problems
 from puzzlecell.config.fields import FieldSettings
+from puzzlecell.config.grades import GradeSettings, grade_stage_problems
 from puzzlecell.config.labels import LabelSettings
 from puzzlecell.config.messages import readable_problems
 from puzzlecell.config.models import ModelSettings, Name, training_layers
@@ -61,6 +62,7 @@ class Configuration(Section):
     ingest: IngestSettings = IngestSettings()
     labels: LabelSettings = LabelSettings()
     folds: FoldSettings = FoldSettings()
+    grades: GradeSettings = GradeSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
     training: TrainingSettings = TrainingSettings()
     models: dict[Name, ModelSettings] = Field(min_length=1, description="Models, by name.")
@@ -117,7 +119,7 @@ def load_configuration(
         problems += readable_problems(error, Configuration)
     of_training = training_problems(values)
     problems += of_training
-    problems += reference_problems(values)
+    problems += reference_problems(values) + grade_stage_problems(values)
     if configuration is not None:
         problems += class_problems(configuration, Path(root))
         problems += file_problems(configuration, Path(root), raw_files=raw_files) if files else []
