@@ -85,8 +85,8 @@ def write_graded_cells(
     """Place the grades of a data set, and write the soft values of its cells, a report and the warnings.
 
     held_out: table of `write_held_out`; None: there is none. teaches: whether stages may learn from this data set; if
-    not, all its cells are held out. Raises TableError for an unusable table, and where more than `max_unplaced` of its grades have no
-    cell.
+    not, all its cells are held out. Raises TableError for an unusable table, and where more than `max_unplaced` of its
+    grades have no cell.
     """
     names = read_classes(classes)
     given = read_grades(grades, names, without_class=without_class)
