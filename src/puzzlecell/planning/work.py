@@ -7,7 +7,7 @@ from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.training import TrainingSettings
-from puzzlecell.inference.step2 import crop_geometry
+from puzzlecell.data.cell_crops import crop_geometry
 from puzzlecell.planning.network_cost import network_cost, segmenter_flop
 from puzzlecell.segmentation.hpa_unet import SIDES_DIVIDE_BY
 
