@@ -100,7 +100,7 @@ def write_graded_cells(
     write_csv(files.report, _report(placed, names))
     findings = _findings(placed, str(grades))
     for what in findings:
-        log.warning("%s: %s", dataset, what)
+        log.warning("%s", what)
     rows = [(dataset, "", what) for what in findings]
     write_csv(files.warnings, pd.DataFrame(rows, columns=["dataset", "ID", "what"]))
     log.info(
