@@ -14,13 +14,11 @@ from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.data.tables import class_columns, read_parquet, write_csv
 from puzzlecell.errors import UserError
-from puzzlecell.runtime.messages import first_few
+from puzzlecell.teaching.graded_cells import SHOWN, grades_of
 
 log = logging.getLogger(__name__)
 
 AnyPath = str | os.PathLike
-SHOWN = 0.5
-"""Lowest soft value of a cell that counts as showing the class."""
 MEASURES = ("ap", "auc")
 
 
@@ -116,23 +114,15 @@ def write_graded_score(
     """
     names = read_classes(classes)
     grades = read_parquet(graded)
-    grades = grades[grades["held_out"]].reset_index(drop=True)
+    grades = grades[grades["held_out"]]
     if grades.empty:
         raise UserError(f"{graded}: no graded cell is held out, so there is nothing to score with")
-    columns = class_columns(grades)
-    predicted = read_parquet(answer, ["ID", "cell", *columns]).set_index(["ID", "cell"])
-    wanted = pd.MultiIndex.from_frame(grades[["ID", "cell"]])
-    absent = wanted[~wanted.isin(predicted.index)]
-    if len(absent):
-        raise UserError(
-            f"{answer}: no predictions for {len(absent)} graded cells, such as "
-            f"{first_few((f'cell {cell} of {field_id}' for field_id, cell in absent), 3)}"
-        )
+    predicted = read_parquet(answer, ["ID", "cell", *class_columns(grades)])
+    values = grades_of(predicted, grades, answer)
+    rows = ~np.isnan(values).all(axis=1)
+    chosen = predicted[rows]
     table = graded_score(
-        predicted.loc[wanted, columns].to_numpy(np.float64),
-        grades[columns].to_numpy(np.float64),
-        grades["ID"].to_numpy(),
-        settings,
+        chosen[class_columns(grades)].to_numpy(np.float64), values[rows], chosen["ID"].to_numpy(), settings
     )
     table.insert(0, "class", [*names, "mean"])
     write_csv(path, table, digits=4)

@@ -13,6 +13,7 @@ from puzzlecell.config.grades import GradeSettings, GradeValues
 from puzzlecell.config.labels import WithoutClass
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import (
+    class_columns,
     probability_table,
     read_csv,
     read_parquet,
@@ -20,7 +21,8 @@ from puzzlecell.data.tables import (
     write_parquet,
 )
 from puzzlecell.data.text_tables import TableError
-from puzzlecell.runtime.messages import first_lines
+from puzzlecell.errors import UserError
+from puzzlecell.runtime.messages import first_few, first_lines
 from puzzlecell.teaching.grades import read_grades
 from puzzlecell.teaching.placing import ALONE, Placed, place
 
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 
 AnyPath = str | os.PathLike
 KEYS = ["ID", "cell"]
+SHOWN = 0.5
+"""Lowest soft value of a cell that counts as showing the class where a yes or no is needed."""
 REPORT = ["line", "ID", "cell", "class", "grade", "annotator", "what"]
 
 
@@ -67,6 +71,27 @@ def soft_values(placed: Sequence[Placed], values: Sequence[GradeValues]) -> pd.D
     ids, cells = (people.index.get_level_values(name).to_numpy() for name in KEYS)
     keys = {"ID": ids, "cell": cells.astype(np.int32), "annotators": people.to_numpy(np.int32)}
     return probability_table(keys, mean.to_numpy(np.float64).reshape(len(people), len(values)))
+
+
+def grades_of(cells: pd.DataFrame, graded: pd.DataFrame, path: AnyPath) -> np.ndarray:
+    """Return the soft values (n, C) float64 of the cells of a table; NaN for classes and cells without a grade.
+
+    cells: `ID, cell` and any other columns. graded: rows of the table of `write_graded_cells`. path: of `cells`, for
+    the message. Raises UserError for graded cells that are not in it.
+    """
+    places = pd.MultiIndex.from_frame(cells[KEYS]).get_indexer(pd.MultiIndex.from_frame(graded[KEYS]))
+    absent = graded[places < 0]
+    if len(absent):
+        such = (
+            f"cell {cell} of {field_id}" for field_id, cell in zip(absent["ID"], absent["cell"], strict=True)
+        )
+        raise UserError(
+            f"{path}: no predictions for {len(absent)} graded cells, such as {first_few(such, 3)}"
+        )
+    columns = class_columns(graded)
+    values = np.full((len(cells), len(columns)), np.nan)
+    values[places] = graded[columns].to_numpy(np.float64)
+    return values
 
 
 def write_graded_cells(

@@ -8,7 +8,8 @@ from helpers.graded_data import CLASSES, write_masks, write_table
 from puzzlecell.config.grades import GradeSettings
 from puzzlecell.data.tables import read_csv, read_parquet, write_csv
 from puzzlecell.data.text_tables import TableError
-from puzzlecell.teaching.graded_cells import GradedFiles, soft_values, write_graded_cells
+from puzzlecell.errors import UserError
+from puzzlecell.teaching.graded_cells import GradedFiles, grades_of, soft_values, write_graded_cells
 from puzzlecell.teaching.grades import Grade
 from puzzlecell.teaching.held_out import COLUMNS
 from puzzlecell.teaching.placing import Placed
@@ -91,3 +92,12 @@ def test_too_many_grades_without_a_cell_are_an_error(tmp_path):
         in first
     )
     assert second == "  line 4: field w2_1: background at y 45, x 30"
+
+
+def test_grades_of_the_cells_of_a_table():
+    cells = pd.DataFrame({"ID": ["a", "a", "b"], "cell": np.int32([1, 2, 1]), "p00": 0.5})
+    graded = soft_values([Placed(Grade(2, "b", 1, 4, "", cell=1), 1)], GradeSettings().values_of(CLASSES))
+    expected = [[np.nan] * 3, [np.nan] * 3, [np.nan, 0.9, np.nan]]
+    np.testing.assert_allclose(grades_of(cells, graded, "x.parquet"), expected, rtol=1e-6)
+    with pytest.raises(UserError, match="x.parquet: no predictions for 1 graded cells, such as cell 1 of b"):
+        grades_of(cells[:2], graded, "x.parquet")
