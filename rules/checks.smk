@@ -147,7 +147,7 @@ def truth_problems():
         if given.truth is not None and not given.simulate and not exists(raw(ds, "truth"))
     ]
     scored = with_truth("test", "holdout")
-    for ds in dict.fromkeys([*scored, *(known_sets() if planned_wildcards(workflow, "calibrate") else [])]):
+    for ds in dict.fromkeys([*scored, *(true_sets() if planned_wildcards(workflow, "calibrate") else [])]):
         if not settings.datasets[ds].simulate:
             try:
                 read_submission(readable(raw(ds, "truth")), len(CLASS_NAMES))

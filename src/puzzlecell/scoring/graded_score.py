@@ -118,7 +118,7 @@ def write_graded_score(
     if grades.empty:
         raise UserError(f"{graded}: no graded cell is held out, so there is nothing to score with")
     predicted = read_parquet(answer, ["ID", "cell", *class_columns(grades)])
-    values = grades_of(predicted, grades, answer)
+    values = grades_of(predicted, grades, graded)
     rows = ~np.isnan(values).all(axis=1)
     chosen = predicted[rows]
     table = graded_score(

@@ -76,9 +76,14 @@ def soft_values(placed: Sequence[Placed], values: Sequence[GradeValues]) -> pd.D
 def grades_of(cells: pd.DataFrame, graded: pd.DataFrame, path: AnyPath) -> np.ndarray:
     """Return the soft values (n, C) float64 of the cells of a table; NaN for classes and cells without a grade.
 
-    cells: `ID, cell` and any other columns. graded: rows of the table of `write_graded_cells`. path: of `cells`, for
-    the message. Raises UserError for graded cells that are not in it.
+    cells: `ID, cell` and any other columns. graded: rows of the table of `write_graded_cells`; those of fields that
+    `cells` lacks, because they are in no fold, do not count. path: of `graded`, for the messages. Raises UserError for
+    graded cells that the other fields lack.
     """
+    elsewhere = ~graded["ID"].isin(set(cells["ID"]))
+    if elsewhere.any():
+        log.warning("%s: left out %d graded cells of fields in no fold", path, elsewhere.sum())
+        graded = graded[~elsewhere]
     places = pd.MultiIndex.from_frame(cells[KEYS]).get_indexer(pd.MultiIndex.from_frame(graded[KEYS]))
     absent = graded[places < 0]
     if len(absent):
@@ -86,7 +91,7 @@ def grades_of(cells: pd.DataFrame, graded: pd.DataFrame, path: AnyPath) -> np.nd
             f"cell {cell} of {field_id}" for field_id, cell in zip(absent["ID"], absent["cell"], strict=True)
         )
         raise UserError(
-            f"{path}: no predictions for {len(absent)} graded cells, such as {first_few(such, 3)}"
+            f"{path}: there are no predictions for {len(absent)} graded cells, such as {first_few(such, 3)}"
         )
     columns = class_columns(graded)
     values = np.full((len(cells), len(columns)), np.nan)

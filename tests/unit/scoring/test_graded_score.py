@@ -78,9 +78,10 @@ def test_only_held_out_cells_are_scored(tmp_path):
     # Ranks +, -, +.
     assert float(found.loc["a", "ap"]) == pytest.approx(5 / 6, abs=1e-4)
     assert found.index.tolist() == ["a", "b", "mean"]
-    write_parquet(tmp_path / "fewer.parquet", answer.iloc[:2])
+    # Field x has cells 1 and 2; field y is in no fold.
+    write_parquet(tmp_path / "fewer.parquet", answer.iloc[[0, 2]])
     with pytest.raises(
-        UserError, match="fewer.parquet: no predictions for 2 graded cells, such as cell 1 of x, cell 2"
+        UserError, match="graded.parquet: there are no predictions for 1 graded cells, such as cell 1 of x"
     ):
         write("fewer")
     write_parquet(tmp_path / "graded.parquet", table.assign(held_out=False))
