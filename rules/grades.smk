@@ -1,20 +1,25 @@
 # Grades that people gave to single cells: which cells of this run they belong to, what networks learn from them, and the
 # score on those that are held out.
 GRADED = [ds for ds in settings.datasets if cell_labels(ds)]
-# Data sets whose grades may be learnt from. Those of unlabelled sets are in no folds, so none of them is held out.
 TRAINING_GRADED = [ds for ds in GRADED if settings.datasets[ds].role in ("train", "additional")]
-TEACHING = [*TRAINING_GRADED, *(ds for ds in GRADED if settings.datasets[ds].role == "unlabelled")]
-of_files = [ds for ds in TRAINING_GRADED if not settings.datasets[ds].simulate]
-graded_contents = per_shard("results/store/{ds}/{sh}.contents.csv", of_files)
-held_out_table = lambda dataset: ["results/grades/held_out.csv"] if dataset in TRAINING_GRADED else []
+# Their fields are in no folds.
+UNLABELLED_GRADED = [ds for ds in GRADED if settings.datasets[ds].role == "unlabelled"]
+# Data sets whose grades may be learnt from, and the fields that they are compared with.
+TEACHING = [*TRAINING_GRADED, *UNLABELLED_GRADED]
+in_folds = settings.datasets_of("train", "additional")
+graded_contents = per_shard(
+    "results/store/{ds}/{sh}.contents.csv",
+    [ds for ds in dict.fromkeys([*in_folds, *TEACHING]) if not settings.datasets[ds].simulate],
+)
+held_out_table = lambda dataset: ["results/grades/held_out.csv"] if dataset in TEACHING else []
 folds_table = lambda dataset: ["results/folds/folds.csv"] if dataset in TRAINING_GRADED else []
 placed_tables = ["results/grades/{ds}.csv", "results/grades/{ds}.warnings.csv"]
 
 
 rule hold_out_grades:
     input:
-        grades=[declared(cell_labels(ds)) for ds in TRAINING_GRADED],
-        labels=tables("labels", TRAINING_GRADED if settings.folds.column else []),
+        grades=[declared(cell_labels(ds)) for ds in TEACHING],
+        labels=tables("labels", in_folds),
         contents=graded_contents,
         checksums=checksums(*graded_contents),
         classes=settings.classes,
@@ -32,8 +37,9 @@ rule hold_out_grades:
         runtime=minutes(30),
     params:
         **tracked(results.held_out_grades(settings)),
-        grades={ds: here(cell_labels(ds)) for ds in TRAINING_GRADED},
-        labels=[here(raw(ds, "labels")) for ds in TRAINING_GRADED if settings.folds.column],
+        grades={ds: here(cell_labels(ds)) for ds in TEACHING},
+        unlabelled=UNLABELLED_GRADED,
+        labels=[here(raw(ds, "labels")) for ds in in_folds],
         settings=settings.grades,
         folds=settings.folds,
         without_class=Untracked(settings.labels.without_class),

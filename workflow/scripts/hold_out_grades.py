@@ -9,6 +9,7 @@ if __name__ == "__main__":
         write_held_out(
             snakemake.output[0],
             grades=params.grades,
+            unlabelled=params.unlabelled,
             labels=params.labels,
             contents=given.contents,
             classes=given.classes,

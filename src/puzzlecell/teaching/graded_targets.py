@@ -23,10 +23,10 @@ def graded_targets(graded: pd.DataFrame, folds: Mapping[str, int] | None) -> pd.
     """
     teaching = graded[~graded["held_out"]]
     if folds is None:
-        fold = np.zeros(len(teaching), np.int64)
+        fold = np.zeros(len(teaching), np.int32)
     else:
         teaching = teaching[teaching["ID"].isin(list(folds))]
-        fold = np.array([folds[field_id] for field_id in teaching["ID"]], np.int64)
+        fold = np.array([folds[field_id] for field_id in teaching["ID"]], np.int32)
     keys = {"ID": teaching["ID"], "cell": teaching["cell"].to_numpy(), "fold": fold}
     return probability_table(keys, teaching[class_columns(teaching)].to_numpy(np.float32))
 

@@ -61,18 +61,23 @@ def test_groups_reach_over_data_sets_and_joined_fields_stay_together():
 def test_equal_images_and_the_column_of_the_folds_keep_fields_together(tmp_path):
     ids = [f"f{number}" for number in range(8)]
     given = write_table(tmp_path / "g.csv", [f"{field_id},1,,,Cytosol,5," for field_id in ids])
+    more = write_table(tmp_path / "m.csv", [f"{field_id},1,,,Cytosol,5," for field_id in ("x", "y")])
     labels = write_table(
         tmp_path / "labels.csv",
         [f"{field_id},1,{number // 2}" for number, field_id in enumerate(ids)],
         "ID,Label,dye",
     )
-    write_csv(tmp_path / "contents.csv", pd.DataFrame({"ID": ["f0", "f7"], "content": ["c", "c"]}))
+    write_csv(
+        tmp_path / "contents.csv",
+        pd.DataFrame({"ID": ["f0", "f7", "f4", "x"], "content": ["c", "c", "d", "d"]}),
+    )
     classes = write_table(
         tmp_path / "classes.csv", [f"{n},{name}" for n, name in enumerate(CLASSES)], "index,name"
     )
     write_held_out(
         tmp_path / "held_out.csv",
-        grades={"train": given},
+        grades={"train": given, "more": more},
+        unlabelled=["more"],
         labels=[labels],
         contents=[tmp_path / "contents.csv"],
         classes=classes,
@@ -82,4 +87,6 @@ def test_equal_images_and_the_column_of_the_folds_keep_fields_together(tmp_path)
     found = read_csv(tmp_path / "held_out.csv").set_index("ID")
     together = [["f0", "f1", "f6", "f7"], ["f2", "f3"], ["f4", "f5"]]
     assert [found.loc[names, "group"].nunique() for names in together] == [1, 1, 1]
-    assert found["group"].nunique() == 3
+    assert found["group"].nunique() == 4
+    # No network may learn from x, since it is equal to a field of a fold; y is like no other.
+    assert found["held_out"][["x", "y"]].tolist() == [1, 0]
