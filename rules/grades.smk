@@ -95,7 +95,7 @@ rule graded_targets:
     log:
         "results/logs/targets/{model}/{stage}/{ds}.log",
     wildcard_constraints:
-        model=models_of_stages("cells", "graded"),
+        model=models_with(taught_stages("graded")),
     localrule: True
     conda:
         "../envs/pipeline.yaml"

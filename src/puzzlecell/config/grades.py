@@ -1,13 +1,12 @@
 """Settings of the grades that people give to single cells (`cell_labels.csv`)."""
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from puzzlecell.config.base import MAX_SEED, Section
 from puzzlecell.config.messages import nearest
-from puzzlecell.config.models import mapping
 
 Value = Annotated[float, Field(ge=0, le=1)]
 GradeValues = tuple[Value, Value, Value, Value, Value]
@@ -64,31 +63,6 @@ class GradeSettings(Section):
     def values_of(self, classes: Sequence[str]) -> list[GradeValues]:
         """Soft values of the grades 1 to 5 for each class of the class table."""
         return [self.per_class.get(name, self.values) for name in classes]
-
-
-def grade_stage_problems(values: Mapping[str, Any]) -> list[str]:
-    """Stages that would learn from grades of test or holdout sets. Works on unvalidated values."""
-    roles = {name: given.get("role") for name, given in mapping(values, "datasets").items() if _is(given)}
-    found = []
-    for model in mapping(values, "models"):
-        for stage, given in mapping(mapping(mapping(values, "models"), model), "stages").items():
-            if (
-                not _is(given)
-                or given.get("labels") != "graded"
-                or not isinstance(given.get("datasets"), list)
-            ):
-                continue
-            found += [
-                f"models.{model}.stages.{stage}.datasets: {name} has the role {roles[name]}; the grades of its cells "
-                "are for its score, and no stage learns from them"
-                for name in given["datasets"]
-                if isinstance(name, str) and roles.get(name) in ("test", "holdout")
-            ]
-    return found
-
-
-def _is(given: Any) -> bool:
-    return isinstance(given, Mapping)
 
 
 def grade_class_problems(grades: GradeSettings, names: Sequence[str]) -> list[str]:

@@ -1,1 +1,1 @@
-"""Targets of networks that are trained on crops of cells: of predictions, and of grades by people."""
+"""Soft targets of single cells, from which networks learn: predictions of other networks, and grades by people."""

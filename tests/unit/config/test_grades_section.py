@@ -25,7 +25,13 @@ def configuration(changes):
 
 
 def stage(*datasets):
-    return {"lite0": {"stages": {"g": {"kind": "cells", "labels": "graded", "datasets": list(datasets)}}}}
+    return {
+        "lite0": {
+            "stages": {
+                "g": {"kind": "cells", "labels": "graded", "transductive": True, "datasets": list(datasets)}
+            }
+        }
+    }
 
 
 @pytest.mark.parametrize(
@@ -46,11 +52,11 @@ def stage(*datasets):
         ({"grades": {"helt_out": 0.1}}, "grades.helt_out: unknown key; did you mean held_out?"),
         (
             {"models": stage("train", "test")},
-            "models.lite0.stages.g.datasets: test has the role test; the grades of its cells are for its score",
+            "models.lite0.stages.g.datasets: test has the role test; only data sets with the role train, additional or",
         ),
         (
             {"models": stage("holdout")},
-            "models.lite0.stages.g.datasets: holdout has the role holdout; the grades of its cells are for its score",
+            "models.lite0.stages.g.datasets: holdout has the role holdout; only data sets with the role",
         ),
     ],
 )

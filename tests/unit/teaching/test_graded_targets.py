@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from puzzlecell.data.tables import read_parquet, write_csv, write_parquet
+from puzzlecell.config.cell_stage import TargetSettings
+from puzzlecell.data.tables import probability_table, read_parquet, write_csv, write_parquet
 from puzzlecell.data.text_tables import TableError
 from puzzlecell.teaching.graded_targets import graded_targets, overruled, write_graded_targets
+from puzzlecell.teaching.targets import FieldFacts, TeacherTables, write_targets
 
 NAN = np.nan
 FOLDS = {"a": 1, "b": 2, "h": 1}
@@ -93,3 +95,38 @@ def test_targets_of_a_graded_stage(tmp_path, caplog):
         TableError, match="no graded cell of train is left to learn from: 1 are graded, 1 of them held"
     ):
         write()
+
+
+def test_predicted_targets_of_a_data_set_with_grades(tmp_path):
+    """The teacher predicts cell 1 of each field; of field a, cell 2 is of low quality, but graded."""
+    cells = pd.DataFrame({"ID": ["a", "a", "b"], "cell": np.int32([1, 2, 1]), "border_quality": [1, 0.1, 1]})
+    write_parquet(tmp_path / "cells.parquet", cells.assign(outlier_quality=1.0))
+    given = np.float32([[1, 0.5, 0], [1, 0.5, 0], [1, 0.5, 0]])
+    predicted = probability_table({"ID": cells["ID"], "cell": cells["cell"]}, given)
+    for fold, field_id in ((1, "a"), (2, "b")):
+        write_parquet(tmp_path / f"{fold}.parquet", predicted[predicted["ID"] == field_id])
+    write_parquet(
+        tmp_path / "graded.parquet", graded(("a", 1, False, NAN, 0.9, NAN), ("a", 2, False, NAN, NAN, 1))
+    )
+    folds = pd.Series({"a": 1, "b": 2})
+    present = pd.DataFrame(1, index=["a", "b"], columns=["x", "y", "z"])
+    present["z"] = 0
+
+    def write(table):
+        write_targets(
+            tmp_path / "t.parquet",
+            dataset="train",
+            teachers=[TeacherTables(1.0, {1: tmp_path / "1.parquet", 2: tmp_path / "2.parquet"})],
+            cell_tables=[tmp_path / "cells.parquet"],
+            fields=FieldFacts(folds, present),
+            classes=["x", "y", "z"],
+            negative=2,
+            settings=TargetSettings(combine="mean"),
+            graded=table,
+        )
+        return read_parquet(tmp_path / "t.parquet")
+
+    np.testing.assert_allclose(values(write(None)), [[1, 0.5, 0], [1, 0.5, 0]])
+    found = write(tmp_path / "graded.parquet")
+    assert found[["ID", "cell", "fold"]].to_numpy().tolist() == [["a", 1, 1], ["b", 1, 2], ["a", 2, 1]]
+    np.testing.assert_allclose(values(found), [[1, 0.9, 0], [1, 0.5, 0], [NAN, NAN, 1]], rtol=1e-6)
