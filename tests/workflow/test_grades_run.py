@@ -63,6 +63,22 @@ def test_from_grades_to_targets_and_scores(changed):
     score = read_csv(results / "score/test.graded.csv").set_index("class")
     assert score.loc["Cytosol", "cells"] == len(read_parquet(results / "cells/test.parquet"))
 
+    # A stage with predicted targets of the same data set waits for the grades, too.
+    def noisy_first(settings):
+        graded_stage(settings)
+        stages = settings["models"]["tiny"]["stages"]
+        teachers = [{"stage": "stage2", "step": 1}, {"stage": "stage2", "step": 2}]
+        stages["pupil"] = {"kind": "cells", "start": "stage2", "datasets": ["train"], "learns_from": teachers}
+        stages["graded"]["start"] = "pupil"
+
+    pupil = "results/targets/tiny/pupil/train.parquet"
+    recipe = changed.configure("recipe.yaml", noisy_first)
+    assert changed.planned(pupil, *targets, configuration=recipe) == {"oof_step2": 2, "targets": 1}
+    done = changed.run(pupil, configuration=recipe)
+    assert done.returncode == 0, done.stdout[-3000:]
+    log = (results / "logs/targets/tiny/pupil/train.log").read_text()
+    assert f"grades overrule predictions in {len(taught)} cells" in log
+
     assert changed.planned(*targets, configuration=configuration) == {}
     for change, rebuilt in (
         ({"held_out": 0.5}, {"hold_out_grades": 1, "place_grades": 1, "graded_targets": 1}),
