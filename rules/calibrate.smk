@@ -1,12 +1,23 @@
 # The calibration of the ensemble, on labelled fields whose cells are known, and what is made of it elsewhere.
+def true_sets():
+    """Labelled data sets with ground truth per cell."""
+    return with_truth("train", "additional", "holdout")
+
+
+def graded_sets():
+    """Training sets without ground truth that have grades of cells; those that are held out are for the score alone."""
+    return [ds for ds in TRAINING_GRADED if ds not in true_sets()]
+
+
 def known_sets():
     """Data sets whose cells are known and that the networks have not been trained on, or only fold by fold."""
-    found = with_truth("train", "additional", "holdout")
+    found = [*true_sets(), *graded_sets()]
     if not found:
         labelled = settings.datasets_of("train", "additional", "holdout")
+        tried = [raw(ds, name) for ds in labelled for name in ("truth", "cell_labels")]
         raise WorkflowError(
-            "nothing to calibrate on: no training or holdout set has ground truth per cell; looked for "
-            f"{', '.join(raw(ds, 'truth') for ds in labelled) or 'such data sets'}. The labels of fields do not say which "
+            "nothing to calibrate on: no training or holdout set has ground truth per cell, and no training set has "
+            f"grades of its cells; looked for {', '.join(tried) or 'such data sets'}. The labels of fields do not say which "
             "of their cells show a class"
         )
     return found
@@ -15,8 +26,9 @@ def known_sets():
 rule calibrate:
     input:
         cells=lambda wildcards: expand("results/oof/cells/{ds}.parquet", ds=known_sets()),
-        truth=lambda wildcards: tables("truth", known_sets()),
-        masks=lambda wildcards: per_shard("results/masks/{ds}/{sh}.h5", known_sets()),
+        truth=lambda wildcards: tables("truth", true_sets()),
+        masks=lambda wildcards: per_shard("results/masks/{ds}/{sh}.h5", true_sets()),
+        graded=lambda wildcards: expand("results/grades/{ds}.parquet", ds=graded_sets()),
         classes=settings.classes,
     output:
         table=RUN_CALIBRATION,
@@ -42,7 +54,7 @@ rule calibrate:
         settings=settings.calibration,
         score=settings.score,
         datasets=lambda wildcards: known_sets(),
-        shards=lambda wildcards: Untracked([settings.datasets[ds].shards for ds in known_sets()]),
+        shards=lambda wildcards: Untracked([settings.datasets[ds].shards for ds in true_sets()]),
         folds=settings.folds.count,
         group=Untracked(settings.folds.group),
         code=code("calibrate"),

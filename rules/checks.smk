@@ -36,6 +36,7 @@ def start_checks(quick=False):
         Check(f"raw data: {data_in_words()}", lambda: raw_data_problems(sample=100 if quick else None)),
         Check("images of cells that fields are composed of", cell_problems),
         Check(f"files of the segmenter {settings.segmentation.method}", segmenter_problems),
+        Check("grades of cells", grade_problems),
         Check("thresholds of the classes of fields", threshold_problems),
         Check("calibration of cells", calibration_problems),
         Check(
@@ -232,6 +233,39 @@ def segmenter_problems():
         for ds, folder in folders.items():
             problems += missing_label_images(folder, field_ids(ds)) if is_folder(folder) else []
     return problems
+
+
+def grade_problems():
+    """Tables of grades that are missing or cannot be used."""
+    from puzzlecell.data.text_tables import TableError
+    from puzzlecell.teaching.grades import read_grades
+
+    problems = [
+        f"datasets.{ds}.cell_labels: {raw(ds, 'cell_labels')}: there is no such file"
+        for ds, given in settings.datasets.items()
+        if given.cell_labels is not None and ds not in GRADED
+    ]
+    problems += [
+        f"models.{model}.stages.{stage} learns from grades of {ds}, but there is no file "
+        f"{raw(ds, 'cell_labels')}; grade some of its cells, or take it out of the data sets of the stage"
+        for model, given in settings.models.items()
+        for stage, chosen in given.stages.items()
+        if chosen.kind == "cells" and chosen.labels == "graded"
+        for ds in chosen.datasets
+        if ds not in GRADED and settings.datasets[ds].cell_labels is None
+    ]
+    for ds in GRADED:
+        try:
+            # Without a readable table of the data set, its own check says so.
+            read_grades(
+                readable(cell_labels(ds)),
+                CLASS_NAMES,
+                known=set(field_ids(ds)) or None,
+                without_class=settings.labels.without_class,
+            )
+        except TableError as error:
+            problems += [with_urls(problem) for problem in str(error).splitlines()]
+    return ["the grades of cells cannot be used:", *first_lines(problems)] if problems else []
 
 
 def threshold_problems():

@@ -142,6 +142,12 @@ def with_truth(*roles):
     return [ds for ds in settings.datasets_of(*roles) if tables("truth", [ds])]
 
 
+def cell_labels(dataset):
+    """Path or URL of the grades of a data set's cells; None if there are none."""
+    given, path = settings.datasets[dataset], raw(dataset, "cell_labels")
+    return path if (not given.simulate or given.cell_labels) and exists(path) else None
+
+
 def own_masks(dataset):
     """Folder of the user's own label images."""
     return f"{raw(dataset, 'folder')}/{settings.segmentation.masks.folder}"

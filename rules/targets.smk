@@ -76,6 +76,10 @@ rule targets:
         labels=lambda wildcards: tables("labels", [wildcards.ds, *seen_with_labels(wildcards)]),
         contents=lambda wildcards: per_shard("results/store/{ds}/{sh}.contents.csv", compared(wildcards)),
         folds="results/folds/folds.csv",
+        # Grades of the data set overrule predictions.
+        graded=lambda wildcards: expand(
+            "results/grades/{ds}.parquet", ds=[wildcards.ds] if wildcards.ds in TEACHING else []
+        ),
         checksums=lambda wildcards: checksums(
             "results/folds/folds.csv",
             *(path for path in tables_of_teachers(wildcards) if path.endswith(".csv")),

@@ -52,7 +52,7 @@ def find_warnings():
         for stage, given in chosen.stages.items()
         if given.checkpoints is None and given.kind == "fields"
     ]
-    tables = ["results/folds/warnings.csv"]
+    tables = ["results/folds/warnings.csv", *(f"results/grades/{ds}.warnings.csv" for ds in GRADED)]
     if not BUCKET:
         return find_all(datasets, stages, CLASS_NAMES, settings.plausibility, tables=tables)
     forget_lists()

@@ -15,6 +15,8 @@ from puzzlecell.config.workflow import Configuration
 
 Deciding = dict[str, str]
 """Dotted key of a setting -> its value as text."""
+HOLDING_OUT = ("grades.held_out", "grades.seed")
+"""Settings that decide which graded cells are held out, and nothing else about them."""
 
 HELD_OUT = ("holdout", "test")
 """Roles of data sets that are composed of other cells than the training sets (`simulate.cells_from`)."""
@@ -80,6 +82,27 @@ def download(settings: Configuration, dataset: str) -> Deciding:
 def folds(settings: Configuration) -> Deciding:
     """Settings that the folds depend on, besides the label tables and equal images."""
     return {**deciding(settings.folds, "folds"), **deciding(settings.labels, "labels")}
+
+
+def held_out_grades(settings: Configuration) -> Deciding:
+    """Settings that decide which graded cells are held out, besides the tables of grades and equal images."""
+    return {**_grades(settings, held_out=True), **deciding(settings.folds, "folds")}
+
+
+def placed_grades(settings: Configuration) -> Deciding:
+    """Settings that the soft values of graded cells depend on, besides masks and the choice of held-out cells."""
+    return {**_grades(settings, held_out=False), **deciding(settings.labels, "labels")}
+
+
+def _grades(settings: Configuration, *, held_out: bool) -> Deciding:
+    found = deciding(settings.grades, "grades")
+    return {key: text for key, text in found.items() if (key in HOLDING_OUT) is held_out}
+
+
+def graded_score(settings: Configuration) -> Deciding:
+    """Settings that the score of graded cells depends on, besides the scored table."""
+    keys = ("bootstrap", "interval", "seed")
+    return {f"score.{key}": json.dumps(getattr(settings.score, key)) for key in keys}
 
 
 def segmentation(settings: Configuration, dataset: str) -> Deciding:
