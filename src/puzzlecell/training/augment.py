@@ -22,6 +22,8 @@ BORDER = cv2.BORDER_REFLECT_101
 class Augmenter:
     """Applies a random crop and the configured transforms: (H, W, 4) uint8 -> (crop_size, crop_size, 4) uint8.
 
+    Crops of cells are transformed as they are, together with the cell's share of their pixels.
+
     All random numbers for a field come from generators seeded with (seed, epoch, position in the epoch), so they do
     not depend on the process that draws them or on earlier draws.
     """
@@ -43,11 +45,26 @@ class Augmenter:
 
     def __call__(self, image: np.ndarray, epoch: int, position: int) -> np.ndarray:
         """Augment an image, (H, W, 4) uint8, at least crop_size pixels in both directions."""
+        generator = self._seeded(epoch, position)
+        return self.transforms(image=random_crop(image, self.crop_size, generator))["image"]
+
+    def with_share(self, crop: np.ndarray, epoch: int, position: int) -> tuple[np.ndarray, np.ndarray]:
+        """Augment a crop of a cell, (S, S, 5) uint8, whose fifth channel is the cell's share: image and share.
+
+        The share takes part in flips, turns and distortions, not in noise, dropout, blur and changes of tone.
+        """
+        self._seeded(epoch, position)
+        image, share = np.ascontiguousarray(crop[..., :4]), np.ascontiguousarray(crop[..., 4])
+        augmented = self.transforms(image=image, mask=share)
+        return augmented["image"], augmented["mask"]
+
+    def _seeded(self, epoch: int, position: int) -> np.random.Generator:
+        """Seed the transforms for one image and return their generator."""
         generator = np.random.default_rng((self.seed, epoch, position))
         # All transforms share one pair of generators. albumentations would seed each with the same number, which
         # correlates them: a flipped field would always be blurred as well.
         self.transforms.set_random_state(generator, random.Random(int(generator.integers(2**63))))
-        return self.transforms(image=random_crop(image, self.crop_size, generator))["image"]
+        return generator
 
 
 def random_crop(image: np.ndarray, size: int, generator: np.random.Generator) -> np.ndarray:

@@ -117,7 +117,7 @@ def end_epoch(session: Session, labels: np.ndarray, probabilities: np.ndarray, l
     row["learning_rate"] = session.rate.at(last)
     row["gamma"] = session.loss.gamma(last / max(1, settings.epochs * session.steps - 1))
     row["seconds"] = session.seconds
-    row["fields_per_s"] = shown / session.seconds if session.seconds > 0 else 0.0
+    row[f"{session.run.shown}_per_s"] = shown / session.seconds if session.seconds > 0 else 0.0
     session.history.append(row)
     value = row[settings.best_metric]
     session.rate.epoch_ended(value)
@@ -135,11 +135,11 @@ def end_epoch(session: Session, labels: np.ndarray, probabilities: np.ndarray, l
 
 def summary(session: Session) -> str:
     """Return a one-line summary of the last epoch."""
-    row = session.history[-1]
+    row, shown = session.history[-1], session.run.shown
     best = "" if session.best is None or session.best["epoch"] != session.epoch else ", best so far"
     return (
         f"epoch {session.epoch}: training loss {row['train_loss']:.4f}, held-out loss {row['loss']:.4f}, "
-        f"mean AP {row['map']:.3f}, F1 {row['f1_samples']:.3f}, {row['fields_per_s']:.1f} fields/s{best}"
+        f"mean AP {row['map']:.3f}, F1 {row['f1_samples']:.3f}, {row[f'{shown}_per_s']:.1f} {shown}/s{best}"
     )
 
 
