@@ -163,6 +163,11 @@ def trained_on(wildcards):
     return settings.models[wildcards.model].stages[wildcards.stage].datasets
 
 
+def held_out_sets(wildcards):
+    """Data sets of a stage whose fields have folds, so that some are held out of each training."""
+    return settings.held_out_sets(wildcards.model, wildcards.stage)
+
+
 def member_stages():
     """Distinct (model, stage) pairs of the ensemble members."""
     return list(dict.fromkeys((member.model, member.stage) for member in settings.ensemble.members))

@@ -1,8 +1,8 @@
 rule oof_fold:
     input:
-        store=lambda wildcards: per_shard("results/store/{ds}/{sh}.h5", trained_on(wildcards)),
-        masks=lambda wildcards: per_shard("results/masks/{ds}/{sh}.h5", trained_on(wildcards)),
-        cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", trained_on(wildcards)),
+        store=lambda wildcards: per_shard("results/store/{ds}/{sh}.h5", held_out_sets(wildcards)),
+        masks=lambda wildcards: per_shard("results/masks/{ds}/{sh}.h5", held_out_sets(wildcards)),
+        cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", held_out_sets(wildcards)),
         models=lambda wildcards: [model_file(wildcards.model, wildcards.stage, wildcards.fold)],
         folds="results/folds/folds.csv",
         checksums=checksums("results/folds/folds.csv"),
@@ -26,7 +26,7 @@ rule oof_fold:
     params:
         **tracked(results.steps(settings, "step1")),
         settings=settings.step1,
-        datasets=trained_on,
+        datasets=held_out_sets,
         negative=Untracked(NEGATIVE),
         device=DEVICE,
         code=code("oof_fold"),
@@ -96,7 +96,7 @@ rule oof_metrics:
     input:
         images=lambda wildcards: expand("results/oof/{{model}}/{{stage}}/fold{fold}.images.csv", fold=FOLDS),
         checksums=checksums(*expand("results/oof/{{model}}/{{stage}}/fold{fold}.images.csv", fold=FOLDS)),
-        labels=lambda wildcards: tables("labels", trained_on(wildcards)),
+        labels=lambda wildcards: tables("labels", held_out_sets(wildcards)),
         classes=settings.classes,
     output:
         metrics="results/oof/{model}/{stage}/metrics.csv",

@@ -16,8 +16,8 @@ class StageSettings(Section):
 
     kind: Literal["fields", "cells"] = Field(
         "fields",
-        description="What the network is trained on: `fields` with the labels of the fields, or `cells`: crops of single "
-        "cells with soft targets, made of out-of-fold predictions (`learns_from`) or of grades.",
+        description="What the network is trained on: `fields` with the labels of the fields, or `cells`: crops of "
+        "single cells with soft targets, made of out-of-fold predictions (`learns_from`) or of grades.",
     )
     datasets: list[Name] = Field(
         [],
@@ -55,8 +55,8 @@ class StageSettings(Section):
     )
     transductive: bool = Field(
         False,
-        description="Whether a stage of the kind `cells` may learn from predictions for test data sets. Their labels are "
-        "never used.",
+        description="Whether a stage of the kind `cells` may learn from predictions for test data sets. Their labels "
+        "are never used.",
     )
 
 

@@ -93,6 +93,14 @@ class Configuration(Section):
         stages = [self.models[model].stages[stage] for model, stage in self.trained_stages()]
         return [name for name in self.datasets if any(name in stage.datasets for stage in stages)]
 
+    def held_out_sets(self, model: str, stage: str) -> list[str]:
+        """Names of a stage's data sets whose fields have folds, so that some are held out of each of its trainings."""
+        return [
+            name
+            for name in self.models[model].stages[stage].datasets
+            if self.datasets[name].role in ("train", "additional")
+        ]
+
     def datasets_of(self, *roles: str) -> list[str]:
         """Names of the data sets that have one of these roles, in the order of the configuration."""
         return [name for name, dataset in self.datasets.items() if dataset.role in roles]

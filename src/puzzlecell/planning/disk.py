@@ -69,6 +69,8 @@ def _written(job: PlannedJob, work: JobWork, rates: Mapping[str, float], cells: 
         return {job.script: cells * rates["step table"]}
     if job.script == "unlike_training":
         return {"unlike": cells * rates["unlike table"]}
+    if job.script == "oof_step2":
+        return {"oof": cells / work.settings.folds.count * rates["step table"]}
     if job.script in ("oof_fold", "holdout_stage"):
         share = work.settings.folds.count if job.script == "oof_fold" else 1
         return {"oof": cells / share * rates["oof table"]}

@@ -48,7 +48,9 @@ class JobWork:
         settings, given = self.settings, job.wildcards
         if "ds" in given:
             return [given["ds"]]
-        if job.script in ("train", "oof_fold"):
+        if job.script in ("oof_fold", "oof_step2"):
+            return settings.held_out_sets(given["model"], given["stage"])
+        if job.script == "train":
             return settings.models[given["model"]].stages[given["stage"]].datasets
         if job.script == "training_look":
             first = settings.ensemble.members[0]
@@ -112,18 +114,15 @@ class JobWork:
             held_out = min(fields / folds, settings.unlike_training.max_fields)
             described = held_out if script == "training_look" else fields
             return [unlike_work(self.stage(first.model, first.stage, 1), described, settings.ingest.size)]
-        if script not in ("step1", "step2", "oof_fold", "holdout_stage"):
+        if script not in ("step1", "step2", "oof_fold", "oof_step2", "holdout_stage"):
             return []
-        stage = self.stage(
-            job.wildcards["model"], job.wildcards["stage"], 1 if script == "oof_fold" else folds
-        )
+        of_fold = script in ("oof_fold", "oof_step2")
+        stage = self.stage(job.wildcards["model"], job.wildcards["stage"], 1 if of_fold else folds)
+        if script == "oof_step2":
+            return [step2_work(stage, settings.step2, self.cells(job) / folds)]
         if script == "step2":
             return [step2_work(stage, settings.step2, self.cells(job))]
-        return [
-            step1_work(
-                stage, settings.step1, fields / folds if script == "oof_fold" else fields, self.label_side
-            )
-        ]
+        return [step1_work(stage, settings.step1, fields / folds if of_fold else fields, self.label_side)]
 
     def _ablation(self, job: PlannedJob) -> list[Work]:
         """Every variant of both steps with every stage of the ensemble, as in `scoring.ablation`."""

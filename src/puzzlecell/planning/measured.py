@@ -147,7 +147,8 @@ def _benchmark(path: Path) -> tuple[float, float] | None:
 def _script(names: tuple[str, ...]) -> str:
     """Script of the job with this benchmark."""
     if names[0] == "oof":
-        return "holdout_stage" if names[-1] == "holdout" else "oof_fold"
+        other = {"holdout": "holdout_stage", "step2": "oof_step2"}
+        return other.get(names[-1].rpartition(".")[2], "oof_fold")
     return names[0]
 
 
@@ -237,6 +238,12 @@ def _oof(results: Path, names: tuple[str, ...], settings: str) -> Work:
     return step1_work(_stage(results, f"{model}.{stage}", folds=1), given, fields, 0)
 
 
+def _oof_step2(results: Path, names: tuple[str, ...], settings: str) -> Work:
+    (model, stage, name), given = names, Step2Settings.model_validate_json(settings)
+    cells = pq.read_metadata(results / "oof" / model / stage / f"{name}.parquet").num_rows
+    return step2_work(_stage(results, f"{model}.{stage}", folds=1), given, cells)
+
+
 def _holdout(results: Path, names: tuple[str, ...], settings: str) -> Work:
     model, stage, _ = names
     fields = read_csv(results / "oof" / model / stage / "holdout.csv")["ID"].nunique()
@@ -285,6 +292,7 @@ _MEASURES: dict[str, Callable[[Path, tuple[str, ...], str], Work]] = {
     "step2": _step2,
     "unlike_training": _unlike,
     "oof_fold": _oof,
+    "oof_step2": _oof_step2,
     "holdout_stage": _holdout,
     "submission": _submission,
     **{name: _cells(name) for name in ("ensemble", "score")},

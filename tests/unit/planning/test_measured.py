@@ -52,6 +52,7 @@ def results(tmp_path_factory):
     write_csv(folder / "submission.csv", pd.DataFrame({"ID": ["a", "b"]}))
     write_csv(folder / "oof/m/s/fold1.images.csv", pd.DataFrame({"ID": ["a", "b"]}))
     write_csv(folder / "oof/m/s/holdout.csv", CELLS)
+    write_parquet(folder / "oof/m/s/fold1.step2.parquet", CELLS)
     return folder
 
 
@@ -101,6 +102,12 @@ def job(results):
             Step1Settings(),
             "step1 (test_resnet)",
             step1_work(STAGE, Step1Settings(), 2, 32).amount / 2,
+        ),
+        (
+            "oof/m/s/fold1.step2",
+            Step2Settings(),
+            "step2 (test_resnet)",
+            step2_work(STAGE, Step2Settings(), 3).amount / 2,
         ),
         (
             "oof/m/s/holdout",
