@@ -151,7 +151,9 @@ def test_a_sure_cell_of_a_rare_class_is_drawn_often_and_a_faint_one_rarely():
     np.testing.assert_allclose(weights, expected)
     inverse = cell_weights(targets, SamplerSettings(kind="inverse", clip=(0.01, 100)))
     by_class = 1.625 / np.array([2.5, 0.75])
-    np.testing.assert_allclose(inverse, [by_class[0]] * 2 + [0.25 * by_class[1], 0.5 * by_class[1]] + [0.325])
+    np.testing.assert_allclose(
+        inverse, [by_class[0]] * 2 + [0.25 * by_class[1], 0.5 * by_class[1], 0.25 * by_class[1]]
+    )
 
 
 @pytest.mark.parametrize("kind", ["capped", "inverse", "none"])
@@ -189,12 +191,14 @@ def test_cells_without_a_class_that_counts_are_left_out(cells, tmp_path):
     table.loc[4, ["p00", "p01", "p02"]] = NAN
     write_parquet(tmp_path / "targets.parquet", table)
     found = cell_table([tmp_path / "targets.parquet"], 2, [cells[0]], CLASSES)
-    assert len(found) == len(table) - 1
+    assert len(found) == table[["p00", "p01", "p02"]].notna().any(axis=1).sum() < len(table)
     check_table(cell_run(*cells[:2], tmp_path / "targets.parquet", tmp_path))
 
 
 def test_a_training_on_cells_writes_what_one_on_fields_does(trained, cells):
-    assert {"model.safetensors", "history.csv", "curves.png", "oof.csv"} <= set(os.listdir(trained))
+    assert {"model.safetensors", "history.csv", "curves.png", "oof.csv"} <= {
+        path.name for path in trained.iterdir()
+    }
     history = pd.read_csv(trained / "history.csv")
     assert np.isfinite(history[["loss", "train_loss", "map", "cells_per_s"]].to_numpy()).all()
     held_out = pd.read_csv(trained / "oof.csv", dtype={"Label": str}, keep_default_na=False)
