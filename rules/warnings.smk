@@ -47,6 +47,7 @@ def find_warnings():
             f"{model}, {stage}",
             given.datasets,
             [f"results/models/{model}/{stage}/fold{fold}/oof.csv" for fold in FOLDS],
+            cells=given.kind == "cells",
         )
         for model, chosen in settings.models.items()
         for stage, given in chosen.stages.items()
