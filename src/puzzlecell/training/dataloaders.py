@@ -16,7 +16,7 @@ from puzzlecell.data.store import ShardReader
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.signals import ignore_signals
 from puzzlecell.runtime.threads import use_one_thread
-from puzzlecell.training.augment import Augmenter
+from puzzlecell.training.augment import BLACK, REFLECTED, Augmenter
 from puzzlecell.training.cell_crops import CroppedCells, TrainingCells, WholeCells
 from puzzlecell.training.run import TrainingError, TrainingRun
 from puzzlecell.training.sampler import EpochBatches, cell_weights, field_weights
@@ -85,7 +85,9 @@ def examples(run: TrainingRun, reader: ShardReader) -> "tuple[Training, Validati
     out = (table["fold"] == run.fold).to_numpy()
     ids, labels = table["ID"].to_numpy(), table[list(run.classes)].to_numpy(dtype=np.float32)
     size = settings.input.crop_size if run.cells is None else run.cells.geometry.canvas
-    augmenter = Augmenter(augmentation_settings(settings.augmentation), size, settings.seed)
+    # Around a crop that is filled up with black, there is nothing to reflect.
+    border = BLACK if run.cells is not None and run.cells.geometry.padding == "black" else REFLECTED
+    augmenter = Augmenter(augmentation_settings(settings.augmentation), size, settings.seed, border=border)
     if run.cells is None:
         size = settings.input.field_size
         return (

@@ -10,7 +10,7 @@ import torch
 from helpers.cell_data import BOXES, cell_run, write_targets
 from helpers.training_data import CLASSES, STATEFUL, assert_equal, silent
 
-from puzzlecell.config.augmentation import LIGHT, NONE, REFERENCE
+from puzzlecell.config.augmentation import LIGHT, NONE, REFERENCE, GeometrySettings
 from puzzlecell.config.steps import Step2Settings
 from puzzlecell.config.training import LossSettings, SamplerSettings
 from puzzlecell.data.cell_crops import crop_geometry, cut_cells, pool_under
@@ -19,7 +19,7 @@ from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_parquet, write_parquet
 from puzzlecell.errors import UserError
 from puzzlecell.network.puzzle import PuzzleOutput
-from puzzlecell.training.augment import Augmenter
+from puzzlecell.training.augment import BLACK, REFLECTED, Augmenter
 from puzzlecell.training.cell_crops import CroppedCells, read_under_cells
 from puzzlecell.training.dataloaders import make_loaders
 from puzzlecell.training.losses import ComboLoss
@@ -84,6 +84,21 @@ def test_held_out_cells_are_those_of_the_fold_and_cells_of_no_fold_are_trained_o
     assert batch.shares.dtype == torch.uint8
 
 
+def test_nothing_is_reflected_into_a_crop_filled_up_with_black(cells, tmp_path):
+    """Reflected, a cell at the edge of its crop would be seen twice."""
+    none = {name: 0.0 for name in GeometrySettings.model_fields if name.endswith("weight")}
+    only = {"p": 1.0, "shift": 0.5, "rotate": 0.0, "scale": 0.0, "shift_scale_rotate_weight": 1.0}
+    shift = REFERENCE.geometry.model_copy(update={**none, **only})
+    crop = np.full((32, 32, 5), 200, np.uint8)
+    sums = {}
+    for border in (BLACK, REFLECTED):
+        augmenter = Augmenter(NONE.model_copy(update={"geometry": shift}), 32, seed=0, border=border)
+        sums[border] = np.mean([augmenter.with_share(crop, 0, position)[1] for position in range(8)])
+    assert sums[REFLECTED] == 200 > sums[BLACK] + 40
+    run = cell_run(*cells, tmp_path)
+    assert make_loaders(run, make_fabric(run))[1].dataset.augmenter.border == BLACK
+
+
 @pytest.mark.parametrize("settings", [LIGHT, REFERENCE], ids=["light", "reference"])
 def test_the_share_moves_with_the_image(settings):
     """A bright cell on black: wherever it goes, its share goes; noise and tone change the image only."""
@@ -94,7 +109,7 @@ def test_the_share_moves_with_the_image(settings):
     )
     crop = np.zeros((64, 64, 5), np.uint8)
     crop[10:40, 8:26] = (200, 200, 200, 200, 255)
-    augmenter, moved = Augmenter(settings, 64, seed=3), 0
+    augmenter, moved = Augmenter(settings, 64, seed=3, border=BLACK), 0
     for position in range(12):
         image, share = augmenter.with_share(crop, 1, position)
         assert image.shape == (64, 64, 4)
