@@ -17,7 +17,7 @@ from puzzlecell.runtime.signals import StopRequest
 from puzzlecell.runtime.temporary import note_process
 from puzzlecell.runtime.threads import limited_threads, set_threads
 from puzzlecell.training.checkpoint import finish, resume, save, save_best
-from puzzlecell.training.dataloaders import close_workers
+from puzzlecell.training.dataloaders import close_workers, held_out, trained_on
 from puzzlecell.training.history import Events, write_history
 from puzzlecell.training.metrics import is_better, validation_metrics
 from puzzlecell.training.run import TrainingRun, check_table
@@ -73,6 +73,8 @@ def fit(fabric: Fabric, run: TrainingRun, progress: Progress) -> None:
     """Train and validate epoch by epoch, from the saved state to the end."""
     session = make_session(run, fabric)
     explanation = resume(session)
+    data, held = trained_on(session.training), held_out(session.validation)
+    log.info("%d %s to train on, %d held out", len(data), run.shown, len(held))
     log.log(logging.WARNING if explanation.startswith("starting again") else logging.INFO, "%s", explanation)
     events_folder = run.states / "events" if run.settings.tensorboard and fabric.is_global_zero else None
     events = Events(events_folder, session.epoch + 1)
