@@ -203,15 +203,16 @@ def _segment(results: Path, names: tuple[str, ...], settings: str) -> Work:
 
 
 def _train(results: Path, names: tuple[str, ...], settings: str, shown: str = "fields") -> Work:
-    given = TrainingSettings.model_validate_json(settings)
     folder = results / "models" / Path(*names)
     history, held_out = read_csv(folder / "history.csv"), read_csv(folder / "oof.csv")
     drawn = float((history["seconds"] * history[f"{shown}_per_s"]).mean())
-    given, epochs = given.model_copy(update={"samples_per_epoch": round(drawn)}), len(history)
+    given = TrainingSettings.model_validate_json(settings).model_copy(
+        update={"samples_per_epoch": round(drawn)}
+    )
     if shown == "fields":
-        return train_work(given, drawn, len(held_out), epochs=epochs)
+        return train_work(given, drawn, len(held_out), epochs=len(history))
     canvas = int(read_network_file(folder / "model.safetensors")["crops"]["canvas"])
-    return train_cells_work(given, canvas, drawn, len(held_out), epochs=epochs)
+    return train_cells_work(given, canvas, drawn, len(held_out), epochs=len(history))
 
 
 def _step1(results: Path, names: tuple[str, ...], settings: str) -> Work:
