@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -206,9 +205,8 @@ def _train(results: Path, names: tuple[str, ...], settings: str, shown: str = "f
     folder = results / "models" / Path(*names)
     history, held_out = read_csv(folder / "history.csv"), read_csv(folder / "oof.csv")
     drawn = float((history["seconds"] * history[f"{shown}_per_s"]).mean())
-    given = TrainingSettings.model_validate_json(settings).model_copy(
-        update={"samples_per_epoch": round(drawn)}
-    )
+    given = TrainingSettings.model_validate_json(settings)
+    given = given.model_copy(update={"samples_per_epoch": round(drawn)})
     if shown == "fields":
         return train_work(given, drawn, len(held_out), epochs=len(history))
     canvas = int(read_network_file(folder / "model.safetensors")["crops"]["canvas"])
@@ -290,7 +288,7 @@ _MEASURES: dict[str, Callable[[Path, tuple[str, ...], str], Work]] = {
     "ingest": _ingest,
     "segment": _segment,
     "train": _train,
-    "train_cells": partial(_train, shown="cells"),
+    "train_cells": lambda *given: _train(*given, shown="cells"),
     "step1": _step1,
     "step2": _step2,
     "unlike_training": _unlike,
