@@ -288,7 +288,7 @@ _MEASURES: dict[str, Callable[[Path, tuple[str, ...], str], Work]] = {
     "ingest": _ingest,
     "segment": _segment,
     "train": _train,
-    "train_cells": lambda *given: _train(*given, shown="cells"),
+    "train_cells": lambda results, names, settings: _train(results, names, settings, "cells"),
     "step1": _step1,
     "step2": _step2,
     "unlike_training": _unlike,
