@@ -5,11 +5,6 @@ CELL_STAGES = [
 FIELD_STAGES = [names for names in STAGES if names not in CELL_STAGES]
 
 
-def models_with(stages):
-    """Pattern of the models of a path `.../model/stage/...` with one of these stages (model, stage)."""
-    return "|".join(f"{model}(?=/{stage}/)" for model, stage in stages) or "(?!)"
-
-
 # Weights of the same fold that a stage starts from, if any.
 starts_from = lambda wildcards: [
     model_file(wildcards.model, start, wildcards.fold)

@@ -34,7 +34,7 @@ def weight_file(model: str, stage: str, fold: int | str) -> str:
 
 def member_stages(settings: Configuration) -> list[tuple[str, str]]:
     """Distinct (model, stage) pairs of the ensemble members."""
-    return list(dict.fromkeys((member.model, member.stage) for member in settings.ensemble.members))
+    return settings.member_stages()
 
 
 def weight_sources(settings: Configuration, weights: Sequence[AnyPath]) -> dict[str, AnyPath]:
@@ -157,4 +157,6 @@ def _ready_models(members: Iterable[Mapping[str, Any]], model_folder: str) -> di
         stages = models.setdefault(member["model"], {"stages": {}})["stages"]
         path = weight_file(member["model"], member["stage"], "{fold}")
         stages[member["stage"]] = {"checkpoints": f"{model_folder}/{path}"}
+        if member.get("kind") == "cells":
+            stages[member["stage"]]["kind"] = "cells"
     return models
