@@ -348,7 +348,7 @@ def ready_look():
 
 def network_problems():
     """Networks that this run trains but that cannot be built; pretrained weights are downloaded now."""
-    planned = planned_wildcards(workflow, "train")
+    planned = [*planned_wildcards(workflow, "train"), *planned_wildcards(workflow, "train_cells")]
     stages = dict.fromkeys((wildcards.model, wildcards.stage) for wildcards in planned)
     if not stages:
         return []

@@ -25,9 +25,15 @@ def training_problems(values: Mapping[str, Any]) -> list[str]:
         for stage in mapping(given, "stages"):
             layers = training_layers(values, model, stage)
             try:
-                resolved(*layers.values())
+                settings = resolved(*layers.values())
             except ValidationError as error:
                 problems += readable_problems(error, TrainingSettings, partial(_written_in, layers))
+                continue
+            if mapping(mapping(given, "stages"), stage).get("kind") == "cells" and settings.puzzle.pieces:
+                problems.append(
+                    f"models.{model}.stages.{stage}.training.puzzle.pieces: found {settings.puzzle.pieces}, expected "
+                    "0: crops of cells are not cut into tiles"
+                )
     return problems
 
 

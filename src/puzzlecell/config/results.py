@@ -119,10 +119,17 @@ def segmentation(settings: Configuration, dataset: str) -> Deciding:
     return found
 
 
+def crops(settings: Configuration) -> Deciding:
+    """Settings of step 2 that decide how cells are cut for a training, and where a network is read."""
+    section = deciding(settings.step2, "step2")
+    return {key: text for key, text in section.items() if key != "step2.source" and ".tta." not in key}
+
+
 def training(settings: Configuration, model: str, stage: str) -> Deciding:
     """Settings that the weights of a stage depend on."""
     given = settings.models[model].stages[stage]
     return {
+        **(crops(settings) if given.kind == "cells" else {}),
         **deciding(settings.stage_training(model, stage), "training"),
         **deciding(settings.labels, "labels"),
         "datasets": json.dumps(given.datasets),
