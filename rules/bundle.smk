@@ -15,6 +15,9 @@ if TRAINED_MEMBERS and FIRST_STAGE.datasets:
 elif LOOK not in (None, RUN_LOOK):
     CARRIED_FILES["look.safetensors"] = LOOK
 
+if CALIBRATION is not None:
+    CARRIED_FILES["calibration.csv"] = CALIBRATION
+
 
 rule export_bundle:
     input:

@@ -36,6 +36,7 @@ def start_checks(quick=False):
         Check(f"raw data: {data_in_words()}", lambda: raw_data_problems(sample=100 if quick else None)),
         Check(f"files of the segmenter {settings.segmentation.method}", segmenter_problems),
         Check("thresholds of the classes of fields", threshold_problems),
+        Check("calibration of cells", calibration_problems),
         Check(
             "ready weights",
             ready_weights if quick else lambda: ready_weights() or ready_networks() or ready_look(),
@@ -144,7 +145,8 @@ def truth_problems():
         for ds, given in settings.datasets.items()
         if given.truth is not None and not given.simulate and not exists(raw(ds, "truth"))
     ]
-    for ds in with_truth("test", "holdout"):
+    scored = with_truth("test", "holdout")
+    for ds in dict.fromkeys([*scored, *(known_sets() if planned_wildcards(workflow, "calibrate") else [])]):
         if not settings.datasets[ds].simulate:
             try:
                 read_submission(readable(raw(ds, "truth")), len(CLASS_NAMES))
@@ -221,6 +223,20 @@ def threshold_problems():
         read_thresholds(path, CLASS_NAMES)
     except TableError as error:
         return ["fields.thresholds:", *first_lines(str(error).splitlines())]
+    return []
+
+
+def calibration_problems():
+    """Why the calibration that the configuration names cannot be used."""
+    if CALIBRATION in (None, RUN_CALIBRATION):
+        return []
+    from puzzlecell.data.calibration_table import read_calibration
+    from puzzlecell.data.text_tables import TableError
+
+    try:
+        read_calibration(CALIBRATION, CLASS_NAMES)
+    except TableError as error:
+        return ["calibration.file:", *first_lines(str(error).splitlines())]
     return []
 
 

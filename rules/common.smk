@@ -48,6 +48,10 @@ DEVICE = Untracked(settings.gpu)
 RUN_LOOK = "results/look/look.safetensors"
 LOOK = RUN_LOOK if settings.unlike_training.look == THIS_RUN else settings.unlike_training.look
 
+# How probabilities of cells are calibrated; None: they are not.
+RUN_CALIBRATION = "results/calibration/calibration.csv"
+CALIBRATION = RUN_CALIBRATION if settings.calibration.of_this_run else settings.calibration.file
+
 
 wildcard_constraints:
     ds="|".join(settings.datasets),

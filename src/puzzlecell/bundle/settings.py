@@ -17,7 +17,11 @@ OF_THE_RUN = frozenset(
     {"classes", "negative", "seed", "gpu", "datasets", "folds", "training", "models", "score", "bundle"}
 )
 """Sections that say what a run is made from; all others say how fields become answers, and a bundle carries them."""
-CARRIED = {"look.safetensors": ("unlike_training", "look"), "thresholds.csv": ("fields", "thresholds")}
+CARRIED = {
+    "look.safetensors": ("unlike_training", "look"),
+    "thresholds.csv": ("fields", "thresholds"),
+    "calibration.csv": ("calibration", "file"),
+}
 """Files that a bundle may carry, and the keys of the configuration that name them, left out without the file."""
 CLASSES, LICENCE, README = "classes.csv", "LICENCE.txt", "README.md"
 

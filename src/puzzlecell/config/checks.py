@@ -1,12 +1,13 @@
 """Checks of a configuration beyond types and ranges: undefined or repeated names and missing files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from puzzlecell.config.calibration import BETWEEN_CALLS, UNCERTAIN
 from puzzlecell.config.class_table import ClassTableError, read_classes
 from puzzlecell.config.messages import nearest, readable_problems
 from puzzlecell.config.models import checkpoint_path, checkpoint_problem, mapping, training_layers
@@ -172,7 +173,17 @@ def file_problems(configuration: Any, root: Path, *, raw_files: bool = True) -> 
                 problems.append(
                     f"models.{model_name}.stages.{stage_name}.checkpoints: there is no file {', '.join(missing)}"
                 )
-    return [*problems, *look_problems(configuration, root)]
+    return [*problems, *look_problems(configuration, root), *calibration_problems(configuration, root)]
+
+
+def calibration_problems(configuration: Any, root: Path) -> list[str]:
+    """Why the file `calibration.file` of an otherwise valid configuration is not available."""
+    file = configuration.calibration.file
+    problem = file_problem(root / file) if file not in (None, THIS_RUN) else None
+    expected = (
+        f"expected {THIS_RUN}, or the path of the calibration.csv of another run with the same ensemble"
+    )
+    return [f"calibration.file: {file}: {problem}; {expected}"] if problem else []
 
 
 def look_problems(configuration: Any, root: Path) -> list[str]:
@@ -198,7 +209,7 @@ def class_problems(configuration: Any, root: Path) -> list[str]:
         names = read_classes(root / configuration.classes)
     except ClassTableError as error:
         return [f"classes: {line}" for line in str(error).splitlines()]
-    problems = []
+    problems = call_name_problems(names) if configuration.calibration.file is not None else []
     if configuration.negative is not None and configuration.negative not in names:
         problems.append(
             f"negative: no class {configuration.negative!r}{nearest(configuration.negative, names)}"
@@ -208,6 +219,16 @@ def class_problems(configuration: Any, root: Path) -> list[str]:
     except ValueError as error:
         problems += [f"ensemble.{line}" for line in str(error).splitlines()]
     return problems
+
+
+def call_name_problems(names: Iterable[str]) -> list[str]:
+    """Classes that the column `calls` could not tell apart."""
+    return [
+        f"calibration: the class {name!r} cannot be called: its name has a {BETWEEN_CALLS!r} in it, which separates "
+        f"the classes of a cell, or is {UNCERTAIN!r}; choose another"
+        for name in names
+        if BETWEEN_CALLS in name or name == UNCERTAIN
+    ]
 
 
 def size_problems(configuration: Any) -> list[str]:

@@ -137,6 +137,19 @@ def training_look(settings: Configuration) -> Deciding:
     return {key: text for key, text in section.items() if key != "unlike_training.look"} | group
 
 
+def calibration(settings: Configuration) -> Deciding:
+    """Settings that a calibration depends on, besides the tables of cells and their truth."""
+    section = deciding(settings.calibration, "calibration")
+    of_score = deciding(settings.score, "score")
+    used = ("iou_threshold", "overlap", "bootstrap", "interval", "seed")
+    del section["calibration.file"]
+    return {
+        **section,
+        **{f"score.{name}": of_score[f"score.{name}"] for name in used},
+        "folds.group": json.dumps(settings.folds.group),
+    }
+
+
 def score(settings: Configuration) -> Deciding:
     """Settings that a score depends on, besides the scored tables."""
     members = {key: text for key, text in ensemble(settings).items() if key.startswith("ensemble.members")}

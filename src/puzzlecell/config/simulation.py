@@ -42,6 +42,13 @@ class SimulationSettings(Section):
     smallest_cell: Share = Field(
         0.3, description="Cells with less than this fraction of a whole cell's area in view are not drawn."
     )
+    overlap: float = Field(
+        0.0,
+        ge=0,
+        le=40,
+        description="How far the stain of a cell goes on under its neighbours, in pixels. Masks, labels and truth stay "
+        "as they are without: what shows there belongs to the upper cell.",
+    )
     patterns_per_field: tuple[Share, Share, Share] = Field(
         (0.12, 0.53, 0.35),
         description="Fractions of fields that show one, two and three localisation patterns, among the fields that "
@@ -71,6 +78,21 @@ class SimulationSettings(Section):
         le=1,
         description="Lowest factor on red and on yellow of a dim cell. The factor of each channel is drawn from here "
         "to 1, evenly on a logarithmic scale.",
+    )
+    class_difference: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="How much the localisation patterns differ: the fraction of a pattern's stain that is drawn as it "
+        "is, while the rest is spread out smoothly around it. At 0, classes differ in little but their place in the "
+        "cell.",
+    )
+    well_spread: float = Field(
+        0.0,
+        ge=0,
+        le=1.5,
+        description="Further differences between wells: standard deviation of the logarithm of each channel's staining "
+        "and of each channel's background, up to two standard deviations.",
     )
     unspecific: float = Field(
         0.06,

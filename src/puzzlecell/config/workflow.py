@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from puzzlecell.config.base import NO_EFFECT, Section
 from puzzlecell.config.bundle import BundleSettings
+from puzzlecell.config.calibration import CalibrationSettings
 from puzzlecell.config.checks import (
     class_problems,
     file_problems,
@@ -67,6 +68,7 @@ class Configuration(Section):
     step1: Step1Settings = Step1Settings()
     step2: Step2Settings = Step2Settings()
     ensemble: EnsembleSettings
+    calibration: CalibrationSettings = CalibrationSettings()
     submission: SubmissionSettings = SubmissionSettings()
     fields: FieldSettings = FieldSettings()
     score: ScoreSettings = ScoreSettings()

@@ -7,11 +7,9 @@ import pandas as pd
 
 from puzzlecell.config.base import class_limit
 from puzzlecell.config.ensemble import EnsembleSettings, ImageFusion
+from puzzlecell.data.cell_predictions import aligned, cell_quality, join
 from puzzlecell.data.tables import class_columns
 from puzzlecell.errors import UserError
-
-FLOOR = 1e-7
-"""Lower bound on the factors of a product, so that a class ruled out by one member is still ranked by the others."""
 
 
 def ensemble_cells(
@@ -34,9 +32,7 @@ def ensemble_cells(
     if not members:
         raise ValueError("an ensemble needs at least one member")
     columns = class_columns(members[0][0])
-    values = np.stack(
-        [_aligned(table, cell_table, columns, ["ID", "cell"], "member") for table, _ in members]
-    )
+    values = np.stack([aligned(table, cell_table, columns, ["ID", "cell"], "member") for table, _ in members])
     weights = np.array([weight for _, weight in members], np.float64)
     if not (weights > 0).all():
         raise ValueError(f"weights of members must be above 0, found {weights.tolist()}")
@@ -57,7 +53,8 @@ def ensemble_cells(
         others = np.delete(np.arange(len(columns)), negative)
         source = joined[None] if settings.negative == "one_minus_max" else values
         joined[:, negative] = (1 - source[:, :, others]).min(axis=(0, 2))
-    joined *= _quality(cell_table, settings.border_quality, settings.outlier_quality)[:, None]
+    quality = cell_quality(cell_table, border=settings.border_quality, outlier=settings.outlier_quality)
+    joined *= quality[:, None]
     most = class_limit(settings.max_classes, len(columns))
     joined = keep_classes(joined, field_of_cell, len(fields), most)
     thresholds = np.full(len(columns), settings.threshold)
@@ -66,13 +63,6 @@ def ensemble_cells(
     joined[joined < thresholds] = 0
     probabilities = pd.DataFrame(joined.astype(np.float32), columns=columns, index=cell_table.index)
     return pd.concat([cell_table, probabilities], axis=1)
-
-
-def join(values: np.ndarray, weights: np.ndarray, how: str) -> np.ndarray:
-    """Weighted arithmetic (`mean`) or geometric (`product`) mean (n, C) of members' values (members, n, C)."""
-    if how == "mean":
-        return np.einsum("m,mnc->nc", weights, values)
-    return np.exp(np.einsum("m,mnc->nc", weights, np.log(np.maximum(values, FLOOR))))
 
 
 def fuse(cells: np.ndarray, of_field: np.ndarray, settings: ImageFusion) -> np.ndarray:
@@ -106,32 +96,9 @@ def mean_table(members: Sequence[tuple[pd.DataFrame, float]], key: Sequence[str]
     first = members[0][0]
     columns, keys = class_columns(first), list(key)
     weights = np.array([weight for _, weight in members], np.float64)
-    values = np.stack([_aligned(table, first, columns, keys, "table") for table, _ in members])
+    values = np.stack([aligned(table, first, columns, keys, "table") for table, _ in members])
     mean = np.einsum("m,mnc->nc", weights / weights.sum(), values).astype(np.float32)
     return pd.concat([first[keys], pd.DataFrame(mean, columns=columns, index=first.index)], axis=1)
-
-
-def _aligned(
-    table: pd.DataFrame, wanted: pd.DataFrame, columns: Sequence[str], keys: list[str], what: str
-) -> np.ndarray:
-    """Class values (n, C) float64 of a table, with its rows reordered to match the keys in `wanted`."""
-    if class_columns(table) != list(columns):
-        raise ValueError(f"one {what} has {len(class_columns(table))} classes, another has {len(columns)}")
-    index, target = pd.MultiIndex.from_frame(table[keys]), pd.MultiIndex.from_frame(wanted[keys])
-    if not index.is_unique:
-        raise ValueError(f"a {what} lists {_shown(index[index.duplicated()][0])} twice")
-    place = index.get_indexer(target)
-    if (place < 0).any() or len(index) != len(target):
-        raise ValueError(
-            f"a {what} has {len(index)} rows, but {len(target)} are expected; {(place < 0).sum()} are missing"
-            + (f", such as {_shown(target[place < 0][0])}" if (place < 0).any() else "")
-            + ": was it computed with other masks?"
-        )
-    return table[list(columns)].to_numpy(np.float64)[place]
-
-
-def _shown(key: tuple) -> str:
-    return " cell ".join(map(str, key))
 
 
 def _field_values(
@@ -154,22 +121,12 @@ def _field_values(
         if absent:
             raise ValueError(f"image probabilities are missing for {len(absent)} fields, such as {absent[0]}")
         return by_field.loc[cell_table["ID"]].to_numpy(np.float64)
-    valid = (_quality(cell_table, True, True) >= settings.valid_quality).astype(np.float64)
+    valid = (cell_quality(cell_table) >= settings.valid_quality).astype(np.float64)
     count = np.bincount(field_of_cell, valid)
     weights = np.where(count[field_of_cell] > 0, valid, 1.0)
     count = np.bincount(field_of_cell, weights)
     sums = np.stack([np.bincount(field_of_cell, weights * column) for column in joined.T], axis=1)
     return (sums / count[:, None])[field_of_cell]
-
-
-def _quality(cell_table: pd.DataFrame, border: bool, outlier: bool) -> np.ndarray:
-    quality = np.ones(len(cell_table))
-    for name, wanted in (("border_quality", border), ("outlier_quality", outlier)):
-        if wanted:
-            if name not in cell_table:
-                raise ValueError(f"the ensemble uses {name}, but the cell table has no such column")
-            quality = quality * cell_table[name].to_numpy(np.float64)
-    return quality
 
 
 def _check_classes(settings: EnsembleSettings, classes: int, negative: int | None) -> None:

@@ -74,6 +74,8 @@ def _written(job: PlannedJob, work: JobWork, rates: Mapping[str, float], cells: 
     if job.script in ("oof_fold", "holdout_stage"):
         share = work.settings.folds.count if job.script == "oof_fold" else 1
         return {"oof": cells / share * rates["oof table"]}
+    if job.script == "oof_cells":
+        return {"oof": cells * rates["answer"]}
     if job.script == "ensemble":
         return {"cells": cells * rates["answer"]}
     return {"submission.csv": cells * rates["submission"]} if job.script == "submission" else {}

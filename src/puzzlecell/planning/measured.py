@@ -146,6 +146,8 @@ def _benchmark(path: Path) -> tuple[float, float] | None:
 
 def _script(names: tuple[str, ...]) -> str:
     """Script of the job with this benchmark."""
+    if names[:2] == ("oof", "cells") and len(names) == 3:
+        return "oof_cells"
     if names[0] == "oof":
         other = {"holdout": "holdout_stage", "step2": "oof_step2"}
         return other.get(names[-1].rpartition(".")[2], "oof_fold")

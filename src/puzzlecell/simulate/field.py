@@ -8,12 +8,13 @@ import numpy as np
 
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.errors import UserError
-from puzzlecell.simulate.cells import Cell, divide, grow_cells
+from puzzlecell.simulate.cells import Cell, divide, grow_cells, lay_over
 from puzzlecell.simulate.expression import express, well_patterns
 from puzzlecell.simulate.patterns import (
     NEGATIVE,
     SPINDLE,
     Stage,
+    blend,
     draw_filaments,
     draw_pattern,
     draw_reticulum,
@@ -65,6 +66,7 @@ def simulate_field(dataset: str, index: int, settings: SimulationSettings, seed:
     culture = np.random.default_rng([*key, 3, well])
     stretch = culture.uniform(1.1, 1.7)
     strength = culture.uniform([0.6, 0.7, 0.75, 0.65], [0.95, 1.0, 1.0, 0.95])
+    differing = _well_factors(settings, np.random.default_rng([*key, 6, well]))
     patterns = well_patterns(well, settings, key)
 
     rng = np.random.default_rng([*key, 4, index])
@@ -79,13 +81,15 @@ def simulate_field(dataset: str, index: int, settings: SimulationSettings, seed:
     textures = make_textures(rng, settings.size, unit)
     signal = np.zeros((4, settings.size, settings.size), np.float32)
     label_image, nuclei = np.zeros((2, settings.size, settings.size), np.uint16)
-    for number, (cell, shown) in enumerate(zip(cells, cell_labels, strict=True), start=1):
+    stained = lay_over(cells, settings.size, settings.overlap * unit) if settings.overlap else cells
+    for number, (cell, whole, shown) in enumerate(zip(cells, stained, cell_labels, strict=True), start=1):
         label_image[cell.window][cell.body] = number
         nuclei[cell.window][cell.nucleus] = number
-        stain = _stain(cell, shown, textures, settings, rng)
+        stain = _stain(whole, shown, textures, settings, rng)
         stain[[RED, YELLOW]] *= dim[number - 1, :, None, None]
         signal[:, *cell.window] += stain
-    image = _photograph(signal * strength[:, None, None].astype(np.float32), settings, rng)
+    strength = strength * differing[0]
+    image = _photograph(signal * strength[:, None, None].astype(np.float32), differing[1], settings, rng)
     return SimulatedField(field_id(dataset, index, settings), image, label_image, nuclei, cell_labels)
 
 
@@ -115,6 +119,11 @@ def _cells(rng: np.random.Generator, settings: SimulationSettings, stretch: floa
     )
 
 
+def _well_factors(settings: SimulationSettings, rng: np.random.Generator) -> np.ndarray:
+    """Return the factors on the staining and on the background of a well, (2, 4); all 1 without `well_spread`."""
+    return np.exp(settings.well_spread * rng.standard_normal((2, 4)).clip(-2, 2))
+
+
 def _dimming(cells: int, settings: SimulationSettings, rng: np.random.Generator) -> np.ndarray:
     """Return the factors on red and on yellow of each cell, (n, 2) float32; 1 for all cells that are not dim."""
     dim = rng.random(cells) < settings.dim_cells
@@ -136,7 +145,9 @@ def _stain(
     green = (1 + 0.2 * cut.clouds) * (settings.unspecific * rng.uniform(0.5, 1.5)) * cell.body
     for pattern in shown:
         if pattern != NEGATIVE:
-            green = green + level[GREEN] * rng.uniform(0.8, 1.1) * draw_pattern(pattern, stage, rng)
+            brightness = level[GREEN] * rng.uniform(0.8, 1.1)
+            drawn = draw_pattern(pattern, stage, rng)
+            green = green + brightness * blend(drawn, cell, settings.class_difference)
     chromatin = (1 + 0.14 * cut.lumps) * (1.0 if cell.dividing else 0.62)
     blue = chromatin * (1 - 0.55 * cell.nucleoli) * cell.nucleus
     return np.stack(
@@ -145,8 +156,13 @@ def _stain(
     )
 
 
-def _photograph(signal: np.ndarray, settings: SimulationSettings, rng: np.random.Generator) -> np.ndarray:
-    """Apply blur, uneven light and background, shot and camera noise: (4, H, W) float32 -> (H, W, 4) integers."""
+def _photograph(
+    signal: np.ndarray, glowing: np.ndarray, settings: SimulationSettings, rng: np.random.Generator
+) -> np.ndarray:
+    """Apply blur, uneven light and background, shot and camera noise: (4, H, W) float32 -> (H, W, 4) integers.
+
+    glowing: factor on the background of each channel, (4,).
+    """
     size = settings.size
     ramp = np.linspace(-1, 1, size, dtype=np.float32)
     most = 255 if settings.bit_depth == 8 else 65535
@@ -163,6 +179,7 @@ def _photograph(signal: np.ndarray, settings: SimulationSettings, rng: np.random
         slope = (rng.uniform(-1, 1, 2) * settings.unevenness / 2).tolist()
         glow = (
             settings.background
+            * float(glowing[channel])
             * rng.uniform(0.6, 1.4)
             * (1 + slope[0] * ramp[:, None] + slope[1] * ramp[None])
         )

@@ -272,6 +272,30 @@ def test_an_unknown_key_that_looks_like_a_mark_of_pydantic_is_named(values, key)
 
 
 @pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"file": "old/calibration.csv"}, "calibration.file: old/calibration.csv: there is no such file"),
+        ({"file": "config"}, "calibration.file: config: "),
+        ({"file": 5}, "calibration.file"),
+        ({"calls": {"by": "recall"}}, "calibration.calls.by"),
+        ({"calls": {"precision": 0}}, "calibration.calls.precision"),
+    ],
+)
+def test_a_calibration_must_exist_and_be_possible(values, given, expected):
+    assert expected in problems({**values, "calibration": given})
+
+
+@pytest.mark.parametrize(("name", "file"), [("a|b", "this_run"), ("uncertain", "this_run"), ("a|b", None)])
+def test_calls_need_names_that_can_be_told_apart(values, tmp_path, name, file):
+    (tmp_path / "classes.csv").write_text(f"index,name\n0,{name}\n1,Negative\n")
+    given = {**values, "classes": str(tmp_path / "classes.csv"), "calibration": {"file": file}}
+    if file is None:
+        assert load_configuration(given, ROOT).calibration.file is None
+    else:
+        assert f"calibration: the class '{name}' cannot be called" in problems(given)
+
+
+@pytest.mark.parametrize(
     ("look", "expected"),
     [
         ("weights/look.safetensors", "unlike_training.look: weights/look.safetensors: there is no such file"),

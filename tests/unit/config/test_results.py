@@ -113,6 +113,22 @@ def test_the_look_of_the_training_fields_depends_on_how_it_is_measured(changes, 
     assert changed.keys() == plain.keys()
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"calibration": {"file": "this_run"}}, set()),
+        ({"calibration": {"calls": {"precision": 0.8}}}, {"calibration.calls.precision"}),
+        ({"calibration": {"isotonic_from": None}}, {"calibration.isotonic_from"}),
+        ({"score": {"iou_threshold": 0.5}}, {"score.iou_threshold"}),
+        ({"score": {"detections": "present"}}, set()),
+        ({"folds": {"group": None}}, {"folds.group"}),
+    ],
+)
+def test_a_calibration_depends_on_how_it_is_fitted_and_measured(changes, expected):
+    changed, plain = (results.calibration(configuration(found)) for found in (changes, {}))
+    assert {key for key, text in changed.items() if plain[key] != text} == expected
+
+
 def test_what_labels_mean_decides_folds_and_weights():
     changed = {"labels": {"without_class": "leave_out"}}
     assert training(changed)["labels.without_class"] == '"leave_out"'
