@@ -21,6 +21,7 @@ from torch.nn.functional import interpolate
 
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.steps import Step2Settings
+from puzzlecell.data.cell_crops import crop_geometry, numbered_boxes
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.inference.step2 import step2_table
 from puzzlecell.network.cam_network import CamNetwork, load_network, save_network
@@ -41,8 +42,6 @@ def plain_step2(store: Path, masks: Path, model: Path, size: int) -> np.ndarray:
             low, high = (np.array([f(rows), f(columns)], float) for f in (np.min, np.max))
             margin = MARGIN * (high + 1 - low).max()
             low, high = np.floor(low - margin + 1e-6), np.ceil(high + 1 + margin - 1e-6)
-            if (high - low).max() > canvas:
-                raise SystemExit("a cell is larger than the canvas; take a larger --size")
             first, last = np.maximum(low, 0).astype(int), np.minimum(high, size).astype(int)
             window = np.s_[first[0] : last[0], first[1] : last[1]]
             visible = np.where(np.isin(cells, [0, number])[..., None], image, 0)
@@ -63,14 +62,25 @@ def library_step2(store: Path, masks: Path, model: Path, settings: Step2Settings
 
 
 def label_images(folder: Path | None, fields: int, cells: int, size: int) -> np.ndarray:
-    """Label images (n, size, size) uint16, simulated or read and downsampled."""
+    """Label images (n, size, size) uint16, simulated or read and downsampled.
+
+    Cells larger than the canvas, which the library shrinks and the plain version does not, are left out.
+    """
     if folder is None:
-        return np.stack([example(1, cells, size, seed)[2] for seed in range(fields)])
-    files = sorted(folder.glob("*.png"))[:fields]
-    read = [cv2.imread(str(file), cv2.IMREAD_UNCHANGED) for file in files]
-    return np.stack(
-        [cv2.resize(m, (size, size), interpolation=cv2.INTER_NEAREST).astype(np.uint16) for m in read]
-    )
+        images = [example(1, cells, size, seed)[2] for seed in range(fields)]
+    else:
+        files = sorted(folder.glob("*.png"))[:fields]
+        read = [cv2.imread(str(file), cv2.IMREAD_UNCHANGED) for file in files]
+        images = [
+            cv2.resize(one, (size, size), interpolation=cv2.INTER_NEAREST) for one in read if one is not None
+        ]
+    labels = np.stack(images).astype(np.uint16)
+    geometry = crop_geometry(Step2Settings(margin=MARGIN), size, size)
+    for one in labels:
+        for number, box in numbered_boxes(one):
+            if max(side.stop - side.start for side in box) * (1 + 2 * MARGIN) + 2 > geometry.canvas:
+                one[one == number] = 0
+    return labels
 
 
 def main() -> None:
