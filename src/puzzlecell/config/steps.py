@@ -94,7 +94,7 @@ class Step2Settings(Section):
     precision: Literal["float32", "bf16"] = Field(
         "float32",
         description="Numerical precision of the networks. bf16, mixed precision, is faster on processors with "
-        "instructions for it, and slower on others.",
+        "instructions for it; on others it can be slower.",
     )
     margin: float = Field(
         0.05,
