@@ -145,8 +145,9 @@ def truth_problems():
         for ds, given in settings.datasets.items()
         if given.truth is not None and not given.simulate and not exists(raw(ds, "truth"))
     ]
-    scored = with_truth("test", "holdout")
-    for ds in dict.fromkeys([*scored, *(known_sets() if planned_wildcards(workflow, "calibrate") else [])]):
+    # The truth of training sets is only read to calibrate on.
+    roles = ("train", "additional") if planned_wildcards(workflow, "calibrate") else ()
+    for ds in with_truth("test", "holdout", *roles):
         if not settings.datasets[ds].simulate:
             try:
                 read_submission(readable(raw(ds, "truth")), len(CLASS_NAMES))

@@ -95,9 +95,9 @@ def image_table(dataset):
 
 
 def label_table(dataset):
-    """Path or URL of the label table of a data set; None for a test set without one."""
+    """Path or URL of the label table of a data set; None for a set without one, which needs no labels."""
     given, path = settings.datasets[dataset], raw(dataset, "labels")
-    needed = given.role != "test" or given.labels is not None or given.simulate
+    needed = given.labelled or given.labels is not None or given.simulate
     return path if needed or exists(path) else None
 
 
@@ -107,7 +107,7 @@ def raw_dataset(dataset, where=None):
     return RawDataset(
         raw(dataset, "images"),
         labels and (where or here)(labels),
-        settings.datasets[dataset].role != "test",
+        settings.datasets[dataset].labelled,
         table and (where or here)(table),
         os.path.dirname(table or ""),
         settings.datasets[dataset].layout,
@@ -172,9 +172,14 @@ def held_out_sets(wildcards):
     return settings.held_out_sets(wildcards.model, wildcards.stage)
 
 
-def member_stages():
-    """Distinct (model, stage) pairs of the ensemble members."""
-    return list(dict.fromkeys((member.model, member.stage) for member in settings.ensemble.members))
+def member_stages(*kinds):
+    """Distinct (model, stage) pairs of the ensemble members, of all kinds of stages or of these."""
+    return settings.member_stages(*kinds)
+
+
+def models_with(stages):
+    """Pattern of the models of a path `.../model/stage/...` with one of these stages (model, stage)."""
+    return "|".join(f"{model}(?=/{stage}/)" for model, stage in stages) or "(?!)"
 
 
 def member_tables(dataset):
@@ -194,9 +199,11 @@ def distance_tables(dataset, ending):
 
 
 def image_tables(dataset):
-    """Field probability tables for a data set: one per shard, for each stage of the ensemble in turn."""
+    """Field probability tables for a data set: one per shard, for each stage of the ensemble that predicts fields."""
     pattern = "results/step1/{{ds}}/{}.{}/{{sh}}.images.parquet"
-    return [path for names in member_stages() for path in per_shard(pattern.format(*names), [dataset])]
+    return [
+        path for names in member_stages("fields") for path in per_shard(pattern.format(*names), [dataset])
+    ]
 
 
 def download_reports(wildcards):

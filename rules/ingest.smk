@@ -37,7 +37,7 @@ rule simulate:
         ),
         settings=lambda wildcards: settings.datasets[wildcards.ds].simulate,
         seed=Untracked(settings.seed),
-        labelled=lambda wildcards: settings.datasets[wildcards.ds].role != "test",
+        labelled=lambda wildcards: settings.datasets[wildcards.ds].labelled,
         code=code("simulate"),
     message:
         "Simulate data set {wildcards.ds}"

@@ -70,8 +70,10 @@ rule holdout_stage:
 
 rule join_holdout:
     input:
-        tables=[f"results/oof/{model}/{stage}/holdout.csv" for model, stage in member_stages()],
-        checksums=checksums(*(f"results/oof/{model}/{stage}/holdout.csv" for model, stage in member_stages())),
+        tables=[f"results/oof/{model}/{stage}/holdout.csv" for model, stage in member_stages("fields")],
+        checksums=checksums(
+            *(f"results/oof/{model}/{stage}/holdout.csv" for model, stage in member_stages("fields"))
+        ),
     output:
         "results/oof/holdout.csv",
         checksums=checksums("results/oof/holdout.csv"),
@@ -127,10 +129,16 @@ rule oof:
     input:
         [
             f"results/oof/{model}/{stage}/{name}.csv"
-            for model, stage in member_stages()
+            for model, stage in member_stages("fields")
             # Ready weights without training fields have none held out.
             if settings.models[model].stages[stage].datasets
             for name in [*(f"fold{fold}" for fold in FOLDS), "metrics", "thresholds"]
+        ],
+        [
+            f"results/oof/{model}/{stage}/fold{fold}.step2.parquet"
+            for model, stage in member_stages("cells")
+            if settings.held_out_sets(model, stage)
+            for fold in FOLDS
         ],
 
 

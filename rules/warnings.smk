@@ -50,7 +50,7 @@ def find_warnings():
         )
         for model, chosen in settings.models.items()
         for stage, given in chosen.stages.items()
-        if given.checkpoints is None
+        if given.checkpoints is None and given.kind == "fields"
     ]
     tables = ["results/folds/warnings.csv"]
     if not BUCKET:

@@ -17,10 +17,11 @@ OF_THE_RUN = frozenset(
     {"classes", "negative", "seed", "gpu", "datasets", "folds", "training", "models", "score", "bundle"}
 )
 """Sections that say what a run is made from; all others say how fields become answers, and a bundle carries them."""
+CALIBRATION = "calibration.csv"
 CARRIED = {
     "look.safetensors": ("unlike_training", "look"),
     "thresholds.csv": ("fields", "thresholds"),
-    "calibration.csv": ("calibration", "file"),
+    CALIBRATION: ("calibration", "file"),
 }
 """Files that a bundle may carry, and the keys of the configuration that name them, left out without the file."""
 CLASSES, LICENCE, README = "classes.csv", "LICENCE.txt", "README.md"
@@ -33,7 +34,7 @@ def weight_file(model: str, stage: str, fold: int | str) -> str:
 
 def member_stages(settings: Configuration) -> list[tuple[str, str]]:
     """Distinct (model, stage) pairs of the ensemble members."""
-    return list(dict.fromkeys((member.model, member.stage) for member in settings.ensemble.members))
+    return settings.member_stages()
 
 
 def weight_sources(settings: Configuration, weights: Sequence[AnyPath]) -> dict[str, AnyPath]:
@@ -156,4 +157,6 @@ def _ready_models(members: Iterable[Mapping[str, Any]], model_folder: str) -> di
         stages = models.setdefault(member["model"], {"stages": {}})["stages"]
         path = weight_file(member["model"], member["stage"], "{fold}")
         stages[member["stage"]] = {"checkpoints": f"{model_folder}/{path}"}
+        if member.get("kind") == "cells":
+            stages[member["stage"]]["kind"] = "cells"
     return models

@@ -1,8 +1,7 @@
 """How far probabilities are from what cells show: reliability and expected calibration error.
 
-The cells are put into bins with equally many of them by probability (Nixon et al. 2019, "Measuring calibration in deep
-learning"): with bins of equal width, nearly all cells of a rare class would be in the first one. The expected
-calibration error is the mean over the bins, weighted by their cells, of
+The cells are put into bins of equal width by probability. The expected calibration error (Naeini et al. 2015; Guo et
+al. 2017, "On calibration of modern neural networks") is the mean over the bins, weighted by their cells, of
 |mean probability - fraction that shows the class|.
 """
 
@@ -17,11 +16,12 @@ from puzzlecell.config.score import ScoreSettings
 class Reliability:
     """Reliability of probabilities.
 
-    cells, predicted, observed, low, high: (bins,) number of cells, mean probability, fraction that shows the class, and
-    the ends of its bootstrap interval. error, error_low, error_high: expected calibration error and its interval. NaN
-    without a bootstrap, and all without cells.
+    bins: (bins,) numbers from 1 of the bins that have cells. cells, predicted, observed, low, high: (bins,) number of
+    cells, mean probability, fraction that shows the class, and the ends of its bootstrap interval. error, error_low,
+    error_high: expected calibration error and its interval. NaN without a bootstrap, and all without cells.
     """
 
+    bins: np.ndarray
     cells: np.ndarray
     predicted: np.ndarray
     observed: np.ndarray
@@ -33,9 +33,8 @@ class Reliability:
 
 
 def bin_of(values: np.ndarray, bins: int) -> np.ndarray:
-    """Number (n,) from 0 of the bin of each value (n,): at most `bins` bins, of equal values always the same one."""
-    edges = np.unique(np.quantile(values, np.arange(1, bins) / bins, method="inverted_cdf"))
-    return np.unique(np.searchsorted(edges, values, side="left"), return_inverse=True)[1]
+    """Number (n,) from 1 of the bin of each value (n,) between 0 and 1."""
+    return np.minimum((values * bins).astype(int), bins - 1) + 1
 
 
 def reliability(
@@ -45,14 +44,15 @@ def reliability(
 
     fields: (n,) the field of each cell; the bootstrap draws fields, since the cells of one are alike. The interval of
     the error is the basic one, 2 x error - quantiles of the drawn errors (Davison and Hinkley 1997), not below 0: noise
-    mostly adds to the error, so the drawn errors lie above it.
+    mostly adds to the error, so the drawn errors lie above it, and the interval may end below it.
     """
     known = ~np.isnan(truth)
     values, shows = values[known].astype(np.float64), truth[known]
     if not len(values):
         empty = np.empty(0)
-        return Reliability(empty, empty, empty, empty, empty, np.nan, np.nan, np.nan)
-    numbers, names = bin_of(values, bins), np.unique(fields[known], return_inverse=True)[1]
+        return Reliability(empty, empty, empty, empty, empty, empty, np.nan, np.nan, np.nan)
+    used, numbers = np.unique(bin_of(values, bins), return_inverse=True)
+    names = np.unique(fields[known], return_inverse=True)[1]
     # By field and bin: cells, sum of the probabilities, number of cells that show the class.
     sums = np.zeros((3, names.max() + 1, numbers.max() + 1))
     for total, column in zip(sums, (np.ones(len(values)), values, shows), strict=True):
@@ -74,6 +74,7 @@ def reliability(
         errors = np.abs(drawn_predicted - drawn_observed).sum(axis=1) / np.maximum(drawn.sum(axis=1), 1)
         error_high, error_low = np.maximum(2 * error - np.quantile(errors, tails), 0)
     return Reliability(
+        used,
         cells.astype(int),
         predicted / cells,
         observed / cells,

@@ -35,7 +35,8 @@ class ClassCalibration:
 class CrossFitted:
     """What each part of the cells gets from a calibration that was fitted on the other parts.
 
-    values: (n, C) calibrated probabilities. called: (n, C) bool, calls of their thresholds.
+    values: (n, C) calibrated probabilities; NaN where the other parts cannot calibrate a class that all cells together
+    can. called: (n, C) bool, calls of their thresholds.
     """
 
     values: np.ndarray
@@ -99,8 +100,8 @@ def cross_fit(
 ) -> CrossFitted:
     """Calibrate the cells of each part with what the cells of all other parts give.
 
-    parts: (n,) part of each cell, such as its fold. methods: that of each class, as all cells together give it. A class
-    without a method, or that the other parts do not have, stays as it is and is not called.
+    parts: (n,) part of each cell, such as its fold. methods: that of each class, as all cells together give it; a class
+    without one stays as it is and is not called.
     """
     calibrated = values.astype(np.float64)
     called = np.zeros(values.shape, bool)
@@ -110,7 +111,8 @@ def cross_fit(
         for part in np.unique(parts):
             inside = parts == part
             fitted = fit_class(values[~inside, index], truth[~inside, index], settings, method)
-            calibrated[inside, index] = fitted.curve(values[inside, index])
+            usable = fitted.method != NONE
+            calibrated[inside, index] = fitted.curve(values[inside, index]) if usable else np.nan
             if fitted.threshold is not None:
                 called[inside, index] = calibrated[inside, index] >= fitted.threshold
     return CrossFitted(calibrated, called)

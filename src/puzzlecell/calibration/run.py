@@ -32,6 +32,8 @@ AnyPath = str | os.PathLike
 ALL = "all"
 """All classes together, in the table of reliability."""
 WHEN = ("before", "after")
+PARTS = 5
+"""Parts that fields in no fold are divided into for cross-fitting."""
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +60,8 @@ def write_calibration(
     """Fit the calibration of every class and write it, with its error on cells that it was not fitted on.
 
     known: data set -> cells with `ID, fold, p00 ...`, predicted out of fold, and their truth (n, C) in 1, 0, and NaN
-    where it is not known. score: settings of the bootstrap. folds, group: number of folds and `folds.group`; fields in
-    no fold (0) are divided into as many parts. Raises UserError if no class has enough cells, or if all cells are in
-    one part.
+    where it is not known. score: settings of the bootstrap. folds, group: number of folds and `folds.group`, for
+    `parts_of`. Raises UserError if no class has enough cells, or if all cells are in one part.
     """
     # Numbers in place of the names of fields, of which there may be millions.
     fields = np.unique(np.concatenate([_named(*entry) for entry in known.items()]), return_inverse=True)[1]
@@ -86,10 +87,12 @@ def write_calibration(
             "fields, so the calibration cannot be measured on others; expected cells of at least two"
         )
     crossed = cross_fit(values, truth, parts, [found.method for found in fitted], settings)
+    # Cells that no other part can calibrate say nothing about the calibration.
+    measured = np.where(np.isnan(crossed.values), np.nan, truth)
     bins = {
         (name, when): reliability(
             table[:, chosen].ravel(),
-            truth[:, chosen].ravel(),
+            measured[:, chosen].ravel(),
             np.repeat(fields, int(np.sum(chosen))),
             bins=settings.bins,
             settings=score,
@@ -97,7 +100,7 @@ def write_calibration(
         for name, chosen in [(ALL, usable), *zip(names, np.eye(len(names), dtype=bool), strict=True)]
         for when, table in zip(WHEN, (values, crossed.values), strict=True)
     }
-    write_csv(files.table, calibration_table(fitted, crossed, truth, names, bins), digits=None)
+    write_csv(files.table, calibration_table(fitted, crossed, measured, names, bins), digits=None)
     write_csv(files.reliability, reliability_table(bins))
     write_reliability_picture(files.picture, bins, [ALL, *names])
     before, after = (bins[ALL, when] for when in WHEN)
@@ -114,10 +117,13 @@ def write_calibration(
 
 
 def parts_of(cells: pd.DataFrame, folds: int, group: str | None) -> np.ndarray:
-    """Part (n,) of each cell for cross-fitting: the fold of its field, else one by a checksum of the field's group."""
+    """Part (n,) of each cell for cross-fitting: the fold of its field.
+
+    Fields in no fold are divided into `PARTS` further parts by a checksum of their group.
+    """
     ids = cells["ID"].unique().tolist()
     of_field = {
-        field_id: 1 + zlib.crc32(key.encode()) % folds
+        field_id: folds + 1 + zlib.crc32(key.encode()) % PARTS
         for field_id, key in zip(ids, group_keys(ids, group), strict=True)
     }
     given = cells["fold"].to_numpy()
@@ -127,15 +133,18 @@ def parts_of(cells: pd.DataFrame, folds: int, group: str | None) -> np.ndarray:
 def calibration_table(
     fitted: Sequence[ClassCalibration],
     crossed: CrossFitted,
-    truth: np.ndarray,
+    measured: np.ndarray,
     names: Sequence[str],
     bins: Mapping[tuple[str, str], Reliability],
 ) -> pd.DataFrame:
-    """A row per class: its curve, what it rests on, its threshold, and both measured by cross-fitting."""
+    """A row per class: its curve, what it rests on, its threshold, and both measured by cross-fitting.
+
+    measured: (n, C) truth of the cells of `crossed`, NaN where it is not known or nothing was calibrated.
+    """
     rows = []
     for index, (name, found) in enumerate(zip(names, fitted, strict=True)):
         platt = found.curve if isinstance(found.curve, Platt) else None
-        precision, recall, f1 = call_quality(crossed.called[:, index], truth[:, index])
+        precision, recall, f1 = call_quality(crossed.called[:, index], measured[:, index])
         errors = {}
         for when in WHEN:
             of_class = bins[name, when]
@@ -170,7 +179,7 @@ def reliability_table(bins: Mapping[tuple[str, str], Reliability]) -> pd.DataFra
                 {
                     "class": name,
                     "when": when,
-                    "bin": np.arange(1, len(found.cells) + 1),
+                    "bin": found.bins.astype(int),
                     "cells": found.cells.astype(int),
                     "predicted": found.predicted,
                     "observed": found.observed,

@@ -57,7 +57,7 @@ class CalibrationSettings(Section):
         10,
         ge=2,
         le=100,
-        description="Number of bins with equally many cells, over which the calibration error is computed.",
+        description="Number of bins of equal width over which the calibration error is computed.",
     )
     calls: CallSettings = CallSettings()
 

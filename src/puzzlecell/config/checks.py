@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from puzzlecell.config.calibration import BETWEEN_CALLS, UNCERTAIN
+from puzzlecell.config.cell_stage_checks import cell_stage_problems, dataset_role_problem
 from puzzlecell.config.class_table import ClassTableError, read_classes
 from puzzlecell.config.messages import nearest, readable_problems
 from puzzlecell.config.models import checkpoint_path, checkpoint_problem, mapping, training_layers
@@ -64,7 +65,7 @@ def reference_problems(values: Mapping[str, Any]) -> list[str]:
             place = f"models.{model_name}.stages.{stage_name}"
             if not isinstance(stage, Mapping):
                 continue
-            problems += _dataset_problems(f"{place}.datasets", stage.get("datasets"), roles)
+            problems += _dataset_problems(f"{place}.datasets", stage, roles)
             if not stage.get("datasets") and stage.get("checkpoints") is None:
                 problems.append(
                     f"{place}.datasets: none is named; a stage that is trained needs at least one, one with ready "
@@ -74,7 +75,7 @@ def reference_problems(values: Mapping[str, Any]) -> list[str]:
             checkpoints = stage.get("checkpoints")
             if isinstance(checkpoints, str) and (problem := checkpoint_problem(checkpoints)):
                 problems.append(f"{place}.checkpoints: {problem}")
-    return [*problems, *_member_problems(values)]
+    return [*problems, *_member_problems(values), *cell_stage_problems(values)]
 
 
 def _trained_stage(models: Mapping[str, Any]) -> str | None:
@@ -86,17 +87,15 @@ def _trained_stage(models: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _dataset_problems(place: str, names: Any, roles: Mapping[str, Any]) -> Iterator[str]:
+def _dataset_problems(place: str, stage: Mapping[str, Any], roles: Mapping[str, Any]) -> Iterator[str]:
     """Data sets of a stage that are undefined, not for training or named twice."""
+    names = stage.get("datasets")
     names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
     for name in dict.fromkeys(names):
         if name not in roles:
             yield f"{place}: no data set {name!r}{nearest(name, roles)}"
-        elif roles[name] not in ("train", "additional"):
-            yield (
-                f"{place}: {name} has the role {roles[name]}; only data sets with the role train or additional are "
-                "used for training"
-            )
+        elif problem := dataset_role_problem(name, roles[name], stage):
+            yield f"{place}: {problem}"
         if names.count(name) > 1:
             yield f"{place}: {name} is named {names.count(name)} times; name each data set once"
 

@@ -37,10 +37,11 @@ class DatasetFiles:
 class DatasetSettings(Section):
     """A data set: images of raw fields, and a table of their labels."""
 
-    role: Literal["train", "additional", "holdout", "test"] = Field(
+    role: Literal["train", "additional", "holdout", "test", "unlabelled"] = Field(
         description="Use of the data set: all `train` sets are split into folds together; each `additional` set is "
         "split on its own; `holdout` sets are labelled but never used for training; `test` sets are predicted for "
-        "the submission."
+        "the submission; `unlabelled` sets have no labels, but a stage with `kind: cells` may learn from predictions "
+        "for them."
     )
     path: str | None = Field(
         None, description="Folder of the data set, or its URL `s3://bucket/folder`. null: `data/<name>`."
@@ -48,8 +49,8 @@ class DatasetSettings(Section):
     labels: str | None = Field(
         None,
         description="CSV with a column `ID` and the labels, either in a column `Label` or in one 0/1 column per "
-        "class. A test set needs no labels; if it has a table, its column `ID` says which fields there are. null: "
-        "`<path>/labels.csv`, which a test set may lack.",
+        "class. Sets with the role test or unlabelled need no labels; if they have a table, its column `ID` says "
+        "which fields there are. null: `<path>/labels.csv`, which these sets may lack.",
     )
     images: str | None = Field(
         None,
@@ -113,6 +114,11 @@ class DatasetSettings(Section):
             labels=self.labels or f"{folder}/labels.csv",
             truth=self.truth or f"{folder}/truth.csv",
         )
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the fields need labels."""
+        return self.role in ("train", "additional", "holdout")
 
     @property
     def layout(self) -> Layout:

@@ -45,11 +45,11 @@ def field_problems(configuration: Any, root: Path, *, files: bool = True) -> lis
 
 
 def ready_members(configuration: Any) -> Sequence[str]:
-    """Names of the ensemble's stages that have ready weights, so that no training leaves out-of-fold predictions."""
+    """Names of the ensemble's stages that predict fields with ready weights, so that none are predicted out of fold."""
     return list(
         dict.fromkeys(
-            f"models.{member.model}.stages.{member.stage}"
-            for member in configuration.ensemble.members
-            if configuration.models[member.model].stages[member.stage].checkpoints is not None
+            f"models.{model}.stages.{stage}"
+            for model, stage in configuration.member_stages("fields")
+            if configuration.models[model].stages[stage].checkpoints is not None
         )
     )

@@ -43,7 +43,7 @@ def simulation(settings: Configuration, dataset: str) -> Deciding:
     given = settings.datasets[dataset]
     if given.simulate is None:
         return {}
-    labelled = {"labelled": json.dumps(given.role != "test")}
+    labelled = {"labelled": json.dumps(given.labelled)}
     return {**deciding(given.simulate, "simulate"), **labelled, "seed": json.dumps(settings.seed)}
 
 
@@ -97,6 +97,23 @@ def training(settings: Configuration, model: str, stage: str) -> Deciding:
         **deciding(settings.labels, "labels"),
         "datasets": json.dumps(given.datasets),
         "start": json.dumps(given.start),
+    }
+
+
+def targets(settings: Configuration, model: str, stage: str) -> Deciding:
+    """Settings that the targets of a stage depend on, besides the tables of its teachers, labels, cells and folds."""
+    given = settings.models[model].stages[stage]
+    teachers = {
+        f"learns_from.{number}": json.dumps([teacher.model, teacher.stage, teacher.step, teacher.weight])
+        for number, teacher in enumerate(settings.teachers(model, stage))
+    }
+    return {
+        **deciding(given.targets, "targets"),
+        **teachers,
+        **deciding(settings.labels, "labels"),
+        "negative": negative_class(settings),
+        "folds.group": json.dumps(settings.folds.group),
+        "folds.column": json.dumps(settings.folds.column),
     }
 
 

@@ -69,6 +69,8 @@ def _written(job: PlannedJob, work: JobWork, rates: Mapping[str, float], cells: 
         return {job.script: cells * rates["step table"]}
     if job.script == "unlike_training":
         return {"unlike": cells * rates["unlike table"]}
+    if job.script == "targets":
+        return {"targets": cells * rates["step table"]}
     if job.script == "oof_step2":
         return {"oof": cells / work.settings.folds.count * rates["step table"]}
     if job.script in ("oof_fold", "holdout_stage"):

@@ -53,7 +53,7 @@ class JobWork:
         if job.script == "train":
             return settings.models[given["model"]].stages[given["stage"]].datasets
         if job.script == "training_look":
-            first = settings.ensemble.members[0]
+            first = settings.first_member
             return settings.models[first.model].stages[first.stage].datasets
         if job.script == "holdout_stage":
             return settings.datasets_of("holdout")
@@ -110,7 +110,7 @@ class JobWork:
         if script == "ablation":
             return self._ablation(job)
         if script in ("training_look", "unlike_training"):
-            first = settings.ensemble.members[0]
+            first = settings.first_member
             held_out = min(fields / folds, settings.unlike_training.max_fields)
             described = held_out if script == "training_look" else fields
             return [unlike_work(self.stage(first.model, first.stage, 1), described, settings.ingest.size)]
@@ -132,13 +132,15 @@ class JobWork:
         views = {"tta": ALL_VIEWS}
         ones = [one, one.model_copy(update=views), *step1_changes(one).values()]
         twos = [two, two.model_copy(update=views), *step2_changes(two).values()]
-        members = dict.fromkeys((member.model, member.stage) for member in self.settings.ensemble.members)
-        stages = [self.stage(*names, self.settings.folds.count) for names in members]
+        of_fields, all_stages = (
+            [self.stage(*names, self.settings.folds.count) for names in self.settings.member_stages(*kinds)]
+            for kinds in (["fields"], [])
+        )
         return [
             *(
                 step1_work(stage, step, self.fields(job), self.label_side)
-                for stage in stages
+                for stage in of_fields
                 for step in ones
             ),
-            *(step2_work(stage, step, self.cells(job)) for stage in stages for step in twos),
+            *(step2_work(stage, step, self.cells(job)) for stage in all_stages for step in twos),
         ]

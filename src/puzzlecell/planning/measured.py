@@ -149,8 +149,7 @@ def _script(names: tuple[str, ...]) -> str:
     if names[:2] == ("oof", "cells") and len(names) == 3:
         return "oof_cells"
     if names[0] == "oof":
-        other = {"holdout": "holdout_stage", "step2": "oof_step2"}
-        return other.get(names[-1].rpartition(".")[2], "oof_fold")
+        return {"holdout": "holdout_stage", "step2": "oof_step2"}.get(names[-1].split(".")[-1], "oof_fold")
     return names[0]
 
 
@@ -227,6 +226,12 @@ def _step2(results: Path, names: tuple[str, ...], settings: str) -> Work:
     return step2_work(_stage(results, stage), given, cells)
 
 
+def _oof_step2(results: Path, names: tuple[str, ...], settings: str) -> Work:
+    (model, stage, fold), given = names, Step2Settings.model_validate_json(settings)
+    cells = pq.read_metadata(results / "oof" / model / stage / f"{fold}.parquet").num_rows
+    return step2_work(_stage(results, f"{model}.{stage}", folds=1), given, cells)
+
+
 def _unlike(results: Path, names: tuple[str, ...], settings: str) -> Work:
     (dataset, shard), given = names, json.loads(settings)
     fields = pq.read_metadata(results / "unlike" / dataset / f"{shard}.images.parquet").num_rows
@@ -238,12 +243,6 @@ def _oof(results: Path, names: tuple[str, ...], settings: str) -> Work:
     fields = len(read_csv(results / "oof" / model / stage / f"{fold}.images.csv"))
     given = Step1Settings.model_validate_json(settings)
     return step1_work(_stage(results, f"{model}.{stage}", folds=1), given, fields, 0)
-
-
-def _oof_step2(results: Path, names: tuple[str, ...], settings: str) -> Work:
-    (model, stage, name), given = names, Step2Settings.model_validate_json(settings)
-    cells = pq.read_metadata(results / "oof" / model / stage / f"{name}.parquet").num_rows
-    return step2_work(_stage(results, f"{model}.{stage}", folds=1), given, cells)
 
 
 def _holdout(results: Path, names: tuple[str, ...], settings: str) -> Work:

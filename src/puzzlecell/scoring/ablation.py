@@ -1,7 +1,7 @@
 """Ablation of the choices made after training: score the trained models with one setting changed at a time."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,8 +31,8 @@ class AblationData:
     """A data set with ground truth, and the models to predict it with.
 
     store, masks: shards; cells: cell tables (Parquet) of the shards; truth: ground-truth CSV. models: fold models of
-    each (model, stage). negative: index of the class Negative, None if there is none. images: where the raw
-    fields are, for `step2.source: raw`.
+    each (model, stage); of_cells: those that predict no fields. negative: index of the class Negative, None if there
+    is none. images: where the raw fields are, for `step2.source: raw`.
     """
 
     store: Paths
@@ -42,6 +42,7 @@ class AblationData:
     models: Mapping[tuple[str, str], Sequence[AnyPath]]
     negative: int | None
     images: Images | None = None
+    of_cells: Collection[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def predict_all(
     """Predict with every model and stage, by the steps whose settings are given."""
     result = Predictions({}, {}, {})
     for key, models in data.models.items():
-        if step1 is not None:
+        if step1 is not None and key not in data.of_cells:
             result.step1[key], result.images[key] = step1_tables(
                 data.store,
                 data.masks,

@@ -168,7 +168,7 @@ def _in_training_and_elsewhere(datasets: Sequence[DatasetFiles]) -> list[Finding
     for files in datasets:
         reading = _Reading(files.dataset)
         tables = reading.each(lambda path: read_contents([path]), files.contents)
-        trained = files.role in ("train", "additional")
+        trained = files.role in ("train", "additional", "unlabelled")
         contents[not trained][files.dataset] = {
             key: value for table in tables for key, value in table.items()
         }

@@ -122,6 +122,7 @@ def test_a_calibration_comes_with_the_bundle_and_is_applied(tmp_path):
     found = implied_configuration(manifest, "model", {"images": {"role": "test"}})
     assert found["calibration"]["file"] == "model/calibration.csv"
     assert (tmp_path / "bundle/calibration.csv").is_file()
+    assert "calibrated probabilities and calls" in (tmp_path / "bundle/README.md").read_text()
     without = export_bundle(tmp_path / "plain", settings, files)
     assert "file" not in implied_configuration(without, "model", {"images": {"role": "test"}})["calibration"]
 

@@ -13,7 +13,8 @@ def test_the_error_is_that_of_a_hand_worked_case():
     values = np.array([0.1, 0.1, 0.3, 0.6, 0.8, 0.9, 0.5])
     truth = np.array([0, 1, 0, 1, 1, 0, np.nan])
     found = reliability(values, truth, np.arange(7), bins=2, settings=ScoreSettings(bootstrap=0))
-    # Halves of the six known cells: |0.5/3 - 1/3| and |2.3/3 - 2/3|, with weight 1/2 each.
+    assert found.bins.tolist() == [1, 2]
+    # Three of the six known cells in each bin: |0.5/3 - 1/3| and |2.3/3 - 2/3|, with weight 1/2 each.
     assert found.cells.tolist() == [3, 3]
     np.testing.assert_allclose(found.predicted, [0.5 / 3, 2.3 / 3])
     np.testing.assert_allclose(found.observed, [1 / 3, 2 / 3])
@@ -24,13 +25,11 @@ def test_the_error_is_that_of_a_hand_worked_case():
 @pytest.mark.parametrize(
     ("values", "bins", "expected"),
     [
-        ([0.1, 0.2, 0.3, 0.4], 2, [0, 0, 1, 1]),
-        # Equal values stay together, so there are fewer bins.
-        ([0, 0, 0, 0, 0, 0, 0, 0.5, 0.6, 0.7], 5, [0, 0, 0, 0, 0, 0, 0, 1, 2, 2]),
-        ([0.5, 0.5], 10, [0, 0]),
+        ([0.0, 0.49, 0.5, 1.0], 2, [1, 1, 2, 2]),
+        ([0.05, 0.15, 0.95, 1.0], 10, [1, 2, 10, 10]),
     ],
 )
-def test_bins_have_equally_many_cells(values, bins, expected):
+def test_bins_have_equal_width(values, bins, expected):
     assert bin_of(np.array(values), bins).tolist() == expected
 
 
