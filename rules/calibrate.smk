@@ -1,28 +1,4 @@
 # The calibration of the ensemble, on labelled fields whose cells are known, and what is made of it elsewhere.
-def true_sets():
-    """Labelled data sets with ground truth per cell."""
-    return with_truth("train", "additional", "holdout")
-
-
-def graded_sets():
-    """Training sets without ground truth that have grades of cells; those that are held out are for the score alone."""
-    return [ds for ds in TRAINING_GRADED if ds not in true_sets()]
-
-
-def known_sets():
-    """Data sets whose cells are known and that the networks have not been trained on, or only fold by fold."""
-    found = [*true_sets(), *graded_sets()]
-    if not found:
-        labelled = settings.datasets_of("train", "additional", "holdout")
-        tried = [raw(ds, name) for ds in labelled for name in ("truth", "cell_labels")]
-        raise WorkflowError(
-            "nothing to calibrate on: no training or holdout set has ground truth per cell, and no training set has "
-            f"grades of its cells; looked for {', '.join(tried) or 'such data sets'}. The labels of fields do not say which "
-            "of their cells show a class"
-        )
-    return found
-
-
 rule calibrate:
     input:
         cells=lambda wildcards: expand("results/oof/cells/{ds}.parquet", ds=known_sets()),

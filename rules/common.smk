@@ -10,6 +10,7 @@ from puzzlecell.config.unlike import THIS_RUN
 from puzzlecell.config.workflow import ConfigError, load_configuration
 from puzzlecell.data.field_sources import RawDataset
 from puzzlecell.runtime.code_digest import code_digest
+from puzzlecell.runtime.fingerprint import folder_digest
 from puzzlecell.runtime.snakemake_internals import (
     StorageError,
     default_bucket,
@@ -129,6 +130,15 @@ def look(wildcards, state):
     if not workflow.is_main_process and (dataset.needs_a_look or is_url(dataset.images)):
         return "looked at by the main process"
     return state(raw_dataset(wildcards.ds, readable))
+
+
+def cells_state(wildcards):
+    """State of the images of single cells that a simulated data set is composed of; nothing if it is drawn."""
+    folder = settings.datasets[wildcards.ds].simulate.cells_from
+    if folder is None:
+        return Untracked()
+    # Snakemake stores the parameters as the main process has them.
+    return f"images of cells: {folder_digest(folder) if workflow.is_main_process else 'looked at by the main process'}"
 
 
 def tables(name, datasets):
