@@ -1,5 +1,4 @@
 from puzzlecell.data.source_states import shard_digest
-from puzzlecell.runtime.fingerprint import folder_digest
 
 # Digest of the raw files of a shard, so that a changed file rebuilds only its own shard.
 raw_state = lambda wildcards: "raw files: " + look(
@@ -11,15 +10,6 @@ raw_state = lambda wildcards: "raw files: " + look(
         simulated=settings.datasets[wildcards.ds].simulate is not None,
     ),
 )
-
-
-def cells_state(wildcards):
-    """State of the images of single cells that a simulated data set is composed of; nothing if it is drawn."""
-    folder = settings.datasets[wildcards.ds].simulate.cells_from
-    if folder is None:
-        return Untracked()
-    # Snakemake stores the parameters as the main process has them.
-    return f"images of cells: {folder_digest(folder) if workflow.is_main_process else 'looked at by the main process'}"
 
 
 rule simulate:

@@ -12,7 +12,7 @@ def raw_data_here(settings: Configuration) -> list[str]:
         f"datasets.{name}.{key}: {path} is on this machine, but this run keeps its files in a bucket; give a path "
         "below the bucket's prefix, or s3://bucket/folder"
         for name, dataset in settings.datasets.items()
-        for key in ("path", "labels", "images", "truth")
+        for key in ("path", "labels", "images", "truth", "cell_labels")
         for path in [getattr(dataset, key)]
         if path is not None and PurePath(path).is_absolute()
     ]
