@@ -33,6 +33,7 @@ PUPILS: dict[str, dict[str, Any]] = {
     "pupil in place of step 2": {"steps": ("step1", "pupil")},
     "pupil beside both steps": {"steps": ("step1", "step2", "pupil")},
     "pupil twice beside step 1": {"steps": ("step1", "pupil", "pupil")},
+    "pupil beside step 1 and pooled": {"steps": ("step1", "pooled", "pupil")},
     "pupil and pooled": {"steps": ("pooled", "pupil")},
     **{
         f"pupil, {name}": {"steps": ("step1", "pupil"), **how}
