@@ -79,7 +79,7 @@ def test_maps_of_several_scales_lie_over_each_other(scales, sides):
     _, plain = predict(network, ramp, TtaSettings(), "cpu")
     # Neighbouring map pixels differ by 64. What is resized takes a little from the margins, and a single pixel has no
     # ramp.
-    np.testing.assert_allclose(maps[..., 1:3], plain[..., 1:3], atol=12 if 16 in sides else 1)
+    np.testing.assert_allclose(maps[..., 1:3], plain[..., 1:3], atol=12 if 16 in sides else 2)
     assert TtaSettings(flip=True, scales=scales).passes == 2 * sum(scale**2 for scale in scales)
 
 
