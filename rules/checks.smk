@@ -34,6 +34,7 @@ def start_checks(quick=False):
     checks = [
         Check("files that other machines read", unreachable_files),
         Check(f"raw data: {data_in_words()}", lambda: raw_data_problems(sample=100 if quick else None)),
+        Check("images of cells that fields are composed of", cell_problems),
         Check(f"files of the segmenter {settings.segmentation.method}", segmenter_problems),
         Check("thresholds of the classes of fields", threshold_problems),
         Check("calibration of cells", calibration_problems),
@@ -136,6 +137,24 @@ def raw_data_problems(sample=None):
     return [*found, *split_problems()]
 
 
+def cell_problems():
+    """Why data sets cannot be composed of the images of cells that they name, if this run composes any."""
+    composed = {wildcards.ds for wildcards in planned_wildcards(workflow, "simulate")}
+    folders = {settings.datasets[ds].simulate.cells_from: ds for ds in sorted(composed, reverse=True)}
+    found = []
+    for folder, ds in folders.items():
+        if folder is None:
+            continue
+        from puzzlecell.errors import UserError
+        from puzzlecell.simulate.cell_folder import read_cell_folder, split_cells
+
+        try:
+            split_cells(read_cell_folder(folder, CLASS_NAMES), CLASS_NAMES, folder)
+        except UserError as error:
+            found += [f"datasets.{ds}.simulate.cells_from:", *first_lines(str(error).splitlines())]
+    return found
+
+
 def truth_problems():
     """Tables of true cells that cannot be scored."""
     from puzzlecell.data.submission_file import TableError, read_submission
@@ -145,8 +164,11 @@ def truth_problems():
         for ds, given in settings.datasets.items()
         if given.truth is not None and not given.simulate and not exists(raw(ds, "truth"))
     ]
-    # The truth of training sets is only read to calibrate on.
-    roles = ("train", "additional") if planned_wildcards(workflow, "calibrate") else ()
+    # The truth of training sets is only read for what is measured out of fold.
+    measured = any(
+        planned_wildcards(workflow, name) for name in ("calibrate", "choose_members", "cell_variability")
+    )
+    roles = ("train", "additional") if measured else ()
     for ds in with_truth("test", "holdout", *roles):
         if not settings.datasets[ds].simulate:
             try:

@@ -1,4 +1,5 @@
 from puzzlecell.data.source_states import shard_digest
+from puzzlecell.runtime.fingerprint import folder_digest
 
 # Digest of the raw files of a shard, so that a changed file rebuilds only its own shard.
 raw_state = lambda wildcards: "raw files: " + look(
@@ -10,6 +11,15 @@ raw_state = lambda wildcards: "raw files: " + look(
         simulated=settings.datasets[wildcards.ds].simulate is not None,
     ),
 )
+
+
+def cells_state(wildcards):
+    """State of the images of single cells that a simulated data set is composed of; nothing if it is drawn."""
+    folder = settings.datasets[wildcards.ds].simulate.cells_from
+    if folder is None:
+        return Untracked()
+    # Snakemake stores the parameters as the main process has them.
+    return f"images of cells: {folder_digest(folder) if workflow.is_main_process else 'looked at by the main process'}"
 
 
 rule simulate:
@@ -38,6 +48,9 @@ rule simulate:
         settings=lambda wildcards: settings.datasets[wildcards.ds].simulate,
         seed=Untracked(settings.seed),
         labelled=lambda wildcards: settings.datasets[wildcards.ds].labelled,
+        held_out=lambda wildcards: Untracked(settings.datasets[wildcards.ds].role in results.HELD_OUT),
+        negative=Untracked(settings.negative),
+        cells_state=cells_state,
         code=code("simulate"),
     message:
         "Simulate data set {wildcards.ds}"

@@ -14,7 +14,19 @@ from puzzlecell.errors import UserError
 
 AnyPath = str | os.PathLike
 OF_THE_RUN = frozenset(
-    {"classes", "negative", "seed", "gpu", "datasets", "folds", "training", "models", "score", "bundle"}
+    {
+        "classes",
+        "negative",
+        "seed",
+        "gpu",
+        "datasets",
+        "folds",
+        "training",
+        "models",
+        "score",
+        "member_choice",
+        "bundle",
+    }
 )
 """Sections that say what a run is made from; all others say how fields become answers, and a bundle carries them."""
 CALIBRATION = "calibration.csv"
@@ -78,13 +90,13 @@ def carried_settings(settings: Configuration, classes: Sequence[str]) -> dict[st
 def _sections(settings: Configuration, classes: Sequence[str]) -> dict[str, Any]:
     found = settings.model_dump(mode="json", exclude=set(OF_THE_RUN))
     ensemble = found["ensemble"]
-    ensemble["class_thresholds"] = {
-        classes[int(index)]: value for index, value in ensemble["class_thresholds"].items()
-    }
-    if ensemble["image_fusion"]:
-        ensemble["image_fusion"]["except_classes"] = [
-            classes[int(index)] for index in ensemble["image_fusion"]["except_classes"]
-        ]
+    fusion = ensemble["image_fusion"] or {}
+    by_class = [(ensemble, "class_thresholds"), *((member, "classes") for member in ensemble["members"])]
+    if fusion:
+        fusion["except_classes"] = [classes[int(index)] for index in fusion["except_classes"]]
+        by_class.append((fusion, "class_weights"))
+    for values, key in by_class:
+        values[key] = {classes[int(index)]: value for index, value in values[key].items()}
     section = settings.segmentation
     kept = {section.method, *section.chosen.also_reads}
     others = {"labelling", *section.segmenters()} - kept

@@ -219,6 +219,8 @@ def class_problems(configuration: Any, root: Path) -> list[str]:
         problems.append(
             f"negative: no class {configuration.negative!r}{nearest(configuration.negative, names)}"
         )
+    if configuration.negative is None:
+        problems += [f"ensemble.{line}" for line in configuration.ensemble.needs_negative()]
     try:
         configuration.ensemble.with_indices(names)
     except ValueError as error:

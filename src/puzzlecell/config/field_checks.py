@@ -1,4 +1,4 @@
-"""Checks of the section `fields`: classes, numbers of thresholds, files, and the source of out-of-fold predictions."""
+"""Checks of the section `fields` and of other thresholds: classes, numbers of thresholds, files, sources."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +28,7 @@ def field_problems(configuration: Any, root: Path, *, files: bool = True) -> lis
     for key, given in (
         ("fields.thresholds", settings.thresholds),
         ("fields.cells.thresholds", settings.cells.thresholds),
+        ("variability.thresholds", configuration.variability.thresholds),
     ):
         if isinstance(given, tuple) and len(given) != len(names):
             problems.append(f"{key}: {len(given)} thresholds, but there are {len(names)} classes")

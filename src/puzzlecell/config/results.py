@@ -16,6 +16,9 @@ from puzzlecell.config.workflow import Configuration
 Deciding = dict[str, str]
 """Dotted key of a setting -> its value as text."""
 
+HELD_OUT = ("holdout", "test")
+"""Roles of data sets that are composed of other cells than the training sets (`simulate.cells_from`)."""
+
 
 def deciding(section: BaseModel, key: str) -> Deciding:
     """All settings of a section, including nested sections, that affect a result."""
@@ -43,8 +46,12 @@ def simulation(settings: Configuration, dataset: str) -> Deciding:
     given = settings.datasets[dataset]
     if given.simulate is None:
         return {}
-    labelled = {"labelled": json.dumps(given.labelled)}
-    return {**deciding(given.simulate, "simulate"), **labelled, "seed": json.dumps(settings.seed)}
+    found = {**deciding(given.simulate, "simulate"), "seed": json.dumps(settings.seed)}
+    found["labelled"] = json.dumps(given.labelled)
+    if given.simulate.cells_from is not None:
+        found["held_out"] = json.dumps(given.role in HELD_OUT)
+        found["negative"] = negative_class(settings)
+    return found
 
 
 def store(settings: Configuration, dataset: str) -> Deciding:
@@ -178,6 +185,30 @@ def score(settings: Configuration) -> Deciding:
     """Settings that a score depends on, besides the scored tables."""
     members = {key: text for key, text in ensemble(settings).items() if key.startswith("ensemble.members")}
     return {**deciding(settings.score, "score"), **members}
+
+
+def _matching(settings: Configuration) -> Deciding:
+    """Settings that decide which segmented cell is which true cell."""
+    return {
+        f"score.{name}": json.dumps(getattr(settings.score, name)) for name in ("iou_threshold", "overlap")
+    }
+
+
+def variability(settings: Configuration) -> Deciding:
+    """Settings that the variability of cells depends on, besides the tables of cells and the calibration."""
+    group = {"folds.group": json.dumps(settings.folds.group)}
+    return {**deciding(settings.variability, "variability"), **_matching(settings), **group}
+
+
+def member_choice(settings: Configuration) -> Deciding:
+    """Settings that the choice of members depends on, besides their tables."""
+    bootstrap = {
+        f"score.{name}": json.dumps(getattr(settings.score, name))
+        for name in ("bootstrap", "interval", "seed")
+    }
+    parts = {f"folds.{name}": json.dumps(getattr(settings.folds, name)) for name in ("count", "group")}
+    own = deciding(settings.member_choice, "member_choice")
+    return {**ensemble(settings), **own, **_matching(settings), **bootstrap, **parts}
 
 
 def ablation(settings: Configuration) -> Deciding:

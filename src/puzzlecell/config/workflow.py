@@ -27,6 +27,7 @@ from puzzlecell.config.ensemble import EnsembleMember, EnsembleSettings
 from puzzlecell.config.field_checks import field_problems
 from puzzlecell.config.fields import FieldSettings
 from puzzlecell.config.labels import LabelSettings
+from puzzlecell.config.member_choice import MemberChoiceSettings
 from puzzlecell.config.messages import readable_problems
 from puzzlecell.config.models import ModelSettings, Name, training_layers
 from puzzlecell.config.plausibility import PlausibilitySettings
@@ -37,6 +38,7 @@ from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.submission import SubmissionSettings
 from puzzlecell.config.training import TrainingSettings, resolved
 from puzzlecell.config.unlike import UnlikeSettings
+from puzzlecell.config.variability import VariabilitySettings
 from puzzlecell.errors import UserError
 
 
@@ -75,6 +77,8 @@ class Configuration(Section):
     submission: SubmissionSettings = SubmissionSettings()
     fields: FieldSettings = FieldSettings()
     score: ScoreSettings = ScoreSettings()
+    member_choice: MemberChoiceSettings = MemberChoiceSettings()
+    variability: VariabilitySettings = VariabilitySettings()
     plausibility: PlausibilitySettings = PlausibilitySettings()
     unlike_training: UnlikeSettings = UnlikeSettings()
     bundle: BundleSettings = BundleSettings()

@@ -12,10 +12,14 @@ FLOOR = 1e-7
 
 
 def join(values: np.ndarray, weights: np.ndarray, how: str) -> np.ndarray:
-    """Weighted arithmetic (`mean`) or geometric (`product`) mean (n, C) of members' values (members, n, C)."""
+    """Weighted arithmetic (`mean`) or geometric (`product`) mean (n, C) of members' values (members, n, C).
+
+    weights: (members,), or (members, C) if they differ between the classes; of sum 1.
+    """
+    axes = "mc,mnc->nc" if weights.ndim == 2 else "m,mnc->nc"
     if how == "mean":
-        return np.einsum("m,mnc->nc", weights, values)
-    return np.exp(np.einsum("m,mnc->nc", weights, np.log(np.maximum(values, FLOOR))))
+        return np.einsum(axes, weights, values)
+    return np.exp(np.einsum(axes, weights, np.log(np.maximum(values, FLOOR))))
 
 
 def aligned(

@@ -22,9 +22,11 @@ def ensemble_cells(
 ) -> pd.DataFrame:
     """Return the cell table with the ensemble's columns `p00 ...` (float32).
 
-    The members are combined, then adjusted in the order of the settings.
+    In this order: the members are combined, combined with the probabilities of the field, Negative is read, the other
+    classes are suppressed by it, all are multiplied by the cell's quality, and limits and thresholds are applied.
     cell_table: one row per cell with `ID, cell`, and with `border_quality, outlier_quality` if the settings use them.
-    members: tables `ID, cell, p00 ...` of exactly these cells, in any order, with weights that need not sum to 1.
+    members: tables `ID, cell, p00 ...` of exactly these cells, in any order, with weights that need not sum to 1, in
+    the order of `settings.members`, whose steps and weights of single classes count.
     image_probabilities: `ID, p00 ...` of the fields, required for image fusion with `source: image`. negative: index of
     the class Negative, None if there is none. Raises ValueError if members differ in their cells or classes, or if the
     settings need an input that is not given.
@@ -33,11 +35,9 @@ def ensemble_cells(
         raise ValueError("an ensemble needs at least one member")
     columns = class_columns(members[0][0])
     values = np.stack([aligned(table, cell_table, columns, ["ID", "cell"], "member") for table, _ in members])
-    weights = np.array([weight for _, weight in members], np.float64)
-    if not (weights > 0).all():
-        raise ValueError(f"weights of members must be above 0, found {weights.tolist()}")
     _check_classes(settings, len(columns), negative)
-    joined = join(values, weights / weights.sum(), settings.combine)
+    weights = member_weights([weight for _, weight in members], settings, len(columns))
+    joined = join(values, weights / weights.sum(axis=0), settings.combine)
     fields, field_of_cell = np.unique(cell_table["ID"].to_numpy(dtype=object), return_inverse=True)
     if settings.image_fusion is not None:
         of_field = _field_values(
@@ -49,10 +49,11 @@ def ensemble_cells(
             image_probabilities=image_probabilities,
         )
         joined = fuse(joined, of_field, settings.image_fusion)
-    if negative is not None and settings.negative != "own":
-        others = np.delete(np.arange(len(columns)), negative)
-        source = joined[None] if settings.negative == "one_minus_max" else values
-        joined[:, negative] = (1 - source[:, :, others]).min(axis=(0, 2))
+    if negative is not None:
+        joined[:, negative] = read_negative(joined, values, weights, settings, negative=negative)
+        if settings.suppress_by_negative:
+            others = np.arange(len(columns)) != negative
+            joined[:, others] *= (1 - joined[:, [negative]]) ** settings.suppress_by_negative
     quality = cell_quality(cell_table, border=settings.border_quality, outlier=settings.outlier_quality)
     joined *= quality[:, None]
     most = class_limit(settings.max_classes, len(columns))
@@ -65,12 +66,66 @@ def ensemble_cells(
     return pd.concat([cell_table, probabilities], axis=1)
 
 
+def member_weights(weights: Sequence[float], settings: EnsembleSettings, classes: int) -> np.ndarray:
+    """Weights of the members: (members,) float64, or (members, C) if some have weights of single classes.
+
+    Raises ValueError for weights of 0 or less, and if the settings tell more of the members and have another number.
+    """
+    plain = np.array(weights, np.float64)
+    if not (plain > 0).all():
+        raise ValueError(f"weights of members must be above 0, found {plain.tolist()}")
+    own = [member.classes for member in settings.members]
+    if (any(own) or settings.negative == "step2") and len(own) != len(plain):
+        raise ValueError(f"{len(plain)} tables of members, but the settings name {len(own)} members")
+    if not any(own):
+        return plain
+    found = np.repeat(plain[:, None], classes, axis=1)
+    for row, replaced in zip(found, own, strict=True):
+        for index, weight in replaced.items():
+            row[int(index)] = weight
+    without = np.flatnonzero(found.sum(axis=0) == 0).tolist()
+    if without:
+        raise ValueError(f"all members have the weight 0 for the classes {without}")
+    return found
+
+
 def fuse(cells: np.ndarray, of_field: np.ndarray, settings: ImageFusion) -> np.ndarray:
     """Combine the values of cells (n, C) with those of their fields (n, C)."""
-    values = join(np.stack([cells, of_field]), np.array([settings.weight, 1 - settings.weight]), settings.how)
+    weights = np.array([settings.weight, 1 - settings.weight])
+    if settings.class_weights:
+        weights = np.repeat(weights[:, None], cells.shape[1], axis=1)
+        for index, weight in settings.class_weights.items():
+            weights[:, int(index)] = weight, 1 - weight
+    values = join(np.stack([cells, of_field]), weights, settings.how)
     excepted = [int(index) for index in settings.except_classes]
     values[:, excepted] = cells[:, excepted]
     return values
+
+
+def read_negative(
+    joined: np.ndarray, values: np.ndarray, weights: np.ndarray, settings: EnsembleSettings, *, negative: int
+) -> np.ndarray:
+    """Probability (n,) of the class Negative, as the setting `negative` has it.
+
+    joined: (n, C), combined with the field. values: (members, n, C). weights: (members,) or (members, C). Raises
+    UserError if no member of step 2 has a weight above 0 for Negative and `negative` is `step2`.
+    """
+    if settings.negative == "own":
+        return joined[:, negative]
+    others = np.delete(np.arange(values.shape[2]), negative)
+    if settings.negative == "one_minus_max":
+        return (1 - joined[:, others]).min(axis=1)
+    if settings.negative == "min_complement":
+        if weights.ndim == 2:
+            # Members that have no say in a class do not count in its highest probability.
+            values = np.where(weights[:, None, :] > 0, values, 0)
+        return (1 - values[:, :, others]).min(axis=(0, 2))
+    own = weights[:, negative] if weights.ndim == 2 else weights
+    if settings.negative == "step2":
+        own = np.where([member.step == 2 for member in settings.members], own, 0)
+        if not own.sum() > 0:
+            raise UserError("ensemble.negative is step2, but no member of step 2 has a weight for Negative")
+    return np.einsum("m,mn->n", own / own.sum(), values[:, :, negative])
 
 
 def keep_classes(values: np.ndarray, field_of_cell: np.ndarray, fields: int, most: int) -> np.ndarray:
@@ -135,14 +190,14 @@ def _check_classes(settings: EnsembleSettings, classes: int, negative: int | Non
     excepted = settings.image_fusion.except_classes if settings.image_fusion else ()
     for key, indices in (
         ("image_fusion.except_classes", excepted),
+        ("image_fusion.class_weights", settings.image_fusion.class_weights if settings.image_fusion else {}),
+        ("members.classes", [index for member in settings.members for index in member.classes]),
         ("class_thresholds", settings.class_thresholds),
     ):
         unknown = [index for index in indices if not (isinstance(index, int) and 0 <= index < classes)]
         if unknown:
             problems.append(f"ensemble.{key} names {unknown}, but the classes are 0 to {classes - 1}")
-    if negative is None and settings.negative != "own":
-        problems.append(
-            f"ensemble.negative is {settings.negative}, but the configuration names no negative class"
-        )
+    if negative is None:
+        problems += [f"ensemble.{line}" for line in settings.needs_negative()]
     if problems:
         raise UserError("; ".join(problems))

@@ -84,6 +84,7 @@ def step2_changes(settings: Step2Settings) -> dict[str, Step2Settings]:
 
 def ensemble_changes(settings: EnsembleSettings, negative: int | None) -> dict[str, EnsembleSettings]:
     """Variants of the ensemble settings with one setting changed, by name of the change."""
+    given = settings.model_dump()
     fusions = {
         "off": None,
         "cells mean 0.7": {"source": "cells", "how": "mean", "weight": 0.7},
@@ -91,27 +92,34 @@ def ensemble_changes(settings: EnsembleSettings, negative: int | None) -> dict[s
         "image product 0.5": {"source": "image", "how": "product", "weight": 0.5},
         "image product 0.7": {"source": "image", "how": "product", "weight": 0.7},
     }
+    has_step2 = any(member.step == 2 for member in settings.members)
+    plain = [{**member, "classes": {}} for member in given["members"]]
     choices: dict[str, dict[str, Any]] = {
+        "members": {"without class weights": plain},
         "combine": {name: name for name in ("mean", "product")},
         "image_fusion": fusions,
         "negative": {
-            name: name for name in ("own", "one_minus_max", "min_complement") if negative is not None
+            name: name
+            for name in ("own", "mean", "step2", "one_minus_max", "min_complement")
+            if negative is not None and (name != "step2" or has_step2)
         },
+        "suppress_by_negative": {f"{power:g}": power for power in (0.0, 0.5, 1.0) if negative is not None},
         "border_quality": {"on": True, "off": False},
         "outlier_quality": {"on": True, "off": False},
         "max_classes": {str(limit): limit for limit in ("all", "all_but_one", 4)},
         "threshold": {"0": 0.0, "0.1": 0.1},
     }
-    given = settings.model_dump()
     changed = {
         f"{key} {name}": EnsembleSettings(**{**given, key: value})
         for key, values in choices.items()
         for name, value in values.items()
     }
     for step in (1, 2):
-        members = [member for member in given["members"] if member["step"] == step]
+        members = [member for member in plain if member["step"] == step]
         if members:
-            changed[f"only step {step}"] = EnsembleSettings(**{**given, "members": members})
+            # The other step may be the one that Negative is read from.
+            own = {"negative": "own"} if given["negative"] == "step2" and step == 1 else {}
+            changed[f"only step {step}"] = EnsembleSettings(**{**given, "members": members, **own})
     return {name: value for name, value in changed.items() if value != settings}
 
 

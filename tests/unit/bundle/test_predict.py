@@ -87,6 +87,18 @@ def test_the_implied_configuration_is_the_bundles_and_needs_no_training(tmp_path
         ({"ensemble": {"class_thresholds": {"b": 0.3, 3: 0.2}}}, "ensemble"),
         ({"ensemble": {"preset": "crodoc"}}, "ensemble"),
         ({"ensemble": {"image_fusion": {"except_classes": [1]}}}, "ensemble"),
+        ({"ensemble": {"image_fusion": {"class_weights": {1: 0.2, "a": 1}}}}, "ensemble"),
+        (
+            {
+                "ensemble": {
+                    "members": [
+                        {"model": "m", "stage": "s", "step": 1, "classes": {"b": 0}},
+                        {"model": "m", "stage": "s", "step": 2, "classes": {0: 2}},
+                    ]
+                }
+            },
+            "ensemble",
+        ),
         ({"segmentation": {"method": "cellpose", "size": 64, "cellpose": {"model": "x"}}}, "segmentation"),
         ({"step2": {"source": "raw", "tta": {"flip": True}}}, "step2"),
         ({"step1": {"quantile": 0.9, "average": "scores"}}, "step1"),

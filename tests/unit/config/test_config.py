@@ -31,7 +31,7 @@ def place(values, dotted, value):
     return changed
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "hpa2021.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "hpa2021.yaml", "hpa2021-extended.yaml"])
 def test_the_shipped_configurations_are_valid(name):
     load_configuration(yaml.safe_load((ROOT / "config" / name).read_text()), ROOT)
 
@@ -136,6 +136,13 @@ def test_the_shipped_configurations_are_valid(name):
             {0: 0.5, "Nucleoplasm": 0.3},
             "ensemble.class_thresholds: class 0 (Nucleoplasm) is given more than once: 0 and Nucleoplasm",
         ),
+        (
+            "ensemble.members.1.classes",
+            {"Golgi": 0},
+            "ensemble.members.1.classes: there is no class 'Golgi'; did you mean Golgi apparatus?",
+        ),
+        ("variability.thresholds", [0.1], "variability.thresholds: 1 thresholds, but there are 19 classes"),
+        ("ensemble.members.1.classes", {3: -1}, "ensemble.members.1.classes"),
         ("ensemble.image_fusion.except_classes", [19], "except_classes: there is no class 19"),
         (
             "ensemble.image_fusion.except_classes",
@@ -161,6 +168,13 @@ def test_the_shipped_configurations_are_valid(name):
 )
 def test_a_mistake_is_reported_with_its_key(values, key, value, expected):
     assert expected in problems(place(values, key, value))
+
+
+def test_without_a_negative_class_it_cannot_be_read(values):
+    values = place(place(values, "negative", None), "ensemble.negative", "mean")
+    text = problems(place(values, "ensemble.suppress_by_negative", 1))
+    assert "ensemble.negative is mean, but the configuration names no negative class" in text
+    assert "ensemble.suppress_by_negative is 1.0, but the configuration names no negative class" in text
 
 
 def test_all_mistakes_come_in_one_message(values):

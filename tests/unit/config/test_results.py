@@ -129,6 +129,25 @@ def test_a_calibration_depends_on_how_it_is_fitted_and_measured(changes, expecte
     assert {key for key, text in changed.items() if plain[key] != text} == expected
 
 
+@pytest.mark.parametrize(
+    ("result", "changes", "decided"),
+    [
+        ("ensemble", {"ensemble": {"suppress_by_negative": 1}}, {"ensemble.suppress_by_negative"}),
+        ("variability", {"variability": {"thresholds": 0.3}}, {"variability.thresholds"}),
+        ("variability", {"score": {"iou_threshold": 0.5}}, {"score.iou_threshold"}),
+        ("variability", {"score": {"bootstrap": 5}}, set()),
+        ("variability", {"member_choice": {"least_gain": 0}}, set()),
+        ("member_choice", {"member_choice": {"least_gain": 0}}, {"member_choice.least_gain"}),
+        ("member_choice", {"score": {"bootstrap": 5}}, {"score.bootstrap"}),
+        ("member_choice", {"ensemble": {"negative": "mean"}}, {"ensemble.negative"}),
+        ("member_choice", {"variability": {"thresholds": 0.3}}, set()),
+    ],
+)
+def test_what_is_made_on_request_depends_on_its_own_settings(result, changes, decided):
+    changed, plain = (getattr(results, result)(configuration(found)) for found in (changes, {}))
+    assert {key for key, text in changed.items() if plain[key] != text} == decided
+
+
 def test_what_labels_mean_decides_folds_and_weights():
     changed = {"labels": {"without_class": "leave_out"}}
     assert training(changed)["labels.without_class"] == '"leave_out"'
