@@ -21,7 +21,7 @@ rule oof_fold:
     threads: 1
     resources:
         mem_mb=growing(8000, 0.05, in_fold),
-        runtime=minutes(60, STEP1_S / 60 * settings.step1.tta.views, in_fold),
+        runtime=minutes(60, STEP1_S / 60 * settings.step1.tta.passes, in_fold),
         gpu=GPUS,
     params:
         **tracked(results.steps(settings, "step1")),
@@ -54,7 +54,7 @@ rule holdout_stage:
     threads: 1
     resources:
         mem_mb=growing(8000, 0.05, in_sets("holdout")),
-        runtime=minutes(60, STEP1_S / 60 * len(FOLDS) * settings.step1.tta.views, in_sets("holdout")),
+        runtime=minutes(60, STEP1_S / 60 * len(FOLDS) * settings.step1.tta.passes, in_sets("holdout")),
         gpu=GPUS,
     params:
         **tracked(results.steps(settings, "step1")),

@@ -17,7 +17,7 @@ rule oof_step2:
     threads: 1
     resources:
         mem_mb=growing(8000),
-        runtime=minutes(60, STEP2_S / 60 * settings.step2.tta.views, in_fold),
+        runtime=minutes(60, STEP2_S / 60 * settings.step2.tta.passes, in_fold),
         gpu=GPUS,
     params:
         **tracked(results.steps(settings, "step2")),

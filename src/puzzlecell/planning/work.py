@@ -157,7 +157,7 @@ def train_cells_work(
 
 def step1_work(stage: Stage, settings: Step1Settings, fields: float, label_side: int) -> Work:
     """Predict whole fields with all networks of a stage, and read the maps under cells of label images."""
-    gflop = fields * stage.folds * settings.tta.views * stage.gflop(stage.field_size)
+    gflop = fields * stage.folds * settings.tta.passes * stage.gflop(stage.field_size)
     reads = fields * (1 if settings.average == "maps" else stage.folds)
     return _prediction(
         "step1", stage, gflop, {"step1 field": reads, "step1 Mpx": reads * label_side**2 / MEGA}
@@ -173,7 +173,7 @@ def unlike_work(stage: Stage, fields: float, store_side: int) -> Work:
 def step2_work(stage: Stage, settings: Step2Settings, cells: float) -> Work:
     """Predict the crop of each cell with all networks of a stage."""
     canvas = crop_geometry(settings, stage.field_size, stage.crop_size).canvas
-    gflop = cells * stage.folds * settings.tta.views * stage.gflop(canvas)
+    gflop = cells * stage.folds * settings.tta.passes * stage.gflop(canvas)
     return _prediction("step2", stage, gflop, {"step2 cell": cells})
 
 

@@ -98,6 +98,7 @@ def test_every_setting_changes_the_result(data, tmp_path):
         {"crop": 64, "canvas": "fitted"},
         {"precision": "bf16"},
         {"tta": {"flip": True}},
+        {"tta": {"scales": [1, 1.5]}},
         {"tta": {"rotate": True}},
     ):
         other = run(tmp_path, *data, **change).iloc[:, 2:]
