@@ -58,7 +58,8 @@ from puzzlecell.segmentation.shard import segment_shard
 from puzzlecell.simulate.dataset import simulate_dataset
 from puzzlecell.simulate.field import simulate_field
 from puzzlecell.training.augment import Augmenter
-from puzzlecell.training.dataloaders import TrainingFields, collate
+from puzzlecell.training.dataloaders import TrainingFields
+from puzzlecell.training.samples import collate
 
 ROOT = Path(__file__).parents[1]
 CLASSES = read_classes(ROOT / "config/classes.csv")

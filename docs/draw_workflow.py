@@ -12,6 +12,7 @@ LABELS = {
     "ingest": "ingest\nfields as HDF5",
     "split_folds": "folds\nstratified by class",
     "train": "train\nstage 1, 2, 3 of each fold",
+    "train_cells": "train on cells\nof each fold",
     "segment": "segment\ncells and nuclei",
     "step1": "step 1\nactivation maps under each cell",
     "step2": "step 2\ncrops of each cell",

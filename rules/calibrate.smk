@@ -1,22 +1,10 @@
 # The calibration of the ensemble, on labelled fields whose cells are known, and what is made of it elsewhere.
-def known_sets():
-    """Data sets whose cells are known and that the networks have not been trained on, or only fold by fold."""
-    found = with_truth("train", "additional", "holdout")
-    if not found:
-        labelled = settings.datasets_of("train", "additional", "holdout")
-        raise WorkflowError(
-            "nothing to calibrate on: no training or holdout set has ground truth per cell; looked for "
-            f"{', '.join(raw(ds, 'truth') for ds in labelled) or 'such data sets'}. The labels of fields do not say which "
-            "of their cells show a class"
-        )
-    return found
-
-
 rule calibrate:
     input:
         cells=lambda wildcards: expand("results/oof/cells/{ds}.parquet", ds=known_sets()),
-        truth=lambda wildcards: tables("truth", known_sets()),
-        masks=lambda wildcards: per_shard("results/masks/{ds}/{sh}.h5", known_sets()),
+        truth=lambda wildcards: tables("truth", true_sets()),
+        masks=lambda wildcards: per_shard("results/masks/{ds}/{sh}.h5", true_sets()),
+        graded=lambda wildcards: expand("results/grades/{ds}.parquet", ds=graded_sets()),
         classes=settings.classes,
     output:
         table=RUN_CALIBRATION,
@@ -42,7 +30,7 @@ rule calibrate:
         settings=settings.calibration,
         score=settings.score,
         datasets=lambda wildcards: known_sets(),
-        shards=lambda wildcards: Untracked([settings.datasets[ds].shards for ds in known_sets()]),
+        shards=lambda wildcards: Untracked([settings.datasets[ds].shards for ds in true_sets()]),
         folds=settings.folds.count,
         group=Untracked(settings.folds.group),
         code=code("calibrate"),

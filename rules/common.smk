@@ -10,6 +10,7 @@ from puzzlecell.config.unlike import THIS_RUN
 from puzzlecell.config.workflow import ConfigError, load_configuration
 from puzzlecell.data.field_sources import RawDataset
 from puzzlecell.runtime.code_digest import code_digest
+from puzzlecell.runtime.fingerprint import folder_digest
 from puzzlecell.runtime.snakemake_internals import (
     StorageError,
     default_bucket,
@@ -131,6 +132,15 @@ def look(wildcards, state):
     return state(raw_dataset(wildcards.ds, readable))
 
 
+def cells_state(wildcards):
+    """State of the images of single cells that a simulated data set is composed of; nothing if it is drawn."""
+    folder = settings.datasets[wildcards.ds].simulate.cells_from
+    if folder is None:
+        return Untracked()
+    # Snakemake stores the parameters as the main process has them.
+    return f"images of cells: {folder_digest(folder) if workflow.is_main_process else 'looked at by the main process'}"
+
+
 def tables(name, datasets):
     """Existing label or truth tables. Missing label tables are reported by the checks before the first job."""
     paths = {ds: raw(ds, name) for ds in datasets}
@@ -140,6 +150,12 @@ def tables(name, datasets):
 def with_truth(*roles):
     """Data sets with these roles that have ground truth per cell."""
     return [ds for ds in settings.datasets_of(*roles) if tables("truth", [ds])]
+
+
+def cell_labels(dataset):
+    """Path or URL of the grades of a data set's cells; None if there are none."""
+    given, path = settings.datasets[dataset], raw(dataset, "cell_labels")
+    return path if (not given.simulate or given.cell_labels) and exists(path) else None
 
 
 def own_masks(dataset):

@@ -16,7 +16,7 @@ from puzzlecell.data.field_sources import RawDataset, field_sources
 from puzzlecell.data.fields import FieldError, check_field, read_field
 from puzzlecell.data.file_scan import SourceError
 from puzzlecell.data.ids import read_field_ids
-from puzzlecell.data.raw_files import channel_names
+from puzzlecell.data.raw_files import CHANNELS, channel_path
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.data.text_tables import TableError
 from puzzlecell.runtime import bucket as module
@@ -34,6 +34,11 @@ from puzzlecell.runtime.bucket_files import BucketFile, copy_of, downloaded, pla
 from puzzlecell.segmentation.base import FieldImage, Resources
 from puzzlecell.segmentation.factory import make_segmenter
 from puzzlecell.segmentation.user_masks import MasksError
+
+
+def names_of(field_id):
+    """Names of the PNGs of a field."""
+    return [channel_path("", field_id, channel).name for channel in CHANNELS]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +72,7 @@ def test_the_state_of_a_shard_follows_names_sizes_and_content_but_not_times(buck
     ids = [set(field_sources(RawDataset(images, labels, False)).of_shard(shard, 2)) for shard in (0, 1)]
     name, other = (min(shard) for shard in ids)
     for field_id in ids[0] | ids[1]:
-        for file in channel_names(field_id):
+        for file in names_of(field_id):
             bucket.put(f"images/{file}", b"a")
 
     def states():
@@ -130,7 +135,7 @@ def test_of_large_files_only_the_ends_are_read_to_check_them(bucket, raw_fields,
     text = b"tEXt" + noise
     block = len(noise).to_bytes(4) + text + zlib.crc32(text).to_bytes(4)
     large = png[:33] + block + png[33:]
-    for name in channel_names(field_id):
+    for name in names_of(field_id):
         bucket.put(f"images/{name}", large)
     read = []
     original = module.read_range

@@ -35,14 +35,15 @@ def test_rounds_are_planned_one_after_the_other(fresh):
     done = fresh.run("-n", *TARGETS, configuration=fresh.configure("rounds.yaml", with_pupil(rounds=2)))
     assert done.returncode == 0, done.stdout
     for expected in (
-        "Train tiny, pupil-round1, fold 2",
+        "Train tiny, pupil-round1 on cells, fold 2",
+        "Targets of tiny, pupil-round1 on train",
         "Out-of-fold step 2 of tiny, pupil-round1, fold 1",
         "Step 2 of tiny, pupil-round1 on more, shard 000",
         "Targets of tiny, pupil on more",
     ):
         assert expected in done.stdout
     # The second round learns from the first alone, which itself learns from the teacher.
-    assert "Train tiny, pupil, fold 1" not in done.stdout
+    assert "Train tiny, pupil on cells" not in done.stdout
 
 
 def test_targets_are_made_of_predictions_by_networks_that_have_not_seen_the_field(changed):

@@ -19,6 +19,7 @@ if __name__ == "__main__":
                 folds=params.folds.count,
             ),
             cell_tables=given.cells,
+            graded=next(iter(given.graded), None),
             fields=field_facts(
                 dataset,
                 labelled=params.labelled,

@@ -60,8 +60,8 @@ def place_configuration(path: Path, values: Mapping[str, Any], edited: Edited | 
             written = f"changed: {first_few(_changes(earlier_values(path), values), 6)}"
         elif edited is None:
             raise UserError(
-                f"{path}: was changed by hand. Add --edited keep to run it as it is, or --edited replace to write it "
-                "anew from the model and the options of this command"
+                f"{path}: was changed by hand. Add --edited keep to run it as it is, or --edited replace to replace "
+                "it with one made from the model and the options of this command"
             )
         elif edited is Edited.KEEP:
             return "kept as it was changed by hand"

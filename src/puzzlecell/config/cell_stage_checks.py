@@ -50,7 +50,7 @@ def dataset_role_problem(name: str, role: Any, stage: Mapping[str, Any]) -> str 
             return None
         return (
             f"{name} has the role test. The labels of test sets are never used; to learn from predictions for its "
-            "fields, which a score on them has to tell, set `transductive: true`"
+            "fields, set `transductive: true`, and say so wherever a score on them is reported"
         )
     others = ", additional or unlabelled" if cells else " or additional"
     return f"{name} has the role {role}; only data sets with the role train{others} are used for training"

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from puzzlecell.config.calibration import BETWEEN_CALLS, UNCERTAIN
 from puzzlecell.config.cell_stage_checks import cell_stage_problems, dataset_role_problem
 from puzzlecell.config.class_table import ClassTableError, read_classes
+from puzzlecell.config.grades import grade_class_problems
 from puzzlecell.config.messages import nearest, readable_problems
 from puzzlecell.config.models import checkpoint_path, checkpoint_problem, mapping, training_layers
 from puzzlecell.config.training import TrainingSettings, resolved
@@ -24,9 +25,15 @@ def training_problems(values: Mapping[str, Any]) -> list[str]:
         for stage in mapping(given, "stages"):
             layers = training_layers(values, model, stage)
             try:
-                resolved(*layers.values())
+                settings = resolved(*layers.values())
             except ValidationError as error:
                 problems += readable_problems(error, TrainingSettings, partial(_written_in, layers))
+                continue
+            if mapping(mapping(given, "stages"), stage).get("kind") == "cells" and settings.puzzle.pieces:
+                problems.append(
+                    f"models.{model}.stages.{stage}.training.puzzle.pieces: found {settings.puzzle.pieces}, expected "
+                    "0: crops of cells are not cut into tiles"
+                )
     return problems
 
 
@@ -187,10 +194,15 @@ def calibration_problems(configuration: Any, root: Path) -> list[str]:
 
 def look_problems(configuration: Any, root: Path) -> list[str]:
     """Why the file `unlike_training.look` of an otherwise valid configuration is not available."""
-    look, first = configuration.unlike_training.look, configuration.ensemble.members[0]
+    look = configuration.unlike_training.look
     if look is None:
         return []
     if look == THIS_RUN:
+        try:
+            first = configuration.first_member
+        except (KeyError, StopIteration):
+            # Members that do not exist or predict no fields are reported with the other references.
+            return []
         if configuration.models[first.model].stages[first.stage].datasets:
             return []
         return [
@@ -219,7 +231,7 @@ def class_problems(configuration: Any, root: Path) -> list[str]:
         configuration.ensemble.with_indices(names)
     except ValueError as error:
         problems += [f"ensemble.{line}" for line in str(error).splitlines()]
-    return problems
+    return [*problems, *grade_class_problems(configuration.grades, names)]
 
 
 def call_name_problems(names: Iterable[str]) -> list[str]:

@@ -25,13 +25,17 @@ ASSUMED_PIXEL_UM = 0.08
 
 @dataclass(frozen=True)
 class DatasetFiles:
-    """Paths or URLs of a data set: its folder, the folder of images, and its tables; table: of images, None: none."""
+    """Paths or URLs of a data set: its folder, the folder of images, and its tables; table: of images, None: none.
+
+    cell_labels: the grades of its cells, which it may lack.
+    """
 
     folder: str
     images: str
     table: str | None
     labels: str
     truth: str
+    cell_labels: str
 
 
 class DatasetSettings(Section):
@@ -78,6 +82,11 @@ class DatasetSettings(Section):
         None,
         description="CSV with the ground truth of each cell, for scoring. null: `<path>/truth.csv`, if it exists.",
     )
+    cell_labels: str | None = Field(
+        None,
+        description="CSV with grades of single cells by people, to learn from and to score with. null: "
+        "`<path>/cell_labels.csv`, if it exists.",
+    )
     pixel_size_um: float | None = Field(
         None,
         gt=0,
@@ -113,6 +122,7 @@ class DatasetSettings(Section):
             table=None if self.simulate else self.images if own else table if self.images is None else None,
             labels=self.labels or f"{folder}/labels.csv",
             truth=self.truth or f"{folder}/truth.csv",
+            cell_labels=self.cell_labels or f"{folder}/cell_labels.csv",
         )
 
     @property

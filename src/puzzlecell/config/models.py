@@ -89,15 +89,22 @@ def checkpoint_path(pattern: str, fold: int | str) -> str:
 
 
 def training_layers(values: Mapping[str, Any], model: str, stage: str) -> dict[str, Mapping[str, Any]]:
-    """Return the layers of a stage's training settings by their place in the file; later layers take precedence."""
+    """Return the layers of a stage's training settings by their place in the file; later layers take precedence.
+
+    A stage of the kind `cells` has no second pass over tiles unless its own settings ask for one, which is a problem.
+    """
     given = mapping(mapping(values, "models"), model)
     own = {key: given[key] for key in ("network", "input", "seed") if given.get(key) is not None}
     place = f"models.{model}"
+    stage_given = mapping(mapping(given, "stages"), stage)
+    # The puzzle is one of fields: settings for the other stages of the model do not count.
+    default = {"puzzle": {"pieces": 0}} if stage_given.get("kind") == "cells" else {}
     return {
         "training": mapping(values, "training"),
         place: own,
         f"{place}.training": mapping(given, "training"),
-        f"{place}.stages.{stage}.training": mapping(mapping(mapping(given, "stages"), stage), "training"),
+        f"{place}.stages.{stage}.kind": default,
+        f"{place}.stages.{stage}.training": mapping(stage_given, "training"),
     }
 
 

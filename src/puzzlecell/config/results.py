@@ -15,6 +15,11 @@ from puzzlecell.config.workflow import Configuration
 
 Deciding = dict[str, str]
 """Dotted key of a setting -> its value as text."""
+HOLDING_OUT = ("grades.held_out", "grades.seed")
+"""Settings that decide which graded cells are held out, and nothing else about them."""
+
+HELD_OUT = ("holdout", "test")
+"""Roles of data sets that are composed of other cells than the training sets (`simulate.cells_from`)."""
 
 
 def deciding(section: BaseModel, key: str) -> Deciding:
@@ -43,8 +48,12 @@ def simulation(settings: Configuration, dataset: str) -> Deciding:
     given = settings.datasets[dataset]
     if given.simulate is None:
         return {}
-    labelled = {"labelled": json.dumps(given.labelled)}
-    return {**deciding(given.simulate, "simulate"), **labelled, "seed": json.dumps(settings.seed)}
+    found = {**deciding(given.simulate, "simulate"), "seed": json.dumps(settings.seed)}
+    found["labelled"] = json.dumps(given.labelled)
+    if given.simulate.cells_from is not None:
+        found["held_out"] = json.dumps(given.role in HELD_OUT)
+        found["negative"] = negative_class(settings)
+    return found
 
 
 def store(settings: Configuration, dataset: str) -> Deciding:
@@ -75,6 +84,27 @@ def folds(settings: Configuration) -> Deciding:
     return {**deciding(settings.folds, "folds"), **deciding(settings.labels, "labels")}
 
 
+def held_out_grades(settings: Configuration) -> Deciding:
+    """Settings that decide which graded cells are held out, besides the tables of grades and equal images."""
+    return {**_grades(settings, held_out=True), **deciding(settings.folds, "folds")}
+
+
+def placed_grades(settings: Configuration) -> Deciding:
+    """Settings that the soft values of graded cells depend on, besides masks and the choice of held-out cells."""
+    return {**_grades(settings, held_out=False), **deciding(settings.labels, "labels")}
+
+
+def _grades(settings: Configuration, *, held_out: bool) -> Deciding:
+    found = deciding(settings.grades, "grades")
+    return {key: text for key, text in found.items() if (key in HOLDING_OUT) is held_out}
+
+
+def graded_score(settings: Configuration) -> Deciding:
+    """Settings that the score of graded cells depends on, besides the scored table."""
+    keys = ("bootstrap", "interval", "seed")
+    return {f"score.{key}": json.dumps(getattr(settings.score, key)) for key in keys}
+
+
 def segmentation(settings: Configuration, dataset: str) -> Deciding:
     """Settings that label images depend on; those of segmenters that are not chosen do not count."""
     section = settings.segmentation
@@ -89,10 +119,17 @@ def segmentation(settings: Configuration, dataset: str) -> Deciding:
     return found
 
 
+def crops(settings: Configuration) -> Deciding:
+    """Settings of step 2 that decide how cells are cut for a training, and where a network is read."""
+    section = deciding(settings.step2, "step2")
+    return {key: text for key, text in section.items() if key != "step2.source" and ".tta." not in key}
+
+
 def training(settings: Configuration, model: str, stage: str) -> Deciding:
     """Settings that the weights of a stage depend on."""
     given = settings.models[model].stages[stage]
     return {
+        **(crops(settings) if given.kind == "cells" else {}),
         **deciding(settings.stage_training(model, stage), "training"),
         **deciding(settings.labels, "labels"),
         "datasets": json.dumps(given.datasets),

@@ -85,6 +85,17 @@ class Step2Settings(Section):
         description="Side in pixels of the canvas of a crop with `scale: fixed`; larger cells are shrunk to fit. "
         "null: half of the network's field size, rounded up to a multiple of 32.",
     )
+    canvas: Literal["same", "fitted"] = Field(
+        "same",
+        description="With `scale: fixed`, the canvas of crops: the `same` for all, of `crop` pixels, or `fitted`: "
+        "the smallest that holds the cell, in steps of 32 pixels (16 if the network's output stride is at most 16). "
+        "Fitted canvases cost less, and change the scores a little.",
+    )
+    precision: Literal["float32", "bf16"] = Field(
+        "float32",
+        description="Numerical precision of the networks. bf16, mixed precision, is faster on processors with "
+        "instructions for it; on others it can be slower.",
+    )
     margin: float = Field(
         0.05,
         ge=0,

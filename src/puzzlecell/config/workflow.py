@@ -26,6 +26,7 @@ from puzzlecell.config.datasets import DatasetSettings, FoldSettings, IngestSett
 from puzzlecell.config.ensemble import EnsembleMember, EnsembleSettings
 from puzzlecell.config.field_checks import field_problems
 from puzzlecell.config.fields import FieldSettings
+from puzzlecell.config.grades import GradeSettings
 from puzzlecell.config.labels import LabelSettings
 from puzzlecell.config.member_choice import MemberChoiceSettings
 from puzzlecell.config.messages import readable_problems
@@ -67,6 +68,7 @@ class Configuration(Section):
     ingest: IngestSettings = IngestSettings()
     labels: LabelSettings = LabelSettings()
     folds: FoldSettings = FoldSettings()
+    grades: GradeSettings = GradeSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
     training: TrainingSettings = TrainingSettings()
     models: dict[Name, ModelSettings] = Field(min_length=1, description="Models, by name.")

@@ -1,5 +1,6 @@
 """Crops of single cells: how they are cut from a field, and how a network's maps are pooled under a cell."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -86,6 +87,25 @@ def cut_cell(
     return crop
 
 
+def fitting_canvas(shape: tuple[int, ...], box: Box, geometry: CropGeometry, output_stride: int) -> int:
+    """Side of the smallest canvas that holds a cell, in steps of 32 pixels, or of 16 for networks of a finer stride.
+
+    shape: shape of the label image; the box is in its pixels. At most the canvas of the geometry, which is also the
+    side if cells are enlarged to it.
+    """
+    if not geometry.fixed:
+        return geometry.canvas
+    low, high = _region(shape, box, geometry)
+    step = 16 if output_stride <= 16 else 32
+    return min(geometry.canvas, max(32, step * math.ceil((high - low).max() / step)))
+
+
+def trimmed(crop: np.ndarray, side: int) -> np.ndarray:
+    """The central (side, side, ...) of a crop (canvas, canvas, ...); a view."""
+    skipped = (len(crop) - side) // 2
+    return crop[skipped : skipped + side, skipped : skipped + side]
+
+
 def _square(
     shape: tuple[int, ...], box: Box, geometry: CropGeometry
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
@@ -93,14 +113,7 @@ def _square(
 
     shape: shape of the label image; the box is in its pixels.
     """
-    per_label = geometry.field_size / np.array(shape[:2])
-    low = np.array([side.start for side in box]) * per_label
-    high = np.array([side.stop for side in box]) * per_label
-    margin = geometry.margin * (high - low).max()
-    low, high = low - margin, high + margin
-    if geometry.fixed:
-        # Whole pixels: the crop is then cut from the field without resampling.
-        low, high = np.floor(low + 1e-6), np.ceil(high - 1e-6)
+    low, high = _region(shape, box, geometry)
     scale = geometry.canvas / (high - low).max()
     if geometry.fixed:
         scale = min(1.0, scale)
@@ -110,6 +123,19 @@ def _square(
     if geometry.padding == "field":
         return origin, origin + geometry.canvas / scale, origin, scale
     return low, high, origin, scale
+
+
+def _region(shape: tuple[int, ...], box: Box, geometry: CropGeometry) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of a cell's bounding box with its margin, in pixels of the field at `field_size`."""
+    per_label = geometry.field_size / np.array(shape[:2])
+    low = np.array([side.start for side in box]) * per_label
+    high = np.array([side.stop for side in box]) * per_label
+    margin = geometry.margin * (high - low).max()
+    low, high = low - margin, high + margin
+    if geometry.fixed:
+        # Whole pixels: the crop is then cut from the field without resampling.
+        low, high = np.floor(low + 1e-6), np.ceil(high - 1e-6)
+    return low, high
 
 
 def pool_under(maps: np.ndarray, shares: np.ndarray) -> np.ndarray:

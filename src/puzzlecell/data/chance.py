@@ -32,6 +32,8 @@ def above_chance(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 def read_held_out(path: str | os.PathLike, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Read the predictions for a held-out fold (`oof.csv`): labels (N, C) bool and probabilities (N, C) float64.
 
+    The rows are fields or, of a stage of the kind `cells`, cells, whose labels are targets of at least 0.5.
+
     Raises UserError for another number of classes.
     """
     table = read_csv(path)
@@ -60,11 +62,16 @@ def warn_of_classes_at_chance(
 
 
 def class_findings(
-    stage: str, folds: Sequence[tuple[np.ndarray, np.ndarray]], classes: Sequence[str], at_chance: float
+    stage: str,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    classes: Sequence[str],
+    at_chance: float,
+    *,
+    cells: bool = False,
 ) -> list[str]:
     """Return texts about the classes that no field has, and about those at chance in every fold in which they occur.
 
-    stage: its name in the texts. folds: labels and probabilities of each held-out fold.
+    stage: its name in the texts. folds: labels and probabilities of each held-out fold, of cells if `cells`.
     """
     occurs = np.any([labels.any(axis=0) for labels, _ in folds], axis=0)
     gains = np.stack([above_chance(*fold) for fold in folds])
@@ -73,11 +80,15 @@ def class_findings(
     texts = []
     if not occurs.all():
         names = [classes[index] for index in np.flatnonzero(~occurs).tolist()]
-        texts.append(f"no field is labelled {', '.join(names)}, so no model can learn {_them(names)}")
+        if cells:
+            texts.append(f"{stage}: no cell has a target of 0.5 or more for {', '.join(names)}")
+        else:
+            texts.append(f"no field is labelled {', '.join(names)}, so no model can learn {_them(names)}")
     if poor.any():
         names = [classes[index] for index in np.flatnonzero(poor).tolist()]
         texts.append(
-            f"{stage}: no fold learns {', '.join(names)}: the average precision on held-out fields is at chance"
+            f"{stage}: no fold learns {', '.join(names)}: the average precision on held-out "
+            f"{'cells' if cells else 'fields'} is at chance"
         )
     return texts
 

@@ -19,11 +19,6 @@ def channel_path(folder: str | os.PathLike, field_id: str, channel: str) -> Path
     return Path(folder) / f"{field_id}_{channel}.png"
 
 
-def channel_names(field_id: str) -> list[str]:
-    """Names of the PNGs of a field."""
-    return [f"{field_id}_{channel}.png" for channel in CHANNELS]
-
-
 def folder_start(folder: str | os.PathLike) -> str:
     """What the paths of the files in a folder begin with; a folder may be written in several ways, a URL in one."""
     return f"{str(folder).rstrip('/')}/" if is_url(folder) else str(Path(folder) / "x")[:-1]

@@ -8,7 +8,14 @@ import pandas as pd
 from scipy.special import expit
 
 from puzzlecell.config.steps import Step2Settings
-from puzzlecell.data.cell_crops import crop_geometry, cut_cells, numbered_boxes, pool_under
+from puzzlecell.data.cell_crops import (
+    crop_geometry,
+    cut_cell,
+    fitting_canvas,
+    numbered_boxes,
+    pool_under,
+    trimmed,
+)
 from puzzlecell.data.fields import Images, read_field
 from puzzlecell.data.intensity import stored_limits, to_unit
 from puzzlecell.data.resize import sized_field
@@ -79,7 +86,9 @@ def step2_table(
     limits = {} if read_from is None else stored_limits(store)
     geometry = crop_geometry(settings, networks[0].field_size, networks[0].crop_size)
 
-    def crops_of_fields() -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
+    output_stride = networks[0].settings.output_stride
+
+    def crops_of_fields() -> Iterator[tuple[str, int, np.ndarray]]:
         for done, field_id in enumerate(wanted, start=1):
             labels = masks.read(field_id, "cells")
             if read_from is not None:
@@ -88,26 +97,40 @@ def step2_table(
                 image = store.read(field_id)
                 if settings.scale == "fixed":
                     image = sized_field(image, geometry.field_size)
-            numbers = [number for number, _ in numbered_boxes(labels)]
-            for number, *cut in zip(numbers, *cut_cells(image, labels, geometry), strict=True):
-                yield field_id, number, *cut
+            for number, box in numbered_boxes(labels):
+                crop = cut_cell(image, labels, number, box, geometry)
+                if settings.canvas == "fitted":
+                    crop = trimmed(crop, fitting_canvas(labels.shape, box, geometry, output_stride))
+                yield field_id, number, crop
             progress(done, len(wanted))
 
     ids: list[str] = []
     cells: list[int] = []
+    places: list[int] = []
     scores = [np.empty((0, len(networks[0].classes)))]
     with limited_threads(threads):
-        for batch in batches(crops_of_fields(), settings.batch_size):
-            batch_ids, numbers, crops, shares = zip(*batch, strict=True)
-            outputs = [predict(network, np.stack(crops), settings.tta, device) for network in networks]
+        # Batches of crops of one size, so not in the order of the cells.
+        numbered = enumerate(crops_of_fields())
+        for batch in batches(numbered, settings.batch_size, lambda item: len(item[1][2])):
+            batch_ids, numbers, cut = zip(*(crop for _, crop in batch), strict=True)
+            crops, shares = np.split(np.stack(cut), [4], axis=3)
+            outputs = [
+                predict(network, crops, settings.tta, device, precision=settings.precision)
+                for network in networks
+            ]
             for (logits, maps), path in zip(outputs, models, strict=True):
                 check_finite_outputs(logits, maps, batch_ids, path)
             if settings.pool == "cell":
-                outputs = [(pool_under(maps, np.stack(shares)), maps) for _, maps in outputs]
+                outputs = [(pool_under(maps, shares[..., 0]), maps) for _, maps in outputs]
             scores.append(np.mean([expit(logits, dtype=np.float64) for logits, _ in outputs], axis=0))
             ids += batch_ids
             cells += numbers
-    return probability_table({"ID": ids, "cell": np.array(cells, np.int32)}, np.concatenate(scores))
+            places += [place for place, _ in batch]
+    order = np.argsort(places)
+    return probability_table(
+        {"ID": [ids[row] for row in order], "cell": np.array(cells, np.int32)[order]},
+        np.concatenate(scores)[order],
+    )
 
 
 def as_bytes(field: np.ndarray, limits: np.ndarray) -> np.ndarray:

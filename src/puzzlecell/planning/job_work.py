@@ -8,6 +8,7 @@ from puzzlecell.config.models import checkpoint_path
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.steps import TtaSettings
 from puzzlecell.config.workflow import Configuration
+from puzzlecell.data.cell_crops import crop_geometry
 from puzzlecell.errors import UserError
 from puzzlecell.network.network_file import read_network_file
 from puzzlecell.planning.sizes import DatasetSize
@@ -20,6 +21,7 @@ from puzzlecell.planning.work import (
     simulation_work,
     step1_work,
     step2_work,
+    train_cells_work,
     train_work,
     unlike_work,
 )
@@ -50,7 +52,7 @@ class JobWork:
             return [given["ds"]]
         if job.script in ("oof_fold", "oof_step2"):
             return settings.held_out_sets(given["model"], given["stage"])
-        if job.script == "train":
+        if job.script in ("train", "train_cells"):
             return settings.models[given["model"]].stages[given["stage"]].datasets
         if job.script == "training_look":
             first = settings.first_member
@@ -107,6 +109,11 @@ class JobWork:
         if script == "train":
             training = settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
             return [train_work(training, fields * (folds - 1) / folds, fields / folds)]
+        if script == "train_cells":
+            training = settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
+            sides, cells = training.input, self.cells(job)
+            canvas = crop_geometry(settings.step2, sides.field_size, sides.crop_size).canvas
+            return [train_cells_work(training, canvas, cells * (folds - 1) / folds, cells / folds)]
         if script == "ablation":
             return self._ablation(job)
         if script in ("training_look", "unlike_training"):

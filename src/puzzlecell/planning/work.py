@@ -130,6 +130,31 @@ def train_work(
     )
 
 
+def train_cells_work(
+    settings: TrainingSettings,
+    canvas: int,
+    training_cells: float,
+    held_out_cells: float,
+    *,
+    epochs: int | None = None,
+) -> Work:
+    """Train one fold on crops of `canvas` x `canvas` pixels, with numbers of cells in place of those of fields."""
+    stage = Stage(settings.network, settings.input.field_size, settings.input.crop_size)
+    batch, epochs = settings.batch_size, settings.epochs if epochs is None else epochs
+    drawn = -(-(settings.samples_per_epoch or training_cells) // batch) * batch
+    gflop = epochs * (BACKWARD * drawn + held_out_cells) * stage.gflop(canvas)
+    backbone = settings.network.backbone
+    return Work(
+        f"train_cells ({backbone})",
+        gflop,
+        "GFLOP",
+        gflop=gflop,
+        network=f"train {backbone}",
+        parts={"step2 cell": epochs * (drawn + held_out_cells)},
+        together=True,
+    )
+
+
 def step1_work(stage: Stage, settings: Step1Settings, fields: float, label_side: int) -> Work:
     """Predict whole fields with all networks of a stage, and read the maps under cells of label images."""
     gflop = fields * stage.folds * settings.tta.views * stage.gflop(stage.field_size)

@@ -73,6 +73,7 @@ def step2_changes(settings: Step2Settings) -> dict[str, Step2Settings]:
         "pool": ("cell", "canvas"),
         "padding": ("black", "field"),
         "margin": (0.0, 0.05, 0.25),
+        "canvas": ("same", "fitted"),
     }
     return {
         f"{key} {value}": settings.model_copy(update={key: value})

@@ -11,7 +11,9 @@ from puzzlecell.config.score import ScoreSettings
 from puzzlecell.data.rle import masks_of
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.submission_file import read_submission
+from puzzlecell.data.tables import read_parquet
 from puzzlecell.scoring.matching import FieldOverlaps, ScoreError, overlaps_of_cells
+from puzzlecell.teaching.graded_cells import SHOWN, grades_of
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,19 @@ def known_cells(
         )
     found = ~np.isnan(values).all(axis=1)
     return KnownCells(cells[found].reset_index(drop=True), values[found])
+
+
+def graded_cells(cells: pd.DataFrame, graded: str | os.PathLike) -> KnownCells:
+    """Return the cells that people graded, but for those that are held out.
+
+    cells: as in `known_cells`. graded: table of `write_graded_cells`. A cell shows a class from a soft value of 0.5 on.
+    Raises UserError for graded cells that are not in the table.
+    """
+    grades = read_parquet(graded)
+    values = grades_of(cells, grades[~grades["held_out"]], graded)
+    found = ~np.isnan(values).all(axis=1)
+    shown = np.where(np.isnan(values), np.nan, values >= SHOWN)
+    return KnownCells(cells[found].reset_index(drop=True), shown[found])
 
 
 def cell_truth(

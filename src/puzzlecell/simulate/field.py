@@ -3,11 +3,11 @@
 import zlib
 from dataclasses import dataclass, fields
 
-import cv2
 import numpy as np
 
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.errors import UserError
+from puzzlecell.simulate.camera import photograph
 from puzzlecell.simulate.cells import Cell, divide, grow_cells, lay_over
 from puzzlecell.simulate.expression import express, well_patterns
 from puzzlecell.simulate.patterns import (
@@ -19,6 +19,7 @@ from puzzlecell.simulate.patterns import (
     draw_pattern,
     draw_reticulum,
 )
+from puzzlecell.simulate.staining import cell_levels, dimming, well_factors
 from puzzlecell.simulate.textures import Textures, make_textures
 
 RED, GREEN, BLUE, YELLOW = range(4)
@@ -66,7 +67,7 @@ def simulate_field(dataset: str, index: int, settings: SimulationSettings, seed:
     culture = np.random.default_rng([*key, 3, well])
     stretch = culture.uniform(1.1, 1.7)
     strength = culture.uniform([0.6, 0.7, 0.75, 0.65], [0.95, 1.0, 1.0, 0.95])
-    differing = _well_factors(settings, np.random.default_rng([*key, 6, well]))
+    differing = well_factors(settings, np.random.default_rng([*key, 6, well]))
     patterns = well_patterns(well, settings, key)
 
     rng = np.random.default_rng([*key, 4, index])
@@ -77,7 +78,7 @@ def simulate_field(dataset: str, index: int, settings: SimulationSettings, seed:
         divide(cell, rng) if SPINDLE in shown else cell
         for cell, shown in zip(cells, cell_labels, strict=True)
     ]
-    dim = _dimming(len(cells), settings, np.random.default_rng([*key, 5, index]))
+    dim = dimming(len(cells), settings, np.random.default_rng([*key, 5, index]))
     textures = make_textures(rng, settings.size, unit)
     signal = np.zeros((4, settings.size, settings.size), np.float32)
     label_image, nuclei = np.zeros((2, settings.size, settings.size), np.uint16)
@@ -89,7 +90,7 @@ def simulate_field(dataset: str, index: int, settings: SimulationSettings, seed:
         stain[[RED, YELLOW]] *= dim[number - 1, :, None, None]
         signal[:, *cell.window] += stain
     strength = strength * differing[0]
-    image = _photograph(signal * strength[:, None, None].astype(np.float32), differing[1], settings, rng)
+    image = photograph(signal * strength[:, None, None].astype(np.float32), differing[1], settings, rng)
     return SimulatedField(field_id(dataset, index, settings), image, label_image, nuclei, cell_labels)
 
 
@@ -119,18 +120,6 @@ def _cells(rng: np.random.Generator, settings: SimulationSettings, stretch: floa
     )
 
 
-def _well_factors(settings: SimulationSettings, rng: np.random.Generator) -> np.ndarray:
-    """Return the factors on the staining and on the background of a well, (2, 4); all 1 without `well_spread`."""
-    return np.exp(settings.well_spread * rng.standard_normal((2, 4)).clip(-2, 2))
-
-
-def _dimming(cells: int, settings: SimulationSettings, rng: np.random.Generator) -> np.ndarray:
-    """Return the factors on red and on yellow of each cell, (n, 2) float32; 1 for all cells that are not dim."""
-    dim = rng.random(cells) < settings.dim_cells
-    factors = settings.dimmest ** rng.random((cells, 2))
-    return np.where(dim[:, None], factors, 1).astype(np.float32)
-
-
 def _stain(
     cell: Cell,
     shown: tuple[int, ...],
@@ -141,7 +130,7 @@ def _stain(
     """Return the signal of one cell in its window, (4, h, w) float32; patterns peak at about 1."""
     cut = Textures(**{f.name: getattr(textures, f.name)[cell.window] for f in fields(Textures)})
     stage = Stage(cell, cut, draw_filaments(cell, rng), draw_reticulum(cell, cut))
-    level = np.exp(rng.normal(0, settings.intensity_spread, 4)).clip(0.4, 2.0).tolist()
+    level = cell_levels(settings, rng).tolist()
     green = (1 + 0.2 * cut.clouds) * (settings.unspecific * rng.uniform(0.5, 1.5)) * cell.body
     for pattern in shown:
         if pattern != NEGATIVE:
@@ -154,38 +143,3 @@ def _stain(
         [level[RED] * stage.filaments, green, level[BLUE] * blue, level[YELLOW] * stage.reticulum],
         dtype=np.float32,
     )
-
-
-def _photograph(
-    signal: np.ndarray, glowing: np.ndarray, settings: SimulationSettings, rng: np.random.Generator
-) -> np.ndarray:
-    """Apply blur, uneven light and background, shot and camera noise: (4, H, W) float32 -> (H, W, 4) integers.
-
-    glowing: factor on the background of each channel, (4,).
-    """
-    size = settings.size
-    ramp = np.linspace(-1, 1, size, dtype=np.float32)
-    most = 255 if settings.bit_depth == 8 else 65535
-    image = np.empty((size, size, 4), np.uint8 if settings.bit_depth == 8 else np.uint16)
-    focus = rng.uniform(-0.5, 0.5, 2).tolist()
-    fall = (ramp - focus[0])[:, None] ** 2 + (ramp - focus[1])[None] ** 2
-    light = 1 - fall * (settings.unevenness * rng.uniform(0.3, 1) / float(fall.max()))
-    for channel in range(4):
-        blurred = signal[channel]
-        if settings.blur > 0:
-            blurred = cv2.GaussianBlur(
-                blurred, (0, 0), settings.blur * size / 256, borderType=cv2.BORDER_REFLECT
-            )
-        slope = (rng.uniform(-1, 1, 2) * settings.unevenness / 2).tolist()
-        glow = (
-            settings.background
-            * float(glowing[channel])
-            * rng.uniform(0.6, 1.4)
-            * (1 + slope[0] * ramp[:, None] + slope[1] * ramp[None])
-        )
-        seen = np.maximum(blurred * light + glow, 0)
-        # The variance of shot noise is proportional to the light; at full signal it equals that of the camera noise.
-        noise = rng.standard_normal(seen.shape, dtype=np.float32)
-        seen += settings.noise * np.sqrt(1 + seen) * noise
-        image[..., channel] = np.clip(seen * (0.8 * most) + 0.5, 0, most)
-    return image

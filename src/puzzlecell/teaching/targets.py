@@ -18,6 +18,7 @@ from puzzlecell.config.cell_stage import TargetSettings
 from puzzlecell.data.cell_predictions import aligned, cell_quality, join
 from puzzlecell.data.tables import class_columns, probability_table, read_csv, read_parquet, write_parquet
 from puzzlecell.errors import UserError
+from puzzlecell.teaching.graded_targets import overruled
 
 log = logging.getLogger(__name__)
 
@@ -83,10 +84,12 @@ def write_targets(
     classes: Sequence[str],
     negative: int | None,
     settings: TargetSettings,
+    graded: AnyPath | None = None,
 ) -> None:
     """Write the targets of the cells of a data set (Parquet `ID, cell, fold, p00 ...`), and log what they are.
 
-    See `target_table`. Raises UserError if a data set with labels has no cell to learn from.
+    See `target_table`. graded: table of graded cells, which overrule predictions, see `overruled`; None: there is none.
+    Raises UserError if a data set with labels has no cell to learn from.
     """
     columns = ["ID", "cell", "border_quality", "outlier_quality"]
     cells = pd.concat([read_parquet(table, columns) for table in cell_tables], ignore_index=True)
@@ -95,6 +98,9 @@ def write_targets(
     log.info(
         "%s: targets of %d of %d cells; left out: %s", dataset, len(table), len(cells), reasons or "none"
     )
+    if graded is not None:
+        folds = None if fields.fold is None else fields.fold.to_dict()
+        table = overruled(table, read_parquet(graded), folds, negative)
     if not len(table):
         text = f"data set {dataset}: none of its {len(cells)} cells is left to learn from ({reasons or 'no cells'})"
         if fields.fold is not None:

@@ -8,6 +8,7 @@ from helpers.paths import ROOT
 
 from puzzlecell.bundle.settings import implied_configuration
 from puzzlecell.config import results
+from puzzlecell.config.checks import look_problems
 from puzzlecell.config.workflow import ConfigError, load_configuration
 
 STAGES = "models.lite0.stages"
@@ -224,3 +225,20 @@ def test_a_bundle_says_which_stages_were_trained_on_cells():
     manifest |= {"carried": {}, "negative": None, "folds": 2}
     found = implied_configuration(manifest, "model", {})["models"]["lite0"]["stages"]
     assert {name: stage.get("kind") for name, stage in found.items()} == {"stage2": None, "pupil": "cells"}
+
+
+def test_the_look_is_that_of_the_first_member_that_predicts_fields(values):
+    """The first one of all has ready weights, whose training fields are not known."""
+    pupil = {"checkpoints": "weights/{fold}.safetensors", "datasets": [], "learns_from": []}
+    changes = {f"{PUPIL}.{key}": value for key, value in pupil.items()}
+    changes["ensemble.members"] = [
+        {"model": "lite0", "stage": "pupil", "step": 2},
+        {"model": "lite0", "stage": "stage3", "step": 1},
+    ]
+    changes["unlike_training"] = {"look": "this_run"}
+    settings = load(values, changes)
+    assert settings.first_member.stage == "stage3"
+    assert look_problems(settings, ROOT) == []
+    changes["ensemble.members"][0]["model"] = "lite9"
+    with pytest.raises(ConfigError, match="no model 'lite9'"):
+        load_configuration(changed(values, changes), ROOT)

@@ -78,3 +78,10 @@ def test_a_class_is_reported_if_no_fold_learns_it():
     assert class_findings("m, s", folds, CLASSES, 0.1) == [absent]
     folds[1][0][:, 1] = False
     assert class_findings("m, s", folds, CLASSES, 0.1) == [absent, chance]
+
+
+def test_texts_about_a_stage_on_cells_speak_of_cells():
+    assert class_findings("m, pupil", [fold(0), fold(1)], CLASSES, 0.1, cells=True) == [
+        "m, pupil: no cell has a target of 0.5 or more for absent",
+        "m, pupil: no fold learns unknown: the average precision on held-out cells is at chance",
+    ]

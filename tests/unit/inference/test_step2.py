@@ -1,8 +1,10 @@
 import cv2
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.inference_data import SIZE, labels, write_data, write_network
+from helpers.inference_data import MASK, SIZE, labels, write_data, write_network
+from scipy.ndimage import find_objects
 
 from puzzlecell.config.steps import Step2Settings
 from puzzlecell.data.store import write_shard
@@ -93,6 +95,8 @@ def test_every_setting_changes_the_result(data, tmp_path):
         {"mask": "outside"},
         {"padding": "field"},
         {"pool": "canvas"},
+        {"crop": 64, "canvas": "fitted"},
+        {"precision": "bf16"},
         {"tta": {"flip": True}},
         {"tta": {"rotate": True}},
     ):
@@ -129,3 +133,24 @@ def test_raw_fields(data, tmp_path):
     assert np.abs(with_limits.iloc[:, 2:] - raw.iloc[:, 2:]).to_numpy().max() > 0.02
     with pytest.raises(ValueError, match=r"step2\.source is raw"):
         run(tmp_path, store, masks, models, source="raw")
+
+
+@pytest.mark.parametrize("padding", ["black", "field"])
+def test_each_cell_has_the_smallest_canvas_that_holds_it(data, tmp_path, padding):
+    """As on that canvas alone, in the order of the cells; batches have cells of one canvas."""
+    store, masks, _ = data
+    models = [write_network(tmp_path / "m.safetensors", field_size=96, stride=32)]
+    settings = {"padding": padding, "margin": 0.3}
+    fitted = run(tmp_path, store, masks, models, crop=96, canvas="fitted", batch_size=3, **settings)
+    on = {side: run(tmp_path, store, masks, models, crop=side, **settings) for side in (32, 64, 96)}
+    with h5py.File(masks) as file:
+        boxes = [box for cells in file["cells"] for box in find_objects(cells) if box is not None]
+    sides = []
+    for rows, columns in boxes:
+        ends = np.array([rows.start, rows.stop, columns.start, columns.stop]).reshape(2, 2) * (96 / MASK)
+        margin = 0.3 * np.diff(ends).max()
+        wanted = (np.ceil(ends[:, 1] + margin) - np.floor(ends[:, 0] - margin)).max()
+        sides.append(next((side for side in (32, 64, 96) if wanted <= side), 96))
+    assert set(sides) == {32, 64, 96}
+    expected = pd.concat([on[side].iloc[[row]] for row, side in enumerate(sides)])
+    pd.testing.assert_frame_equal(fitted, expected, atol=1e-5, rtol=0)

@@ -7,7 +7,8 @@ import pytest
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.data.rle import encode_mask
 from puzzlecell.data.store import write_shard
-from puzzlecell.scoring.cell_truth import cell_truth, known_cells
+from puzzlecell.data.tables import probability_table, write_parquet
+from puzzlecell.scoring.cell_truth import cell_truth, graded_cells, known_cells
 from puzzlecell.scoring.matching import ScoreError
 
 SIDE = 20
@@ -73,3 +74,14 @@ def test_known_cells_are_read_from_the_files_of_a_run(tmp_path):
 def test_cells_of_fields_without_truth_are_refused():
     with pytest.raises(ScoreError, match="no ground truth for 1 fields with cells, such as a"):
         cell_truth(CELLS, {"a": labels()}.get, table(["x"]), classes=3, settings=ScoreSettings())
+
+
+def test_graded_cells_are_known_unless_they_are_held_out(tmp_path):
+    keys = {"ID": ["a", "a", "b"], "cell": np.int32([1, 2, 1])}
+    graded = probability_table(keys, np.array([[0.2, 0.5, np.nan], [1, 1, 1], [np.nan, np.nan, 0.7]]))
+    graded.insert(2, "held_out", [False, True, False])
+    write_parquet(tmp_path / "graded.parquet", graded)
+    cells = pd.DataFrame({"ID": ["b", "a", "a", "a"], "cell": [1, 3, 2, 1], "fold": [2, 1, 1, 1]})
+    found = graded_cells(cells, tmp_path / "graded.parquet")
+    assert found.cells.to_numpy().tolist() == [["b", 1, 2], ["a", 1, 1]]
+    np.testing.assert_array_equal(found.truth, [[np.nan, np.nan, 1], [0, 1, np.nan]])
