@@ -2,7 +2,7 @@
 rule choose_members:
     input:
         cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", known_sets()),
-        masks=lambda wildcards: per_shard("results/masks/{ds}/{sh}.h5", known_sets()),
+        masks=lambda wildcards: per_shard("results/masks/{ds}/{sh}.h5", true_sets()),
         members=lambda wildcards: [
             path for ds in known_sets() for group in unseen_members(ds) for path in group
         ],
@@ -10,7 +10,8 @@ rule choose_members:
             path for ds in known_sets() for group in unseen_images(ds) for path in group
         ],
         folds=lambda wildcards: ["results/folds/folds.csv"] if set(known_sets()) & set(IN_FOLDS) else [],
-        truth=lambda wildcards: tables("truth", known_sets()),
+        truth=lambda wildcards: tables("truth", true_sets()),
+        graded=lambda wildcards: expand("results/grades/{ds}.parquet", ds=graded_sets()),
         checksums=lambda wildcards: checksums(
             *(path for ds in known_sets() for path in csv_of(unseen_members(ds) + unseen_images(ds))),
             *(["results/folds/folds.csv"] if set(known_sets()) & set(IN_FOLDS) else []),

@@ -1,14 +1,15 @@
 # How much the cells of a field, and of all fields of an antibody, differ in what they show; on request.
-# Data sets on whose cells the errors of the ensemble are measured.
-MEASURED = with_truth("train", "additional", "holdout")
+# Data sets on whose cells the errors of the ensemble are measured: those with ground truth first, then the graded ones.
+MEASURED = [*true_sets(), *graded_sets()]
 
 
 rule cell_variability:
     input:
         answer="results/cells/{ds}.parquet",
         known=expand("results/oof/cells/{ds}.parquet", ds=MEASURED),
-        truth=tables("truth", MEASURED),
-        masks=per_shard("results/masks/{ds}/{sh}.h5", MEASURED),
+        truth=tables("truth", true_sets()),
+        masks=per_shard("results/masks/{ds}/{sh}.h5", true_sets()),
+        graded=expand("results/grades/{ds}.parquet", ds=graded_sets()),
         calibration=[CALIBRATION] if CALIBRATION and MEASURED else [],
         checksums=checksums(CALIBRATION) if CALIBRATION == RUN_CALIBRATION and MEASURED else [],
         classes=settings.classes,
@@ -30,7 +31,7 @@ rule cell_variability:
         settings=settings.variability,
         score=settings.score,
         datasets=MEASURED,
-        shards=Untracked([settings.datasets[ds].shards for ds in MEASURED]),
+        shards=Untracked([settings.datasets[ds].shards for ds in true_sets()]),
         group=Untracked(settings.folds.group),
         code=code("variability"),
     message:

@@ -25,7 +25,9 @@ def test_members_per_class_and_variability(changed):
     trusting = changed.configure(
         "trusting.yaml", lambda settings: settings["ensemble"].update(overlay["ensemble"])
     )
-    assert any(member.get("classes") for member in overlay["ensemble"]["members"])
+    assert "image_fusion" in overlay["ensemble"] or any(
+        "classes" in member for member in overlay["ensemble"]["members"]
+    )
     assert changed.planned("results/submission.csv", configuration=trusting) == {
         "ensemble": 1,
         "score_cells": 1,

@@ -3,6 +3,7 @@
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.ensemble.out_of_fold import grouped, read_out_of_fold
 from puzzlecell.runtime.job import job
+from puzzlecell.scoring.cell_truth import graded_cells, known_cells
 from puzzlecell.scoring.member_choice import write_member_choice
 from puzzlecell.scoring.member_predictions import predicted_cells
 
@@ -11,7 +12,8 @@ if __name__ == "__main__":
     settings = params.settings
     with job(snakemake) as progress:
         names, known = read_classes(given.classes), []
-        cells, masks = grouped(given.cells, params.shards.value), grouped(given.masks, params.shards.value)
+        shards = params.shards.value
+        cells, masks = grouped(given.cells, shards), grouped(given.masks, shards[: len(given.truth)])
         members = grouped(given.members, [sum(counts) for counts in params.members.value])
         images = grouped(given.images, [sum(counts) for counts in params.images.value])
         for number, dataset in enumerate(params.datasets):
@@ -22,16 +24,17 @@ if __name__ == "__main__":
                 members=grouped(members[number], params.members.value[number]),
                 images=grouped(images[number], params.images.value[number]),
             )
-            known.append(
-                predicted_cells(
-                    predictions,
+            if number < len(given.truth):
+                found = known_cells(
+                    predictions.cells,
                     given.truth[number],
                     masks[number],
                     classes=len(names),
-                    score=settings.score,
-                    folds=settings.folds,
+                    settings=settings.score,
                 )
-            )
+            else:
+                found = graded_cells(predictions.cells, given.graded[number - len(given.truth)])
+            known.append(predicted_cells(predictions, found, settings.folds))
             progress(number + 1, len(params.datasets))
         write_member_choice(
             output.table,

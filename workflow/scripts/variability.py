@@ -6,7 +6,7 @@ from puzzlecell.data.calibration_table import read_calibration
 from puzzlecell.data.tables import read_parquet
 from puzzlecell.ensemble.out_of_fold import grouped
 from puzzlecell.runtime.job import job
-from puzzlecell.scoring.cell_truth import known_cells
+from puzzlecell.scoring.cell_truth import graded_cells, known_cells
 from puzzlecell.scoring.variability import write_variability
 
 if __name__ == "__main__":
@@ -17,12 +17,14 @@ if __name__ == "__main__":
         masks = grouped(given.masks, params.shards.value)
         for number, dataset in enumerate(params.datasets):
             cells = read_parquet(given.known[number])
-            known[dataset] = known_cells(
-                cells if rows is None else with_calls(cells, rows, names),
-                given.truth[number],
-                masks[number],
-                classes=len(names),
-                settings=params.score,
+            if rows is not None:
+                cells = with_calls(cells, rows, names)
+            known[dataset] = (
+                known_cells(
+                    cells, given.truth[number], masks[number], classes=len(names), settings=params.score
+                )
+                if number < len(given.truth)
+                else graded_cells(cells, given.graded[number - len(given.truth)])
             )
             progress(number + 1, len(params.datasets))
         write_variability(

@@ -1,6 +1,5 @@
 """Predictions of each candidate for the members that a class trusts, for cells whose classes are known."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,15 +9,11 @@ import pandas as pd
 from puzzlecell.calibration.run import parts_of
 from puzzlecell.config.datasets import FoldSettings
 from puzzlecell.config.ensemble import EnsembleSettings
-from puzzlecell.config.score import ScoreSettings
-from puzzlecell.data.rle import masks_of
-from puzzlecell.data.store import ShardReader
-from puzzlecell.data.submission_file import read_submission
 from puzzlecell.data.tables import class_columns
 from puzzlecell.ensemble.combine import ensemble_cells
 from puzzlecell.ensemble.out_of_fold import OutOfFold
 from puzzlecell.ensemble.trust import Candidate, trusting
-from puzzlecell.scoring.cell_truth import cell_truth
+from puzzlecell.scoring.cell_truth import KnownCells
 
 
 @dataclass(frozen=True)
@@ -36,25 +31,16 @@ class Predicted:
     truth: np.ndarray
 
 
-def predicted_cells(
-    predictions: OutOfFold,
-    truth: str | os.PathLike,
-    masks: Sequence[str | os.PathLike],
-    *,
-    classes: int,
-    score: ScoreSettings,
-    folds: FoldSettings,
-) -> Predicted:
-    """Out-of-fold predictions with the truth of their cells; the parts are the folds, or groups of fields in none.
-
-    truth: table of true cells. masks: shards of label images. Raises the errors of `read_submission` and `cell_truth`.
-    """
-    cells, known = predictions.cells, read_submission(truth, classes)
-    known = known[known["ID"].isin(set(cells["ID"]))]
-    with masks_of(truth):
-        shows = cell_truth(cells, ShardReader(masks).get, known, classes=classes, settings=score)
+def predicted_cells(predictions: OutOfFold, known: KnownCells, folds: FoldSettings) -> Predicted:
+    """Out-of-fold predictions with what is known of their cells; the parts are those of the calibration."""
+    cells = predictions.cells
+    truth = np.full((len(cells), known.truth.shape[1]), np.nan)
+    place = pd.MultiIndex.from_frame(cells[["ID", "cell"]]).get_indexer(
+        pd.MultiIndex.from_frame(known.cells[["ID", "cell"]])
+    )
+    truth[place] = known.truth
     parted = cells.assign(part=parts_of(cells, folds.count, folds.group))
-    return Predicted(parted, predictions.members, predictions.images, shows)
+    return Predicted(parted, predictions.members, predictions.images, truth)
 
 
 def predicted_by(

@@ -48,8 +48,8 @@ def measured_errors(
     """Errors of each class; None where they are not known, which the log says, as it says the rates."""
     if not known:
         log.warning(
-            "no cells with known classes (ground truth of training or holdout sets), so it is not tested whether cells "
-            "differ more than errors alone would make them"
+            "no cells with known classes (ground truth or grades of training or holdout sets), so it is not tested "
+            "whether cells differ more than errors alone would make them"
         )
         return [None] * len(names)
     parts = [(name, found, usable(found.cells, settings)) for name, found in known.items()]
