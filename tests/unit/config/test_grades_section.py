@@ -89,7 +89,7 @@ def test_what_a_setting_decides(changes, keys):
 
 def recipe():
     """The configuration below `Noisy labels first` in the documentation."""
-    page = (ROOT / "docs/usage.md").read_text()
+    page = (ROOT / "docs/cells.md").read_text()
     return yaml.safe_load(re.search(r"Noisy labels first.*?```yaml\n(.*?)```", page, re.DOTALL)[1])
 
 
