@@ -154,7 +154,9 @@ class SimulationSettings(Section):
     def _ranges(self) -> "SimulationSettings":
         other, why = (DRAWN_ONLY, "cells_from") if self.cells_from else (COMPOSED_ONLY, "drawn cells")
         problems = [
-            f"{key}: has no effect with {why}; remove it" for key in other if key in self.model_fields_set
+            f"{key}: has no effect with {why}; remove it"
+            for key in other
+            if getattr(self, key) != type(self).model_fields[key].default
         ]
         fewest, most = self.cells
         if not 1 <= fewest <= most <= 60:
