@@ -226,8 +226,18 @@ def segmenter_problems():
     segmented = {wildcards.ds for wildcards in planned_wildcards(workflow, "segment")}
     if not segmented:
         return []
-    folders = {ds: own_masks(ds) for ds in sorted(segmented)}
-    problems = missing_files(settings.segmentation, list(folders.values()))
+    simulated = {ds: settings.datasets[ds].simulate for ds in sorted(segmented)}
+    # True masks are written with simulated fields.
+    folders = {ds: own_masks(ds) for ds, given in simulated.items() if given is None}
+    problems = [
+        f"datasets.{ds}.simulate.true_masks: segmentation.method: masks reads label images, but none are written with these "
+        "simulated fields; set it to true, and segmentation.masks.folder to cells"
+        for ds, given in simulated.items()
+        if settings.segmentation.method == "masks"
+        and given is not None
+        and not (given.true_masks and settings.segmentation.masks.folder == "cells")
+    ]
+    problems += missing_files(settings.segmentation, list(folders.values()))
     if settings.segmentation.method == "masks" and settings.ingest.max_rejected == 0:
         for ds, folder in folders.items():
             problems += missing_label_images(folder, field_ids(ds)) if is_folder(folder) else []
