@@ -22,8 +22,8 @@ class MemberChoiceSettings(Section):
         0.01,
         ge=0,
         le=1,
-        description="A class keeps the members of the configuration unless the gain in average precision is larger than "
-        "this.",
+        description="A class keeps the members of the configuration unless the gain in average precision is larger "
+        "than this.",
     )
     least_cells: int = Field(
         20,

@@ -74,8 +74,8 @@ class SimulationSettings(Section):
         0.0,
         ge=0,
         le=40,
-        description="How far the stain of a cell reaches under its neighbours, in pixels. Masks, labels and truth do not "
-        "change: what is seen there belongs to the upper cell.",
+        description="How far the stain of a cell reaches under its neighbours, in pixels. Masks, labels and truth do "
+        "not change: what is seen there belongs to the upper cell.",
     )
     patterns_per_field: tuple[Share, Share, Share] = Field(
         (0.12, 0.53, 0.35),
