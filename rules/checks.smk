@@ -255,8 +255,13 @@ def grade_problems():
         if given.cell_labels is not None and ds not in GRADED
     ]
     problems += [
-        f"models.{model}.stages.{stage} learns from grades of {ds}, but there is no file "
-        f"{raw(ds, 'cell_labels')}; grade some of its cells, or take it out of the data sets of the stage"
+        f"models.{model}.stages.{stage} learns from grades of {ds}, but "
+        + (
+            f"the data set is simulated and datasets.{ds}.cell_labels names no table of them"
+            if settings.datasets[ds].simulate
+            else f"there is no file {raw(ds, 'cell_labels')}"
+        )
+        + "; grade some of its cells, or take it out of the data sets of the stage"
         for model, given in settings.models.items()
         for stage, chosen in given.stages.items()
         if chosen.kind == "cells" and chosen.labels == "graded"

@@ -137,8 +137,8 @@ def known_sets():
         labelled = settings.datasets_of("train", "additional", "holdout")
         tried = [raw(ds, name) for ds in labelled for name in ("truth", "cell_labels")]
         raise WorkflowError(
-            "nothing to calibrate on: no training or holdout set has ground truth per cell, and no training set has "
-            f"grades of its cells; looked for {', '.join(tried) or 'such data sets'}. The labels of fields do not say which "
-            "of their cells show a class"
+            "there are no cells whose classes are known: no training or holdout set has ground truth per cell, and no "
+            f"training set has grades of its cells; looked for {', '.join(tried) or 'such data sets'}. The label of a field "
+            "does not say which of its cells show a class"
         )
     return found

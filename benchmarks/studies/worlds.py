@@ -1,4 +1,4 @@
-"""What teaches cells best, and how are the readings of a cell combined? On several worlds, with several seeds.
+"""How are pupils taught best, and how are cells best read from the networks? On several worlds, with several seeds.
 
 Each world with each seed has fields of its own and models of two folds. Cells are scored on ground-truth masks, by the
 models of fold 1. Three kinds of things are compared:

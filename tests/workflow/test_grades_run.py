@@ -100,8 +100,8 @@ def test_from_grades_to_targets_and_scores(changed):
         (
             None,
             {},
-            "models.tiny.stages.graded learns from grades of train, but there is no file "
-            "results/simulated/train/cell_labels.csv; grade some of its cells, or take it out",
+            "models.tiny.stages.graded learns from grades of train, but the data set is simulated and "
+            "datasets.train.cell_labels names no table of them; grade some of its cells, or take it out",
         ),
         (
             f"{HEADER}\nA,1,Cytosol,9,,,\n",

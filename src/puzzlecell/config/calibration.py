@@ -30,10 +30,11 @@ class CallSettings(Section):
 
 
 class CalibrationSettings(Section):
-    """Calibration of the ensemble's probabilities: of the cells with a probability of 0.8, four in five show the class.
+    """Calibration of the ensemble's probabilities: of cells with a calibrated 0.8, four in five show the class.
 
-    It is fitted on out-of-fold predictions for cells whose classes are known, those of training and holdout sets with
-    `truth.csv`, never on the labels of fields. The target `calibration` fits it.
+    It is fitted on out-of-fold predictions for cells whose classes are known: those of training and holdout sets with
+    `truth.csv`, and graded cells of other training sets; never on the labels of fields. The target `calibration` fits
+    it.
     """
 
     file: Literal["this_run"] | str | None = Field(

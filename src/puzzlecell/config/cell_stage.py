@@ -1,4 +1,4 @@
-"""Settings of stages that are trained on crops of cells: who teaches them, and how targets are made of that."""
+"""Settings of stages of the kind `cells` (pupils): who teaches them, and how their targets are made."""
 
 from typing import Annotated, Literal
 
@@ -12,7 +12,7 @@ ROUND = "-round"
 
 
 class Teacher(Section):
-    """One table of out-of-fold cell probabilities from which targets are made."""
+    """A stage and a step whose out-of-fold predictions for cells become targets."""
 
     model: str | None = Field(None, description="Name of a model in `models`. null: the model of the stage.")
     stage: str = Field(description="Name of a stage of that model.")

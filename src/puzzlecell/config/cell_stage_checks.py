@@ -60,7 +60,7 @@ def _key_problems(place: str, stage: Mapping[str, Any]) -> Iterator[str]:
     if stage.get("labels", "predicted") == "graded":
         for key in OF_PREDICTED:
             if stage.get(key) and stage[key] != 1:
-                yield f"{place}.{key}: a stage with `labels: graded` learns from people alone; remove {key}"
+                yield f"{place}.{key}: a stage with `labels: graded` learns from grades alone; remove {key}"
         if stage.get("transductive"):
             yield f"{place}.transductive: a stage with `labels: graded` never learns from a test set; remove it"
     elif not stage.get("learns_from") and stage.get("checkpoints") is None:

@@ -206,7 +206,9 @@ class EnsembleSettings(Section):
         thresholds = _by_index(self.class_thresholds, classes, "class_thresholds", problems)
         for index, name in enumerate(classes):
             if not any(member.classes.get(index, member.weight) for member in members):
-                problems.append(f"members: all have the weight 0 for the class {name}; one must have more")
+                problems.append(
+                    f"members: all have the weight 0 for the class {name}; give one a weight above 0"
+                )
         if problems:
             raise ValueError("\n".join(problems))
         return self.model_copy(
@@ -224,7 +226,7 @@ class EnsembleSettings(Section):
         for index in sorted(set(excepted) & weights.keys() - {-1}):
             problems.append(
                 f"image_fusion.class_weights: {classes[index]} is one of the except_classes, which have no weight; "
-                "name it in one of both"
+                "name it in only one of the two"
             )
         return fusion.model_copy(update={"except_classes": excepted, "class_weights": weights})
 

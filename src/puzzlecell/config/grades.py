@@ -47,8 +47,8 @@ class GradeSettings(Section):
         0.2,
         ge=0,
         lt=1,
-        description="Fraction of the graded cells of the training sets that no stage learns from: they give the score "
-        "per graded cell. Fields that stay together in the folds stay together here too.",
+        description="Fraction of the graded cells of the training sets that no stage learns from; they give the score "
+        "on graded cells. Fields that stay together in the folds stay together here, too.",
     )
     seed: int = Field(2020, ge=0, le=MAX_SEED, description="Random seed of the choice of the held-out cells.")
 

@@ -22,10 +22,11 @@ class MemberChoiceSettings(Section):
         0.01,
         ge=0,
         le=1,
-        description="Nor does a class leave them for a smaller gain of average precision than this.",
+        description="A class keeps the members of the configuration unless the gain in average precision is larger "
+        "than this.",
     )
     least_cells: int = Field(
         20,
         ge=1,
-        description="A class that fewer cells show keeps the members of the configuration.",
+        description="A class that is shown by fewer cells keeps the members of the configuration.",
     )

@@ -16,8 +16,9 @@ class StageSettings(Section):
 
     kind: Literal["fields", "cells"] = Field(
         "fields",
-        description="What the network is trained on: `fields` with the labels of the fields, or `cells`: crops of "
-        "single cells with soft targets, made of out-of-fold predictions (`learns_from`) or of grades.",
+        description="What the network is trained on: `fields` with their labels, or `cells`, crops of single cells "
+        "with soft targets that are made of out-of-fold predictions (`learns_from`) or of grades. A stage of the kind "
+        "`cells` is called a pupil.",
     )
     datasets: list[Name] = Field(
         [],

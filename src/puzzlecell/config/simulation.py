@@ -26,7 +26,7 @@ class SimulationSettings(Section):
     cells_from: str | None = Field(
         None,
         description="Folder with images of your own single cells: `cells.csv` and `<name>_{red,green,blue,yellow}.png` "
-        "(or `.jpg`, `.tif`). Fields are then composed of these cells, turned, mirrored and up to a tenth larger or "
+        "(or `.jpg`, `.tif`). Fields are then composed of these cells, rotated, mirrored and up to a tenth larger or "
         "smaller, and nothing is drawn. Cells of one group are either in the training sets or in the holdout and test "
         "sets. null: cells are drawn.",
     )
@@ -35,7 +35,7 @@ class SimulationSettings(Section):
         gt=0,
         le=10,
         description="With `cells_from`: pixel size of the images of cells, divided by that of the fields. Below 1, "
-        "cells become smaller.",
+        "cells are shrunk.",
     )
     cell_edge: float = Field(
         0.055,
@@ -74,8 +74,8 @@ class SimulationSettings(Section):
         0.0,
         ge=0,
         le=40,
-        description="How far the stain of a cell goes on under its neighbours, in pixels. Masks, labels and truth stay "
-        "as they are without: what shows there belongs to the upper cell.",
+        description="How far the stain of a cell reaches under its neighbours, in pixels. Masks, labels and truth do "
+        "not change: what is seen there belongs to the upper cell.",
     )
     patterns_per_field: tuple[Share, Share, Share] = Field(
         (0.12, 0.53, 0.35),
@@ -112,8 +112,8 @@ class SimulationSettings(Section):
         ge=0,
         le=1,
         description="How much the localisation patterns differ: the fraction of a pattern's stain that is drawn as it "
-        "is, while the rest is spread out smoothly around it. At 0, classes differ in little but their place in the "
-        "cell.",
+        "is, while the rest is spread out smoothly around it. At 0, classes differ in little more than their place in "
+        "the cell.",
     )
     well_spread: float = Field(
         0.0,

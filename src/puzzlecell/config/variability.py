@@ -31,8 +31,8 @@ class VariabilitySettings(Section):
     least_known: int = Field(
         20,
         ge=2,
-        description="Number of cells with known classes that the rate of an error must be measured on, in two or more "
-        "fields; without, the class is not tested.",
+        description="Least number of cells with known classes, in two or more fields, on which an error rate is "
+        "measured; a class with fewer is not tested.",
     )
     bootstrap: int = Field(200, ge=1, description="Number of bootstrap samples of the cells of a group.")
     interval: float = Field(0.95, gt=0, lt=1, description="Coverage of the bootstrap confidence intervals.")
@@ -40,7 +40,8 @@ class VariabilitySettings(Section):
         0.05,
         gt=0,
         lt=1,
-        description="Expected fraction of wrong ones among the fields (or groups) and classes that are said to vary.",
+        description="False discovery rate: expected fraction of errors among the fields (or groups) and classes that "
+        "are said to vary.",
     )
     seed: int = Field(0, ge=0, description="Random seed of the bootstrap.")
 

@@ -1,4 +1,4 @@
-"""How often cells are called wrongly, and whether a group of cells differs more than these errors alone would make it.
+"""How often cells are called wrongly, and whether a group of cells differs more than these errors alone would explain.
 
 Model. A group of n cells either shows a class in all cells or in none. If all cells show it, the number k of cells that
 are called has a beta-binomial distribution with the measured sensitivity as its mean, if none does, one with the

@@ -49,7 +49,7 @@ def measured_errors(
     if not known:
         log.warning(
             "no cells with known classes (ground truth or grades of training or holdout sets), so it is not tested "
-            "whether cells differ more than errors alone would make them"
+            "whether cells differ more than errors alone would explain"
         )
         return [None] * len(names)
     parts = [(name, found, usable(found.cells, settings)) for name, found in known.items()]

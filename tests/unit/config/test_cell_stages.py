@@ -31,7 +31,6 @@ def values():
         "input": {"field_size": 192, "crop_size": 192},
         "stages": {"only": {"datasets": ["additional"]}},
     }
-    values["ensemble"]["members"].append({"model": "lite0", "stage": "pupil", "step": 2})
     return values
 
 
@@ -61,11 +60,11 @@ def load(values, changes=None):
         ({f"{PUPIL}.learns_from": []}, "pupil.learns_from: no teacher is named; name at least one, such as"),
         (
             {f"{PUPIL}.labels": "graded"},
-            "pupil.learns_from: a stage with `labels: graded` learns from people",
+            "pupil.learns_from: a stage with `labels: graded` learns from grades",
         ),
         (
             {f"{PUPIL}.labels": "graded", f"{PUPIL}.learns_from": [], f"{PUPIL}.rounds": 2},
-            "pupil.rounds: a stage with `labels: graded` learns from people alone; remove rounds",
+            "pupil.rounds: a stage with `labels: graded` learns from grades alone; remove rounds",
         ),
         (
             {f"{PUPIL}.labels": "graded", f"{PUPIL}.learns_from": [], f"{PUPIL}.transductive": True},
@@ -93,8 +92,8 @@ def load(values, changes=None):
             "next.learns_from.0.step: the stage pupil is of the kind cells, and its maps were never trained on",
         ),
         (
-            {"ensemble.members.4.step": 1},
-            "ensemble.members.4.step: the stage pupil is of the kind cells, and",
+            {"ensemble.members.2.step": 1},
+            "ensemble.members.2.step: the stage pupil is of the kind cells, and",
         ),
         (
             {"ensemble.members": [{"model": "lite0", "stage": "pupil", "step": 2}]},
