@@ -18,7 +18,7 @@ TEACHERS = [{"stage": "stage2", "step": 1}, {"stage": "stage2", "step": 2}]
 
 @pytest.fixture
 def values():
-    """The default with a pupil as last member, an unlabelled data set and a second model."""
+    """The default with another pupil as last of five members, an unlabelled data set and a second model."""
     values = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     values["datasets"]["more"] = {"role": "unlabelled", "path": "data/more"}
     values["models"]["lite0"]["stages"]["pupil"] = {
@@ -31,7 +31,10 @@ def values():
         "input": {"field_size": 192, "crop_size": 192},
         "stages": {"only": {"datasets": ["additional"]}},
     }
-    values["ensemble"]["members"].append({"model": "lite0", "stage": "pupil", "step": 2})
+    stages = [("stage2", 1), ("stage2", 2), ("stage3", 1), ("stage3", 2), ("pupil", 2)]
+    values["ensemble"]["members"] = [
+        {"model": "lite0", "stage": stage, "step": step} for stage, step in stages
+    ]
     return values
 
 
