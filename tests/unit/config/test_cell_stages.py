@@ -67,6 +67,10 @@ def load(values, changes=None):
             "pupil.learns_from: a stage with `labels: graded` learns from people",
         ),
         (
+            {f"{PUPIL}.labels": "graded", f"{PUPIL}.learns_from": [], f"{PUPIL}.targets": {"ignore": [0, 1]}},
+            "pupil.targets: a stage with `labels: graded` learns from people alone; remove targets",
+        ),
+        (
             {f"{PUPIL}.labels": "graded", f"{PUPIL}.learns_from": [], f"{PUPIL}.rounds": 2},
             "pupil.rounds: a stage with `labels: graded` learns from people alone; remove rounds",
         ),
