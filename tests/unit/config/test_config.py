@@ -119,9 +119,9 @@ def test_the_shipped_configurations_are_valid(name):
             "models.lite0.stages.stage1.start: found ['stage2']",
         ),
         (
-            "ensemble.members.2.stage",
+            "ensemble.members.1.stage",
             "stage2",
-            "ensemble.members.2: the same model, stage and step as ensemble.members.0",
+            "ensemble.members.1: the same model, stage and step as ensemble.members.0",
         ),
         (
             "ensemble.class_thresholds",
@@ -219,7 +219,8 @@ def test_ready_weights_may_be_smaller_than_the_store(values, tmp_path):
 def test_where_nothing_is_trained_nothing_of_it_is_asked_for(values, tmp_path):
     for fold in (1, 2):
         (tmp_path / f"{fold}.safetensors").touch()
-    stages = {name: {"checkpoints": f"{tmp_path}/{{fold}}.safetensors"} for name in ("stage2", "stage3")}
+    names = ("stage2", "stage3", "pupil")
+    stages = {name: {"checkpoints": f"{tmp_path}/{{fold}}.safetensors"} for name in names}
     ready = {key: values[key] for key in ("classes", "ensemble", "ingest")}
     ready |= {"datasets": {"mine": {"role": "test"}}, "folds": {"count": 2}}
     ready["models"] = {"lite0": {"stages": stages}}
