@@ -19,7 +19,7 @@ placed_tables = ["results/grades/{ds}.csv", "results/grades/{ds}.warnings.csv"]
 rule hold_out_grades:
     input:
         grades=[declared(cell_labels(ds)) for ds in TEACHING],
-        labels=tables("labels", in_folds),
+        labels=tables("labels", [*in_folds, *UNLABELLED_GRADED]),
         contents=graded_contents,
         checksums=checksums(*graded_contents),
         classes=settings.classes,
@@ -40,6 +40,7 @@ rule hold_out_grades:
         grades={ds: here(cell_labels(ds)) for ds in TEACHING},
         unlabelled=UNLABELLED_GRADED,
         labels=[here(raw(ds, "labels")) for ds in in_folds],
+        tables=[here(path) for path in map(label_table, UNLABELLED_GRADED) if path],
         settings=settings.grades,
         folds=settings.folds,
         without_class=Untracked(settings.labels.without_class),

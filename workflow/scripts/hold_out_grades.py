@@ -11,6 +11,7 @@ if __name__ == "__main__":
             grades=params.grades,
             unlabelled=params.unlabelled,
             labels=params.labels,
+            tables=params.tables,
             contents=given.contents,
             classes=given.classes,
             settings=params.settings,

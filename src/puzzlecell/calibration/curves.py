@@ -46,7 +46,7 @@ Curve = Unchanged | Platt | Isotonic
 
 
 def fit_platt(values: np.ndarray, shows: np.ndarray) -> Platt | None:
-    """Fit Platt scaling to probabilities (n,) of cells that show the class or not (n,) bool; None if it would fall.
+    """Fit Platt scaling to probabilities (n,) of cells that show the class or not (n,) bool; None if it does not rise.
 
     As Platt (1999), "Probabilistic outputs for support vector machines", the targets are not 1 and 0 but
     (N+ + 1) / (N+ + 2) and 1 / (N- + 2), so that the curve stays finite where the probabilities separate the cells.
@@ -57,9 +57,12 @@ def fit_platt(values: np.ndarray, shows: np.ndarray) -> Platt | None:
     positives = int(shows.sum())
     target = np.where(shows, (positives + 1) / (positives + 2), 1 / (len(shows) - positives + 2))
     odds = logit(np.clip(values.astype(np.float64), SMALLEST, 1 - SMALLEST))
+    if np.ptp(odds) == 0:
+        # Equal values have no slope, but after centring, what rounding leaves of them would have a steep one.
+        return None
     # Centred, which makes the fit well conditioned and takes nothing from it.
     middle = float(odds.mean())
-    spread = float(odds.std()) or 1.0
+    spread = float(odds.std())
     fitted = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(
         np.tile((odds - middle) / spread, 2)[:, None],
         np.repeat([1, 0], len(odds)),

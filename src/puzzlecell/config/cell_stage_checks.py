@@ -11,7 +11,7 @@ Node = tuple[str, str]
 """A model and a stage."""
 OF_CELLS = ("learns_from", "labels", "targets", "rounds", "transductive")
 """Keys that only stages of the kind `cells` have."""
-OF_PREDICTED = ("learns_from", "rounds", "transductive")
+OF_PREDICTED = ("learns_from", "targets", "rounds", "transductive")
 """Keys of these that only stages with the labels `predicted` have."""
 
 

@@ -121,8 +121,8 @@ def segmentation(settings: Configuration, dataset: str) -> Deciding:
 
 def crops(settings: Configuration) -> Deciding:
     """Settings of step 2 that decide how cells are cut for a training, and where a network is read."""
-    section = deciding(settings.step2, "step2")
-    return {key: text for key, text in section.items() if key != "step2.source" and ".tta." not in key}
+    names = ("scale", "crop", "margin", "mask", "pool", "padding")
+    return {f"step2.{name}": json.dumps(getattr(settings.step2, name)) for name in names}
 
 
 def training(settings: Configuration, model: str, stage: str) -> Deciding:

@@ -223,9 +223,8 @@ def _comment(choices: Mapping[int, ClassChoice], names: Sequence[str]) -> str:
     )
     for index, found in choices.items():
         if found.chosen != CONFIGURED:
-            gain = found.ap[0] + np.nanmax(found.gain)
             lines.append(
-                f"#   {names[index]}: {found.chosen} (average precision {found.ap[0]:.3f} -> {gain:.3f})"
+                f"#   {names[index]}: {found.chosen} (average precision {found.ap[0]:.3f} -> {found.ap_chosen:.3f})"
             )
     if len(lines) == 2:
         lines.append("#   No class trusts other members than the configured ones.")

@@ -80,6 +80,7 @@ def write_held_out(
     grades: Mapping[str, AnyPath],
     unlabelled: Collection[str],
     labels: Sequence[AnyPath],
+    tables: Sequence[AnyPath] = (),
     contents: Iterable[AnyPath],
     classes: AnyPath,
     settings: GradeSettings,
@@ -89,14 +90,17 @@ def write_held_out(
     """Write the table of `held_out_fields` for all data sets whose grades may be learnt from.
 
     grades: data set -> path of its table of grades. unlabelled: those that are in no fold. labels: label tables of all
-    training sets. contents: tables of `write_contents`: fields with equal images stay together. Raises TableError.
+    training sets. tables: those of unlabelled sets, which may lack the column `folds.column`. contents: tables of
+    `write_contents`: fields with equal images stay together. Raises TableError.
     """
     names = read_classes(classes)
     given = {
         dataset: read_grades(table, names, without_class=without_class) for dataset, table in grades.items()
     }
     labelled = [field_id for table in labels for field_id in read_ids(table)["ID"]]
-    by_column = column_keys(labels, folds.column)
+    column = folds.column
+    with_column = [path for path in tables if column is not None and column in read_ids(path)]
+    by_column = column_keys([*labels, *with_column], column)
     ids = dict.fromkeys([*(grade.ID for table in given.values() for grade in table), *labelled])
     same = duplicates(read_contents(contents), ids)
     together = {field_id: [key] for field_id, key in by_column.items()}

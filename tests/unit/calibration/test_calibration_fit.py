@@ -50,6 +50,13 @@ def test_a_curve_that_would_fall_is_none(fit):
     assert fit(values, values < 0.5) is None
 
 
+@pytest.mark.parametrize("fit", [fit_platt, fit_isotonic])
+@pytest.mark.parametrize(("value", "cells"), [(0.0, 40), (0.12345, 40), (0.3, 41), (1.0, 40)])
+def test_equal_values_have_no_curve(fit, value, cells):
+    # What rounding leaves of them once their mean is taken away must not decide.
+    assert fit(np.full(cells, value), np.arange(cells) % 3 == 0) is None
+
+
 def test_isotonic_regression_pools_neighbours_that_fall():
     values = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
     # 0 | 1 0 -> 1/2 each | 1 1

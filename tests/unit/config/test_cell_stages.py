@@ -18,7 +18,7 @@ TEACHERS = [{"stage": "stage2", "step": 1}, {"stage": "stage2", "step": 2}]
 
 @pytest.fixture
 def values():
-    """The default with a pupil as last member, an unlabelled data set and a second model."""
+    """The default with another pupil as last of five members, an unlabelled data set and a second model."""
     values = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     values["datasets"]["more"] = {"role": "unlabelled", "path": "data/more"}
     values["models"]["lite0"]["stages"]["pupil"] = {
@@ -31,6 +31,10 @@ def values():
         "input": {"field_size": 192, "crop_size": 192},
         "stages": {"only": {"datasets": ["additional"]}},
     }
+    stages = [("stage2", 1), ("stage2", 2), ("stage3", 1), ("stage3", 2), ("pupil", 2)]
+    values["ensemble"]["members"] = [
+        {"model": "lite0", "stage": stage, "step": step} for stage, step in stages
+    ]
     return values
 
 
@@ -60,11 +64,15 @@ def load(values, changes=None):
         ({f"{PUPIL}.learns_from": []}, "pupil.learns_from: no teacher is named; name at least one, such as"),
         (
             {f"{PUPIL}.labels": "graded"},
-            "pupil.learns_from: a stage with `labels: graded` learns from grades",
+            "pupil.learns_from: a stage with `labels: graded` learns from people",
+        ),
+        (
+            {f"{PUPIL}.labels": "graded", f"{PUPIL}.learns_from": [], f"{PUPIL}.targets": {"ignore": [0, 1]}},
+            "pupil.targets: a stage with `labels: graded` learns from people alone; remove targets",
         ),
         (
             {f"{PUPIL}.labels": "graded", f"{PUPIL}.learns_from": [], f"{PUPIL}.rounds": 2},
-            "pupil.rounds: a stage with `labels: graded` learns from grades alone; remove rounds",
+            "pupil.rounds: a stage with `labels: graded` learns from people alone; remove rounds",
         ),
         (
             {f"{PUPIL}.labels": "graded", f"{PUPIL}.learns_from": [], f"{PUPIL}.transductive": True},
@@ -92,8 +100,8 @@ def load(values, changes=None):
             "next.learns_from.0.step: the stage pupil is of the kind cells, and its maps were never trained on",
         ),
         (
-            {"ensemble.members.2.step": 1},
-            "ensemble.members.2.step: the stage pupil is of the kind cells, and",
+            {"ensemble.members.4.step": 1},
+            "ensemble.members.4.step: the stage pupil is of the kind cells, and",
         ),
         (
             {"ensemble.members": [{"model": "lite0", "stage": "pupil", "step": 2}]},

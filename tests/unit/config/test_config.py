@@ -219,10 +219,8 @@ def test_ready_weights_may_be_smaller_than_the_store(values, tmp_path):
 def test_where_nothing_is_trained_nothing_of_it_is_asked_for(values, tmp_path):
     for fold in (1, 2):
         (tmp_path / f"{fold}.safetensors").touch()
-    stages = {
-        name: {"checkpoints": f"{tmp_path}/{{fold}}.safetensors"} for name in ("stage2", "stage3", "pupil")
-    }
-    stages["pupil"]["kind"] = "cells"
+    names = ("stage2", "stage3", "pupil")
+    stages = {name: {"checkpoints": f"{tmp_path}/{{fold}}.safetensors"} for name in names}
     ready = {key: values[key] for key in ("classes", "ensemble", "ingest")}
     ready |= {"datasets": {"mine": {"role": "test"}}, "folds": {"count": 2}}
     ready["models"] = {"lite0": {"stages": stages}}

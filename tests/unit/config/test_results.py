@@ -95,7 +95,7 @@ def test_the_negative_class_counts_with_its_index(tmp_path, monkeypatch):
 def test_members_are_named_one_by_one():
     found = results.ensemble(configuration())
     assert found["ensemble.members.2.step"] == "2"
-    assert found["ensemble.members.1.weight"] == "1.0"
+    assert found["ensemble.members.2.weight"] == "1.0"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from puzzlecell.config.member_choice import MemberChoiceSettings
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.data.tables import probability_columns, read_csv
 from puzzlecell.errors import UserError
-from puzzlecell.scoring.member_choice import choose, crossed_precision, write_member_choice
+from puzzlecell.scoring.member_choice import ClassChoice, choose, crossed_precision, write_member_choice
 from puzzlecell.scoring.member_predictions import Predicted
 
 NAMES = ["a", "b", "Negative"]
@@ -122,6 +122,25 @@ def predicted():
         tables.append(table.sample(frac=1, random_state=0))
     images = pd.DataFrame({"ID": cells["ID"].unique(), "p00": 0.1, "p01": 0.1, "p02": 0.1})
     return Predicted(cells, tables, images, truth)
+
+
+def test_the_precision_that_is_told_is_that_of_the_chosen_members(tmp_path, predicted, monkeypatch):
+    """A higher precision of others that is not sure enough is not that of the members that are chosen."""
+    numbers = np.array([0.5, 0.7, 0.9])
+    told = ClassChoice("step 2", 0.7, 50, numbers, numbers, numbers, numbers - 0.5, numbers)
+    monkeypatch.setattr("puzzlecell.scoring.member_choice.choose", lambda *args, **kwargs: told)
+    monkeypatch.setattr("puzzlecell.scoring.member_choice.choice_table", lambda *args: pd.DataFrame())
+    write_member_choice(
+        tmp_path / "members.csv",
+        tmp_path / "members.yaml",
+        [predicted],
+        EnsembleSettings(members=MEMBERS).with_indices(NAMES),
+        names=NAMES,
+        settings=MemberChoiceSettings(),
+        score=SCORE,
+        negative=2,
+    )
+    assert "#   a: step 2 (average precision 0.500 -> 0.700)" in (tmp_path / "members.yaml").read_text()
 
 
 MEMBERS = [{"model": "m", "stage": "s", "step": step} for step in (1, 2)]

@@ -61,12 +61,16 @@ def test_groups_reach_over_data_sets_and_joined_fields_stay_together():
 def test_equal_images_and_the_column_of_the_folds_keep_fields_together(tmp_path):
     ids = [f"f{number}" for number in range(8)]
     given = write_table(tmp_path / "g.csv", [f"{field_id},1,,,Cytosol,5," for field_id in ids])
-    more = write_table(tmp_path / "m.csv", [f"{field_id},1,,,Cytosol,5," for field_id in ("x", "y")])
+    more = write_table(tmp_path / "m.csv", [f"{field_id},1,,,Cytosol,5," for field_id in ("x", "y", "z")])
     labels = write_table(
         tmp_path / "labels.csv",
         [f"{field_id},1,{number // 2}" for number, field_id in enumerate(ids)],
         "ID,Label,dye",
     )
+    tables = [
+        write_table(tmp_path / "more.csv", ["x,", "y,9", "z,2"], "ID,dye"),
+        write_table(tmp_path / "others.csv", ["y"], "ID"),
+    ]
     write_csv(
         tmp_path / "contents.csv",
         pd.DataFrame({"ID": ["f0", "f7", "f4", "x"], "content": ["c", "c", "d", "d"]}),
@@ -79,6 +83,7 @@ def test_equal_images_and_the_column_of_the_folds_keep_fields_together(tmp_path)
         grades={"train": given, "more": more},
         unlabelled=["more"],
         labels=[labels],
+        tables=tables,
         contents=[tmp_path / "contents.csv"],
         classes=classes,
         settings=GradeSettings(held_out=0.5),
@@ -88,5 +93,6 @@ def test_equal_images_and_the_column_of_the_folds_keep_fields_together(tmp_path)
     together = [["f0", "f1", "f6", "f7"], ["f2", "f3"], ["f4", "f5"]]
     assert [found.loc[names, "group"].nunique() for names in together] == [1, 1, 1]
     assert found["group"].nunique() == 4
-    # No network may learn from x, since it is equal to a field of a fold; y is like no other.
-    assert found["held_out"][["x", "y"]].tolist() == [1, 0]
+    assert found["group"]["z"] == found["group"]["f5"]
+    # No network may learn from x and z, which belong together with fields of a fold; y is like no other.
+    assert found["held_out"][["x", "y", "z"]].tolist() == [1, 0, 1]
