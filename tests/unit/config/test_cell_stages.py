@@ -64,15 +64,15 @@ def load(values, changes=None):
         ({f"{PUPIL}.learns_from": []}, "pupil.learns_from: no teacher is named; name at least one, such as"),
         (
             {f"{PUPIL}.labels": "graded"},
-            "pupil.learns_from: a stage with `labels: graded` learns from people",
+            "pupil.learns_from: a stage with `labels: graded` learns from grades",
         ),
         (
             {f"{PUPIL}.labels": "graded", f"{PUPIL}.learns_from": [], f"{PUPIL}.targets": {"ignore": [0, 1]}},
-            "pupil.targets: a stage with `labels: graded` learns from people alone; remove targets",
+            "pupil.targets: a stage with `labels: graded` learns from grades alone; remove targets",
         ),
         (
             {f"{PUPIL}.labels": "graded", f"{PUPIL}.learns_from": [], f"{PUPIL}.rounds": 2},
-            "pupil.rounds: a stage with `labels: graded` learns from people alone; remove rounds",
+            "pupil.rounds: a stage with `labels: graded` learns from grades alone; remove rounds",
         ),
         (
             {f"{PUPIL}.labels": "graded", f"{PUPIL}.learns_from": [], f"{PUPIL}.transductive": True},
