@@ -17,12 +17,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 from step1 import example
+from studies.pooled import pooled_scores
 
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.data.rle import encode_cells
 from puzzlecell.data.store import write_shard
-from puzzlecell.inference.pooled import pooled_scores
 from puzzlecell.inference.step1 import step1_scores, step1_tables
 from puzzlecell.inference.step2 import step2_table
 from puzzlecell.network.cam_network import CamNetwork, save_network

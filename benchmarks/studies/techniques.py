@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the name everybody knows)
 from cell_pupils import counted_loss
 from fine_tuning import as_batch, fine_tune, turned
+from pooled import cell_shares
 from study_fields import label_table
 from torch import Tensor
 from world_members import Members
@@ -21,7 +22,6 @@ from world_members import Members
 from puzzlecell.config.training import SamplerSettings
 from puzzlecell.data.resize import sized_field
 from puzzlecell.data.store import ShardReader
-from puzzlecell.inference.pooled import cell_shares
 from puzzlecell.network.cam_network import CamNetwork
 from puzzlecell.training.sampler import field_weights
 

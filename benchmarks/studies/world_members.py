@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+from pooled import pooled_scores
 from scipy.special import expit
 from study_fields import true_cells
 
@@ -11,7 +12,6 @@ from puzzlecell.config.steps import Step1Settings, Step2Settings, TtaSettings
 from puzzlecell.data.resize import sized_field
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import class_columns
-from puzzlecell.inference.pooled import pooled_scores
 from puzzlecell.inference.predict import batches, load_networks, predict
 from puzzlecell.inference.step1 import cell_numbers, step1_scores
 from puzzlecell.inference.step2 import step2_table

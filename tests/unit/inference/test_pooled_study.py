@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
+from pooled import pooled_scores
 from scipy.special import expit
-
-from puzzlecell.inference.pooled import pooled_scores
 
 
 @pytest.mark.parametrize("size", [(24, 24), (50, 37), (3, 3), (4, 6)])
