@@ -45,8 +45,9 @@ check: env  ## Check formatting, lint, types, imports and the workflow
 bench: env  ## Time each hot path against a plain implementation of the published algorithm
 	. $(BIN)/activate && for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
 
-study: env  ## Compare training with and without the puzzle: results/studies/puzzle/table.md (1-2 hours)
+study: env  ## Compare ways of training and of reading cells: results/studies/*/table.md (3-4 hours)
 	. $(BIN)/activate && python benchmarks/studies/puzzle.py benchmarks/studies/puzzle.yaml
+	. $(BIN)/activate && python benchmarks/studies/worlds.py benchmarks/studies/worlds.yaml
 
 clean:  ## Remove the virtual environment; results are kept
 	rm -rf $(VENV)

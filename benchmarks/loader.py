@@ -24,7 +24,8 @@ from puzzlecell.data.resize import resize_field
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.training._albumentations import albumentations as A  # noqa: N812
 from puzzlecell.training.augment import Augmenter
-from puzzlecell.training.dataloaders import TrainingFields, collate
+from puzzlecell.training.dataloaders import TrainingFields
+from puzzlecell.training.samples import collate
 
 SIZE, CROP, BATCH = 512, 384, 12
 MEAN, STD = np.array([0.485, 0.456, 0.406, 0.485]), np.array([0.229, 0.224, 0.225, 0.229])

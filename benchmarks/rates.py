@@ -36,6 +36,7 @@ from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.submission import SubmissionSettings
+from puzzlecell.data.cell_crops import crop_geometry, cut_cells, pool_under
 from puzzlecell.data.ingest import ingest_shard
 from puzzlecell.data.labels import read_ids
 from puzzlecell.data.pixel_sizes import PixelSizes
@@ -48,7 +49,7 @@ from puzzlecell.ensemble.answer import write_answer
 from puzzlecell.ensemble.submission import write_dataset_submission
 from puzzlecell.inference.out_of_fold import write_oof
 from puzzlecell.inference.step1 import step1_scores, step1_shard
-from puzzlecell.inference.step2 import crop_geometry, cut_cells, pool_under, step2_shard
+from puzzlecell.inference.step2 import step2_shard
 from puzzlecell.network.cam_network import CamNetwork, save_network
 from puzzlecell.network.network_file import network_digest
 from puzzlecell.scoring.report import write_score
@@ -57,7 +58,8 @@ from puzzlecell.segmentation.shard import segment_shard
 from puzzlecell.simulate.dataset import simulate_dataset
 from puzzlecell.simulate.field import simulate_field
 from puzzlecell.training.augment import Augmenter
-from puzzlecell.training.dataloaders import TrainingFields, collate
+from puzzlecell.training.dataloaders import TrainingFields
+from puzzlecell.training.samples import collate
 
 ROOT = Path(__file__).parents[1]
 CLASSES = read_classes(ROOT / "config/classes.csv")

@@ -38,9 +38,10 @@ from puzzlecell.network.cam_network import MEAN, STD, CamNetwork, build_network
 from puzzlecell.network.puzzle import PuzzleNetwork
 from puzzlecell.runtime.malloc import keep_freed_memory
 from puzzlecell.training.augment import Augmenter
-from puzzlecell.training.dataloaders import TrainingFields, collate, start_worker
+from puzzlecell.training.dataloaders import TrainingFields, start_worker
 from puzzlecell.training.losses import ComboLoss
 from puzzlecell.training.sampler import EpochBatches
+from puzzlecell.training.samples import collate
 
 CLASSES = [f"class {number}" for number in range(19)]
 FIELDS = 96

@@ -5,8 +5,8 @@ from puzzlecell.bundle.settings import bundle_state
 
 # Whose fields the networks of the ensemble have seen; none with ready weights, whose training is not known here.
 SEEN = settings.training_sets()
-# Stages of the ensemble that this run trains, so that there are predictions for held-out fields.
-TRAINED_MEMBERS = [names for names in member_stages() if names in settings.trained_stages()]
+# Stages of the ensemble that this run trains and that predict fields, so that there are predictions for held-out ones.
+TRAINED_MEMBERS = [names for names in member_stages("fields") if names in settings.trained_stages()]
 SCORED = with_truth("test", "holdout")
 # Further files that the bundle carries, by their name in it (puzzlecell.bundle.settings.CARRIED).
 CARRIED_FILES = {"thresholds.csv": "results/field_thresholds.csv"}
@@ -14,6 +14,9 @@ if TRAINED_MEMBERS and FIRST_STAGE.datasets:
     CARRIED_FILES["look.safetensors"] = RUN_LOOK
 elif LOOK not in (None, RUN_LOOK):
     CARRIED_FILES["look.safetensors"] = LOOK
+
+if CALIBRATION is not None:
+    CARRIED_FILES["calibration.csv"] = CALIBRATION
 
 
 rule export_bundle:

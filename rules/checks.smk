@@ -5,7 +5,6 @@ from puzzlecell.runtime.before_start import Check, all_problems
 from puzzlecell.runtime.bucket import is_folder
 from puzzlecell.runtime.bucket_files import with_urls
 from puzzlecell.runtime.claim import end_orphans
-from puzzlecell.runtime.devices import device_problem
 from puzzlecell.runtime.messages import first_lines
 from puzzlecell.runtime.run_record import announce_run, keep_request, remove_scripts_of_killed_runs
 from puzzlecell.runtime.slurm import partition_problem, queued_jobs_problem
@@ -34,8 +33,11 @@ def start_checks(quick=False):
     checks = [
         Check("files that other machines read", unreachable_files),
         Check(f"raw data: {data_in_words()}", lambda: raw_data_problems(sample=100 if quick else None)),
+        Check("images of cells that fields are composed of", cell_problems),
         Check(f"files of the segmenter {settings.segmentation.method}", segmenter_problems),
+        Check("grades of cells", grade_problems),
         Check("thresholds of the classes of fields", threshold_problems),
+        Check("calibration of cells", calibration_problems),
         Check(
             "ready weights",
             ready_weights if quick else lambda: ready_weights() or ready_networks() or ready_look(),
@@ -135,6 +137,24 @@ def raw_data_problems(sample=None):
     return [*found, *split_problems()]
 
 
+def cell_problems():
+    """Why data sets cannot be composed of the images of cells that they name, if this run composes any."""
+    composed = {wildcards.ds for wildcards in planned_wildcards(workflow, "simulate")}
+    folders = {settings.datasets[ds].simulate.cells_from: ds for ds in sorted(composed, reverse=True)}
+    found = []
+    for folder, ds in folders.items():
+        if folder is None:
+            continue
+        from puzzlecell.errors import UserError
+        from puzzlecell.simulate.cell_folder import read_cell_folder, split_cells
+
+        try:
+            split_cells(read_cell_folder(folder, CLASS_NAMES), CLASS_NAMES, folder)
+        except UserError as error:
+            found += [f"datasets.{ds}.simulate.cells_from:", *first_lines(str(error).splitlines())]
+    return found
+
+
 def truth_problems():
     """Tables of true cells that cannot be scored."""
     from puzzlecell.data.submission_file import TableError, read_submission
@@ -144,7 +164,12 @@ def truth_problems():
         for ds, given in settings.datasets.items()
         if given.truth is not None and not given.simulate and not exists(raw(ds, "truth"))
     ]
-    for ds in with_truth("test", "holdout"):
+    # The truth of training sets is only read for what is measured out of fold.
+    measured = any(
+        planned_wildcards(workflow, name) for name in ("calibrate", "choose_members", "cell_variability")
+    )
+    roles = ("train", "additional") if measured else ()
+    for ds in with_truth("test", "holdout", *roles):
         if not settings.datasets[ds].simulate:
             try:
                 read_submission(readable(raw(ds, "truth")), len(CLASS_NAMES))
@@ -201,12 +226,60 @@ def segmenter_problems():
     segmented = {wildcards.ds for wildcards in planned_wildcards(workflow, "segment")}
     if not segmented:
         return []
-    folders = {ds: own_masks(ds) for ds in sorted(segmented)}
-    problems = missing_files(settings.segmentation, list(folders.values()))
+    simulated = {ds: settings.datasets[ds].simulate for ds in sorted(segmented)}
+    # True masks are written with simulated fields.
+    folders = {ds: own_masks(ds) for ds, given in simulated.items() if given is None}
+    problems = [
+        f"datasets.{ds}.simulate.true_masks: segmentation.method: masks reads label images, but none are written with these "
+        "simulated fields; set it to true, and segmentation.masks.folder to cells"
+        for ds, given in simulated.items()
+        if settings.segmentation.method == "masks"
+        and given is not None
+        and not (given.true_masks and settings.segmentation.masks.folder == "cells")
+    ]
+    problems += missing_files(settings.segmentation, list(folders.values()))
     if settings.segmentation.method == "masks" and settings.ingest.max_rejected == 0:
         for ds, folder in folders.items():
             problems += missing_label_images(folder, field_ids(ds)) if is_folder(folder) else []
     return problems
+
+
+def grade_problems():
+    """Tables of grades that are missing or cannot be used."""
+    from puzzlecell.data.text_tables import TableError
+    from puzzlecell.teaching.grades import read_grades
+
+    problems = [
+        f"datasets.{ds}.cell_labels: {raw(ds, 'cell_labels')}: there is no such file"
+        for ds, given in settings.datasets.items()
+        if given.cell_labels is not None and ds not in GRADED
+    ]
+    problems += [
+        f"models.{model}.stages.{stage} learns from grades of {ds}, but "
+        + (
+            f"the data set is simulated and datasets.{ds}.cell_labels names no table of them"
+            if settings.datasets[ds].simulate
+            else f"there is no file {raw(ds, 'cell_labels')}"
+        )
+        + "; grade some of its cells, or take it out of the data sets of the stage"
+        for model, given in settings.models.items()
+        for stage, chosen in given.stages.items()
+        if chosen.kind == "cells" and chosen.labels == "graded"
+        for ds in chosen.datasets
+        if ds not in GRADED and settings.datasets[ds].cell_labels is None
+    ]
+    for ds in GRADED:
+        try:
+            # Without a readable table of the data set, its own check says so.
+            read_grades(
+                readable(cell_labels(ds)),
+                CLASS_NAMES,
+                known=set(field_ids(ds)) or None,
+                without_class=settings.labels.without_class,
+            )
+        except TableError as error:
+            problems += [with_urls(problem) for problem in str(error).splitlines()]
+    return ["the grades of cells cannot be used:", *first_lines(problems)] if problems else []
 
 
 def threshold_problems():
@@ -224,72 +297,18 @@ def threshold_problems():
     return []
 
 
-def gpu_problems():
-    """GPUs that this run is to use and that this machine does not have, if jobs run on this machine."""
-    gpus = planned_gpus(workflow)
-    problem = device_problem(settings.gpu, gpus) if workflow.local_exec and gpus else None
-    return [problem] if problem else []
-
-
-def ready_stages():
-    """Places in the configuration of the stages with ready weights, and the weights of their folds."""
-    return {
-        f"models.{model}.stages.{stage}.checkpoints": [model_file(model, stage, fold) for fold in FOLDS]
-        for model, given in settings.models.items()
-        for stage, ready in given.stages.items()
-        if ready.checkpoints is not None
-    }
-
-
-def ready_weights():
-    """Ready weights that do not fit the classes and the store of this run, or are damaged."""
-    from puzzlecell.network.network_file import ready_weights_problems
-
-    found = {
-        place: ready_weights_problems(paths, CLASS_NAMES, settings.ingest.size)
-        for place, paths in ready_stages().items()
-    }
-    return [f"{place}: {problem}" for place, problems in found.items() for problem in problems]
-
-
-def ready_networks():
-    """Ready weights that are not those of the network that they claim to be."""
-    stages = ready_stages()
-    if not stages:
+def calibration_problems():
+    """Why the calibration that the configuration names cannot be used."""
+    if CALIBRATION in (None, RUN_CALIBRATION):
         return []
-    from puzzlecell.network.cam_network import ready_network_problem
+    from puzzlecell.data.calibration_table import read_calibration
+    from puzzlecell.data.text_tables import TableError
 
-    found = [(place, ready_network_problem(path)) for place, paths in stages.items() for path in paths]
-    return [f"{place}: {problem}" for place, problem in found if problem]
-
-
-def ready_look():
-    """Why what training fields looked like, as kept by another run, does not fit the weights of this run."""
-    if LOOK in (None, RUN_LOOK) or not planned_wildcards(workflow, "unlike_training"):
-        return []
-    from puzzlecell.domain_shift.look_file import look_problem
-
-    problem = look_problem(LOOK, FIRST_MODEL if FIRST_STAGE.checkpoints else None)
-    return [f"unlike_training.look: {problem}"] if problem else []
-
-
-def network_problems():
-    """Networks that this run trains but that cannot be built; pretrained weights are downloaded now."""
-    planned = planned_wildcards(workflow, "train")
-    stages = dict.fromkeys((wildcards.model, wildcards.stage) for wildcards in planned)
-    if not stages:
-        return []
-    from puzzlecell.network.cam_network import NetworkError, build_network
-
-    problems = []
-    for model, stage in stages:
-        training = settings.stage_training(model, stage)
-        start = settings.models[model].stages[stage].start
-        try:
-            build_network(training.network, training.input, CLASS_NAMES, pretrained=start is None)
-        except NetworkError as error:
-            problems.append(f"models.{model}.stages.{stage}: {error}")
-    return problems
+    try:
+        read_calibration(CALIBRATION, CLASS_NAMES)
+    except TableError as error:
+        return ["calibration.file:", *first_lines(str(error).splitlines())]
+    return []
 
 
 after_dry_run(workflow, dry_run_report)

@@ -10,6 +10,7 @@ from puzzlecell.config.unlike import THIS_RUN
 from puzzlecell.config.workflow import ConfigError, load_configuration
 from puzzlecell.data.field_sources import RawDataset
 from puzzlecell.runtime.code_digest import code_digest
+from puzzlecell.runtime.fingerprint import folder_digest
 from puzzlecell.runtime.snakemake_internals import (
     StorageError,
     default_bucket,
@@ -47,6 +48,10 @@ DEVICE = Untracked(settings.gpu)
 # is computed.
 RUN_LOOK = "results/look/look.safetensors"
 LOOK = RUN_LOOK if settings.unlike_training.look == THIS_RUN else settings.unlike_training.look
+
+# How probabilities of cells are calibrated; None: they are not.
+RUN_CALIBRATION = "results/calibration/calibration.csv"
+CALIBRATION = RUN_CALIBRATION if settings.calibration.of_this_run else settings.calibration.file
 
 
 wildcard_constraints:
@@ -91,9 +96,9 @@ def image_table(dataset):
 
 
 def label_table(dataset):
-    """Path or URL of the label table of a data set; None for a test set without one."""
+    """Path or URL of the label table of a data set; None for a set without one, which needs no labels."""
     given, path = settings.datasets[dataset], raw(dataset, "labels")
-    needed = given.role != "test" or given.labels is not None or given.simulate
+    needed = given.labelled or given.labels is not None or given.simulate
     return path if needed or exists(path) else None
 
 
@@ -103,7 +108,7 @@ def raw_dataset(dataset, where=None):
     return RawDataset(
         raw(dataset, "images"),
         labels and (where or here)(labels),
-        settings.datasets[dataset].role != "test",
+        settings.datasets[dataset].labelled,
         table and (where or here)(table),
         os.path.dirname(table or ""),
         settings.datasets[dataset].layout,
@@ -127,6 +132,15 @@ def look(wildcards, state):
     return state(raw_dataset(wildcards.ds, readable))
 
 
+def cells_state(wildcards):
+    """State of the images of single cells that a simulated data set is composed of; nothing if it is drawn."""
+    folder = settings.datasets[wildcards.ds].simulate.cells_from
+    if folder is None:
+        return Untracked()
+    # Snakemake stores the parameters as the main process has them.
+    return f"images of cells: {folder_digest(folder) if workflow.is_main_process else 'looked at by the main process'}"
+
+
 def tables(name, datasets):
     """Existing label or truth tables. Missing label tables are reported by the checks before the first job."""
     paths = {ds: raw(ds, name) for ds in datasets}
@@ -136,6 +150,12 @@ def tables(name, datasets):
 def with_truth(*roles):
     """Data sets with these roles that have ground truth per cell."""
     return [ds for ds in settings.datasets_of(*roles) if tables("truth", [ds])]
+
+
+def cell_labels(dataset):
+    """Path or URL of the grades of a data set's cells; None if there are none."""
+    given, path = settings.datasets[dataset], raw(dataset, "cell_labels")
+    return path if (not given.simulate or given.cell_labels) and exists(path) else None
 
 
 def own_masks(dataset):
@@ -163,9 +183,19 @@ def trained_on(wildcards):
     return settings.models[wildcards.model].stages[wildcards.stage].datasets
 
 
-def member_stages():
-    """Distinct (model, stage) pairs of the ensemble members."""
-    return list(dict.fromkeys((member.model, member.stage) for member in settings.ensemble.members))
+def held_out_sets(wildcards):
+    """Data sets of a stage whose fields have folds, so that some are held out of each training."""
+    return settings.held_out_sets(wildcards.model, wildcards.stage)
+
+
+def member_stages(*kinds):
+    """Distinct (model, stage) pairs of the ensemble members, of all kinds of stages or of these."""
+    return settings.member_stages(*kinds)
+
+
+def models_with(stages):
+    """Pattern of the models of a path `.../model/stage/...` with one of these stages (model, stage)."""
+    return "|".join(f"{model}(?=/{stage}/)" for model, stage in stages) or "(?!)"
 
 
 def member_tables(dataset):
@@ -185,9 +215,11 @@ def distance_tables(dataset, ending):
 
 
 def image_tables(dataset):
-    """Field probability tables for a data set: one per shard, for each stage of the ensemble in turn."""
+    """Field probability tables for a data set: one per shard, for each stage of the ensemble that predicts fields."""
     pattern = "results/step1/{{ds}}/{}.{}/{{sh}}.images.parquet"
-    return [path for names in member_stages() for path in per_shard(pattern.format(*names), [dataset])]
+    return [
+        path for names in member_stages("fields") for path in per_shard(pattern.format(*names), [dataset])
+    ]
 
 
 def download_reports(wildcards):

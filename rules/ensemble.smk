@@ -10,6 +10,9 @@ rule ensemble:
         image_table=lambda wildcards: image_tables_of([wildcards.ds]),
         unlike_cells=lambda wildcards: distance_tables(wildcards.ds, "parquet"),
         unlike_fields=lambda wildcards: distance_tables(wildcards.ds, "images.parquet"),
+        calibration=[] if CALIBRATION is None else CALIBRATION,
+        checksums=checksums(*([RUN_CALIBRATION] if CALIBRATION == RUN_CALIBRATION else [])),
+        classes=[] if CALIBRATION is None else settings.classes,
     output:
         "results/cells/{ds}.parquet",
     log:

@@ -5,13 +5,13 @@ rule field_thresholds:
     input:
         held_out=[
             f"results/models/{model}/{stage}/fold{fold}/oof.csv"
-            for model, stage in (member_stages() if settings.fields.out_of_fold else [])
+            for model, stage in (member_stages("fields") if settings.fields.out_of_fold else [])
             for fold in FOLDS
         ],
         checksums=checksums(
             *(
                 f"results/models/{model}/{stage}/fold{fold}/oof.csv"
-                for model, stage in (member_stages() if settings.fields.out_of_fold else [])
+                for model, stage in (member_stages("fields") if settings.fields.out_of_fold else [])
                 for fold in FOLDS
             )
         ),
@@ -67,7 +67,7 @@ rule field_answer:
     params:
         **tracked(results.fields(settings)),
         settings=settings.fields,
-        stages=Untracked(len(member_stages())),
+        stages=Untracked(len(member_stages("fields"))),
         negative=Untracked(NEGATIVE),
         code=code("field_answer"),
     message:

@@ -37,7 +37,10 @@ rule simulate:
         ),
         settings=lambda wildcards: settings.datasets[wildcards.ds].simulate,
         seed=Untracked(settings.seed),
-        labelled=lambda wildcards: settings.datasets[wildcards.ds].role != "test",
+        labelled=lambda wildcards: settings.datasets[wildcards.ds].labelled,
+        held_out=lambda wildcards: Untracked(settings.datasets[wildcards.ds].role in results.HELD_OUT),
+        negative=Untracked(settings.negative),
+        cells_state=cells_state,
         code=code("simulate"),
     message:
         "Simulate data set {wildcards.ds}"

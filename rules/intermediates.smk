@@ -20,6 +20,7 @@ rule intermediates:
         ),
         folds="results/folds/folds.csv" if TRAINED else [],
         models=[model_file(*names, fold) for names in TRAINED for fold in FOLDS],
+        targets=[path for names in TRAINED for path in target_files(*names)],
         masks=per_shard("results/masks/{ds}/{sh}.h5", TEST),
         tables=per_shard("results/masks/{ds}/{sh}.cells.parquet", TEST),
         members=[path for ds in TEST for path in member_tables(ds)],

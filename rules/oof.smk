@@ -1,8 +1,8 @@
 rule oof_fold:
     input:
-        store=lambda wildcards: per_shard("results/store/{ds}/{sh}.h5", trained_on(wildcards)),
-        masks=lambda wildcards: per_shard("results/masks/{ds}/{sh}.h5", trained_on(wildcards)),
-        cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", trained_on(wildcards)),
+        store=lambda wildcards: per_shard("results/store/{ds}/{sh}.h5", held_out_sets(wildcards)),
+        masks=lambda wildcards: per_shard("results/masks/{ds}/{sh}.h5", held_out_sets(wildcards)),
+        cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", held_out_sets(wildcards)),
         models=lambda wildcards: [model_file(wildcards.model, wildcards.stage, wildcards.fold)],
         folds="results/folds/folds.csv",
         checksums=checksums("results/folds/folds.csv"),
@@ -21,12 +21,12 @@ rule oof_fold:
     threads: 1
     resources:
         mem_mb=growing(8000, 0.05, in_fold),
-        runtime=minutes(60, STEP1_S / 60 * settings.step1.tta.views, in_fold),
+        runtime=minutes(60, STEP1_S / 60 * settings.step1.tta.passes, in_fold),
         gpu=GPUS,
     params:
         **tracked(results.steps(settings, "step1")),
         settings=settings.step1,
-        datasets=trained_on,
+        datasets=held_out_sets,
         negative=Untracked(NEGATIVE),
         device=DEVICE,
         code=code("oof_fold"),
@@ -54,7 +54,7 @@ rule holdout_stage:
     threads: 1
     resources:
         mem_mb=growing(8000, 0.05, in_sets("holdout")),
-        runtime=minutes(60, STEP1_S / 60 * len(FOLDS) * settings.step1.tta.views, in_sets("holdout")),
+        runtime=minutes(60, STEP1_S / 60 * len(FOLDS) * settings.step1.tta.passes, in_sets("holdout")),
         gpu=GPUS,
     params:
         **tracked(results.steps(settings, "step1")),
@@ -70,8 +70,10 @@ rule holdout_stage:
 
 rule join_holdout:
     input:
-        tables=[f"results/oof/{model}/{stage}/holdout.csv" for model, stage in member_stages()],
-        checksums=checksums(*(f"results/oof/{model}/{stage}/holdout.csv" for model, stage in member_stages())),
+        tables=[f"results/oof/{model}/{stage}/holdout.csv" for model, stage in member_stages("fields")],
+        checksums=checksums(
+            *(f"results/oof/{model}/{stage}/holdout.csv" for model, stage in member_stages("fields"))
+        ),
     output:
         "results/oof/holdout.csv",
         checksums=checksums("results/oof/holdout.csv"),
@@ -96,7 +98,7 @@ rule oof_metrics:
     input:
         images=lambda wildcards: expand("results/oof/{{model}}/{{stage}}/fold{fold}.images.csv", fold=FOLDS),
         checksums=checksums(*expand("results/oof/{{model}}/{{stage}}/fold{fold}.images.csv", fold=FOLDS)),
-        labels=lambda wildcards: tables("labels", trained_on(wildcards)),
+        labels=lambda wildcards: tables("labels", held_out_sets(wildcards)),
         classes=settings.classes,
     output:
         metrics="results/oof/{model}/{stage}/metrics.csv",
@@ -127,10 +129,16 @@ rule oof:
     input:
         [
             f"results/oof/{model}/{stage}/{name}.csv"
-            for model, stage in member_stages()
+            for model, stage in member_stages("fields")
             # Ready weights without training fields have none held out.
             if settings.models[model].stages[stage].datasets
             for name in [*(f"fold{fold}" for fold in FOLDS), "metrics", "thresholds"]
+        ],
+        [
+            f"results/oof/{model}/{stage}/fold{fold}.step2.parquet"
+            for model, stage in member_stages("cells")
+            if settings.held_out_sets(model, stage)
+            for fold in FOLDS
         ],
 
 

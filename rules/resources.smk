@@ -77,7 +77,7 @@ def in_dataset(wildcards):
 
 def in_fold(wildcards):
     """Fields of the data sets of a stage that one fold holds out."""
-    return sum(map(fields, trained_on(wildcards))) / settings.folds.count
+    return sum(map(fields, held_out_sets(wildcards))) / settings.folds.count
 
 
 def in_sets(*roles):

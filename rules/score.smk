@@ -62,6 +62,7 @@ rule ablate:
         **tracked(results.ablation(settings)),
         settings=settings,
         stages=member_stages(),
+        of_cells=Untracked(member_stages("cells")),
         images=lambda wildcards: raw(wildcards.ds, "images"),
         raw=lambda wildcards: Untracked(raw_dataset(wildcards.ds)),
         negative=Untracked(NEGATIVE),

@@ -6,10 +6,10 @@ from puzzlecell.segmentation.requirements import weights_state
 SEGMENTER = settings.segmentation.chosen
 
 
-# Digest of the user's own label images, if they are used as masks.
+# Digest of the user's own label images, if they are used as masks; those of simulated fields change with the fields.
 masks_state = lambda wildcards: (
     f"label images: {label_images_state(own_masks(wildcards.ds))}"
-    if settings.segmentation.method == "masks"
+    if settings.segmentation.method == "masks" and settings.datasets[wildcards.ds].simulate is None
     else None
 )
 # Digest of the pixel sizes in the table of images, if there is one.

@@ -11,9 +11,11 @@ READY = [
     for fold in FOLDS
 ]
 OWN_THRESHOLDS = [settings.fields.threshold_file] if settings.fields.threshold_file else []
+OWN_CALIBRATION = [] if CALIBRATION in (None, RUN_CALIBRATION) else [CALIBRATION]
 KEPT_LOOK = [] if LOOK in (None, RUN_LOOK) else [LOOK]
 LICENCE = [settings.bundle.licence] if settings.bundle.licence else []
-SENT = {path.lstrip("/"): path for path in [settings.classes, *LICENCE, *READY, *OWN_THRESHOLDS, *KEPT_LOOK]}
+OWN_FILES = [settings.classes, *LICENCE, *READY, *OWN_THRESHOLDS, *KEPT_LOOK, *OWN_CALIBRATION]
+SENT = {path.lstrip("/"): path for path in OWN_FILES}
 
 if BUCKET:
 

@@ -15,7 +15,7 @@ rule step1:
     threads: 1
     resources:
         mem_mb=growing(8000),
-        runtime=minutes(60, STEP1_S / 60 * len(FOLDS) * settings.step1.tta.views, in_shard),
+        runtime=minutes(60, STEP1_S / 60 * len(FOLDS) * settings.step1.tta.passes, in_shard),
         gpu=GPUS,
     params:
         **tracked(results.steps(settings, "step1")),

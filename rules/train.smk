@@ -1,4 +1,8 @@
 STAGES = [(model, stage) for model, given in settings.models.items() for stage in given.stages]
+CELL_STAGES = [
+    (model, stage) for model, stage in STAGES if settings.models[model].stages[stage].kind == "cells"
+]
+FIELD_STAGES = [names for names in STAGES if names not in CELL_STAGES]
 
 
 # Weights of the same fold that a stage starts from, if any.
@@ -35,6 +39,8 @@ rule train:
         "results/logs/train/{model}/{stage}/fold{fold}.log",
     benchmark:
         "results/benchmarks/train/{model}/{stage}/fold{fold}.tsv"
+    wildcard_constraints:
+        model=models_with(FIELD_STAGES),
     conda:
         "../envs/pipeline.yaml"
     threads: training_threads
@@ -46,7 +52,7 @@ rule train:
         nodes=1,
     params:
         **tracked_by(
-            {names: results.training(settings, *names) for names in STAGES},
+            {names: results.training(settings, *names) for names in FIELD_STAGES},
             lambda wildcards: (wildcards.model, wildcards.stage),
         ),
         settings=training_settings,

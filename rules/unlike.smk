@@ -1,5 +1,5 @@
-# How unlike the training fields other fields are, to the network of the first ensemble member, fold 1.
-FIRST = settings.ensemble.members[0]
+# How unlike the training fields other fields are, to the network of the first ensemble member that predicts fields, fold 1.
+FIRST = settings.first_member
 FIRST_STAGE = settings.models[FIRST.model].stages[FIRST.stage]
 FIRST_MODEL = model_file(FIRST.model, FIRST.stage, 1)
 

@@ -47,12 +47,13 @@ def find_warnings():
             f"{model}, {stage}",
             given.datasets,
             [f"results/models/{model}/{stage}/fold{fold}/oof.csv" for fold in FOLDS],
+            cells=given.kind == "cells",
         )
         for model, chosen in settings.models.items()
         for stage, given in chosen.stages.items()
         if given.checkpoints is None
     ]
-    tables = ["results/folds/warnings.csv"]
+    tables = ["results/folds/warnings.csv", *(f"results/grades/{ds}.warnings.csv" for ds in GRADED)]
     if not BUCKET:
         return find_all(datasets, stages, CLASS_NAMES, settings.plausibility, tables=tables)
     forget_lists()

@@ -25,17 +25,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import yaml
+from study_fields import label_table, simulated_fields, true_cells, write_fields
 
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.training import TrainingSettings, resolved
-from puzzlecell.data.resize import resize_field
-from puzzlecell.data.store import ShardReader, write_shard
+from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import class_columns
 from puzzlecell.inference.step1 import step1_tables
 from puzzlecell.inference.step2 import step2_table
 from puzzlecell.runtime.atomic import written_whole
-from puzzlecell.simulate.field import simulate_field
 from puzzlecell.training.metrics import validation_metrics
 from puzzlecell.training.run import TrainingRun
 from puzzlecell.training.train import train
@@ -47,25 +46,10 @@ PARTS = ("train", "held_out", "test")
 
 
 def make_fields(path: Path, part: str, study: dict) -> None:
-    """Write a shard of simulated fields with ground truth `/cell_labels` (N, most cells, C) and `/labels` (N, 1, C)."""
+    """Write a shard of simulated fields with their truth."""
     settings = SimulationSettings(**study["simulation"])
-    fields = [simulate_field(part, index, settings, seed=0) for index in range(study["fields"][part])]
-    most = max(len(field.cell_labels) for field in fields)
-    cell_labels = np.zeros((len(fields), most, len(CLASSES)), np.uint8)
-    labels = np.zeros((len(fields), len(CLASSES)), np.uint8)
-    for row, field in enumerate(fields):
-        labels[row, field.labels] = 1
-        for cell, shown in enumerate(field.cell_labels):
-            cell_labels[row, cell, list(shown)] = 1
-    arrays = {
-        "images": np.stack([resize_field(field.image, study["store"]) for field in fields]),
-        "cells": np.stack([field.cells for field in fields]),
-        "cell_labels": cell_labels,
-        "labels": labels.reshape(len(fields), 1, -1),
-        "height": np.full(len(fields), settings.size),
-        "width": np.full(len(fields), settings.size),
-    }
-    write_shard(path, [field.id for field in fields], arrays, {})
+    fields = simulated_fields(part, study["fields"][part], settings, seed=0)
+    write_fields(path, fields, len(CLASSES), study["store"])
 
 
 class Place(NamedTuple):
@@ -110,10 +94,7 @@ def run_one(study: dict, folder: Path, place: Place) -> dict[str, object]:
     stores = [folder / f"{part}.h5" for part in PARTS[:2]]
     tables = []
     for fold, store in enumerate(stores, start=1):
-        reader = ShardReader([store])
-        table = pd.DataFrame([reader.read(field_id, "labels")[0] for field_id in reader.ids], columns=CLASSES)
-        table.insert(0, "ID", reader.ids)
-        tables.append(table.assign(fold=fold))
+        tables.append(label_table(store, CLASSES).assign(fold=fold))
     output = place.folder(folder)
     if not (output / "model.safetensors").exists():
         settings = settings_of(study, place)
@@ -126,7 +107,7 @@ def run_one(study: dict, folder: Path, place: Place) -> dict[str, object]:
             2,
             output,
             settings.model_dump_json(),
-            first / "model.safetensors" if place.start else None,
+            init_from=first / "model.safetensors" if place.start else None,
         )
         train(run, lambda done, total, text="": None)
     seconds = float(pd.read_csv(output / "history.csv")["seconds"].sum())
@@ -147,10 +128,7 @@ def score(model: Path, test: Path) -> dict[str, float]:
     columns = class_columns(step1)
     one, two = step1[columns].to_numpy(), step2[columns].to_numpy()
     field = images.set_index("ID").loc[step1["ID"], columns].to_numpy()
-    labels = {field_id: reader.read(field_id, "cell_labels") for field_id in reader.ids}
-    truth = np.stack(
-        [labels[field_id][cell - 1] for field_id, cell in zip(step1["ID"], step1["cell"], strict=True)]
-    )
+    truth = true_cells(reader, step1["ID"], step1["cell"])
     cells = {
         "broadcast": field,
         "step 1": one,

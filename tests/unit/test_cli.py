@@ -143,6 +143,7 @@ def test_unusable_weights_are_named(tables, capsys, command, write):
         (["--weights", "0", "1"], 1, "--weights: found [0.0, 1.0]; weights must be above 0"),
         (["--weights", "1e308", "1e308"], 1, "weights must be above 0 and have a finite sum"),
         (["--weights", "1"], 1, "1 weights for 2 submissions"),
+        (["--smooth", "--method", "nms"], 1, "puzzlecell: only fused masks are smoothed"),
         *[
             ([option, text], 2, f"argument {option}: expected a finite number, found {text!r}")
             for option in ("--iou", "--yes", "--weights")

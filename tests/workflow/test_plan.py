@@ -47,9 +47,10 @@ def test_the_jobs_are_those_of_snakemake(fresh, target):
     assert jobs(planned(fresh, target, *TINY)) == fresh.planned(target)
 
 
-def test_the_jobs_of_the_full_recipe(fresh):
-    found = planned(fresh, *FULL, "--fields", *FIELDS, cores=16)
-    assert jobs(found) == fresh.planned("all", configuration="config/hpa2021.yaml")
+@pytest.mark.parametrize("recipe", ["config/hpa2021.yaml", "config/hpa2021-extended.yaml"])
+def test_the_jobs_of_the_full_recipes(fresh, recipe):
+    found = planned(fresh, "--configfile", recipe, "--fields", *FIELDS, cores=16)
+    assert jobs(found) == fresh.planned("all", configuration=recipe)
     assert found["wall_s"] > found["critical_s"] > 0
     assert found["gpu_s"] == 0
     # 109,000 fields of 512 x 512 pixels in four channels, less than 1 byte per value.

@@ -24,7 +24,7 @@ def resources(*, local=True, remote=False, main=True, cores=16, gpus=1, training
         "GPUS": gpus,
         "field_ids": IDS.get,
         "training_settings": lambda wildcards: training,
-        "trained_on": lambda wildcards: ["train", "external"],
+        "held_out_sets": lambda wildcards: ["train", "external"],
     }
     exec((ROOT / "rules/resources.smk").read_text(), names)
     names["workflow"].local_exec = local

@@ -21,6 +21,7 @@ if __name__ == "__main__":
                     for number, stage in enumerate(params.stages)
                 },
                 negative=params.negative.value,
+                of_cells=params.of_cells.value,
                 images=image_sources(params.raw.value) if params.settings.step2.source == "raw" else None,
             ),
             step1=params.settings.step1,

@@ -1,5 +1,10 @@
 """Combine the predictions of all ensemble members and add them to the cell table."""
 
+from functools import partial
+
+from puzzlecell.calibration.apply import with_calls
+from puzzlecell.config.class_table import read_classes
+from puzzlecell.data.calibration_table import read_calibration
 from puzzlecell.data.field_sources import metadata_columns
 from puzzlecell.data.field_summary import read_summary
 from puzzlecell.data.pixel_sizes import stated_pixel_sizes
@@ -20,6 +25,10 @@ if __name__ == "__main__":
             ),
             params.plausibility,
         )
+        calls = None
+        if given.calibration:
+            names = read_classes(given.classes)
+            calls = partial(with_calls, rows=read_calibration(given.calibration, names), names=names)
         write_answer(
             snakemake.output[0],
             cell_tables=given.cells,
@@ -30,4 +39,5 @@ if __name__ == "__main__":
             settings=params.settings,
             negative=params.negative.value,
             metadata=metadata_columns(params.raw.value),
+            calls=calls,
         )

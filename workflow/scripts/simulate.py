@@ -14,7 +14,9 @@ if __name__ == "__main__":
             params.settings,
             params.seed.value,
             labelled=params.labelled,
+            held_out=params.held_out.value,
             classes=read_classes(snakemake.input.classes),
+            negative=params.negative.value,
             threads=snakemake.threads,
             progress=progress,
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from puzzlecell.bundle.settings import LICENCE
+from puzzlecell.bundle.settings import CALIBRATION, LICENCE
 
 STAINS = {"red": "microtubules", "green": "the protein", "blue": "nuclei", "yellow": "endoplasmic reticulum"}
 
@@ -70,6 +70,12 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield "Not known: this bundle was made from ready weights."
     yield from ["", "## Scores", ""]
     yield from _scores(facts)
+    if CALIBRATION in facts["carried"]:
+        yield from [
+            "",
+            f"Cells also get calibrated probabilities and calls: [{CALIBRATION}]({CALIBRATION}) says on how many cells "
+            "they rest, and how often the calls of each class are right.",
+        ]
     yield from ["", "## Classes", ""]
     yield from _classes(facts["classes"], training["stages"])
     yield from ["", "## Licence", ""]

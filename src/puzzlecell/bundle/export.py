@@ -93,7 +93,7 @@ def export_bundle(
         "negative": settings.negative,
         "images": image_facts(settings, files.stores, files.raw),
         "folds": folds,
-        "members": member_facts(by_stage),
+        "members": member_facts(settings, by_stage),
         "settings": carried_settings(settings, classes),
         "carried": {name: list(CARRIED[name]) for name in files.carried},
         "training": training_facts(settings, classes, files.labels, files.held_out),

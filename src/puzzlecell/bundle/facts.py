@@ -119,8 +119,12 @@ def training_facts(
     return {"datasets": datasets, "stages": stages}
 
 
-def member_facts(weights: Mapping[tuple[str, str], Sequence[AnyPath]]) -> list[dict[str, Any]]:
+def member_facts(
+    settings: Configuration, weights: Mapping[tuple[str, str], Sequence[AnyPath]]
+) -> list[dict[str, Any]]:
     """Network and input sizes of each stage, from the metadata of its first fold; all files are checked.
+
+    `kind` is there for stages that were trained on cells alone.
 
     Raises NetworkError and DamagedFileError.
     """
@@ -137,6 +141,8 @@ def member_facts(weights: Mapping[tuple[str, str], Sequence[AnyPath]]) -> list[d
                 "trained_with": metadata.get("versions", {}),
             }
         )
+        if settings.models[model].stages[stage].kind == "cells":
+            found[-1]["kind"] = "cells"
     return found
 
 

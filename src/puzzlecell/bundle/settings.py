@@ -14,10 +14,27 @@ from puzzlecell.errors import UserError
 
 AnyPath = str | os.PathLike
 OF_THE_RUN = frozenset(
-    {"classes", "negative", "seed", "gpu", "datasets", "folds", "training", "models", "score", "bundle"}
+    {
+        "classes",
+        "negative",
+        "seed",
+        "gpu",
+        "datasets",
+        "folds",
+        "training",
+        "models",
+        "score",
+        "member_choice",
+        "bundle",
+    }
 )
 """Sections that say what a run is made from; all others say how fields become answers, and a bundle carries them."""
-CARRIED = {"look.safetensors": ("unlike_training", "look"), "thresholds.csv": ("fields", "thresholds")}
+CALIBRATION = "calibration.csv"
+CARRIED = {
+    "look.safetensors": ("unlike_training", "look"),
+    "thresholds.csv": ("fields", "thresholds"),
+    CALIBRATION: ("calibration", "file"),
+}
 """Files that a bundle may carry, and the keys of the configuration that name them, left out without the file."""
 CLASSES, LICENCE, README = "classes.csv", "LICENCE.txt", "README.md"
 
@@ -29,7 +46,7 @@ def weight_file(model: str, stage: str, fold: int | str) -> str:
 
 def member_stages(settings: Configuration) -> list[tuple[str, str]]:
     """Distinct (model, stage) pairs of the ensemble members."""
-    return list(dict.fromkeys((member.model, member.stage) for member in settings.ensemble.members))
+    return settings.member_stages()
 
 
 def weight_sources(settings: Configuration, weights: Sequence[AnyPath]) -> dict[str, AnyPath]:
@@ -73,13 +90,13 @@ def carried_settings(settings: Configuration, classes: Sequence[str]) -> dict[st
 def _sections(settings: Configuration, classes: Sequence[str]) -> dict[str, Any]:
     found = settings.model_dump(mode="json", exclude=set(OF_THE_RUN))
     ensemble = found["ensemble"]
-    ensemble["class_thresholds"] = {
-        classes[int(index)]: value for index, value in ensemble["class_thresholds"].items()
-    }
-    if ensemble["image_fusion"]:
-        ensemble["image_fusion"]["except_classes"] = [
-            classes[int(index)] for index in ensemble["image_fusion"]["except_classes"]
-        ]
+    fusion = ensemble["image_fusion"] or {}
+    by_class = [(ensemble, "class_thresholds"), *((member, "classes") for member in ensemble["members"])]
+    if fusion:
+        fusion["except_classes"] = [classes[int(index)] for index in fusion["except_classes"]]
+        by_class.append((fusion, "class_weights"))
+    for values, key in by_class:
+        values[key] = {classes[int(index)]: value for index, value in values[key].items()}
     section = settings.segmentation
     kept = {section.method, *section.chosen.also_reads}
     others = {"labelling", *section.segmenters()} - kept
@@ -152,4 +169,6 @@ def _ready_models(members: Iterable[Mapping[str, Any]], model_folder: str) -> di
         stages = models.setdefault(member["model"], {"stages": {}})["stages"]
         path = weight_file(member["model"], member["stage"], "{fold}")
         stages[member["stage"]] = {"checkpoints": f"{model_folder}/{path}"}
+        if member.get("kind") == "cells":
+            stages[member["stage"]]["kind"] = "cells"
     return models

@@ -24,6 +24,11 @@ def add_parser(commands: Commands) -> None:
         default=0.5,
         help="minimum confidence at which a submission votes for a class (default: %(default)s)",
     )
+    merge.add_argument(
+        "--smooth",
+        action="store_true",
+        help="erode each fused mask by one pixel and dilate it by one again (fusion and vote)",
+    )
     merge.set_defaults(run=run)
 
 
@@ -31,6 +36,12 @@ def run(options: argparse.Namespace) -> None:
     from puzzlecell.config.submission import MergeSettings
     from puzzlecell.ensemble.merge import merge_submissions
 
-    settings = MergeSettings(method=options.method, weights=options.weights, iou=options.iou, yes=options.yes)
+    settings = MergeSettings(
+        method=options.method,
+        weights=options.weights,
+        iou=options.iou,
+        yes=options.yes,
+        smooth=options.smooth,
+    )
     output = output_file(options.output, *options.submissions)
     merge_submissions(options.submissions, output, settings)

@@ -1,13 +1,16 @@
 """Checks of a configuration beyond types and ranges: undefined or repeated names and missing files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from puzzlecell.config.calibration import BETWEEN_CALLS, UNCERTAIN
+from puzzlecell.config.cell_stage_checks import cell_stage_problems, dataset_role_problem
 from puzzlecell.config.class_table import ClassTableError, read_classes
+from puzzlecell.config.grades import grade_class_problems
 from puzzlecell.config.messages import nearest, readable_problems
 from puzzlecell.config.models import checkpoint_path, checkpoint_problem, mapping, training_layers
 from puzzlecell.config.training import TrainingSettings, resolved
@@ -22,9 +25,15 @@ def training_problems(values: Mapping[str, Any]) -> list[str]:
         for stage in mapping(given, "stages"):
             layers = training_layers(values, model, stage)
             try:
-                resolved(*layers.values())
+                settings = resolved(*layers.values())
             except ValidationError as error:
                 problems += readable_problems(error, TrainingSettings, partial(_written_in, layers))
+                continue
+            if mapping(mapping(given, "stages"), stage).get("kind") == "cells" and settings.puzzle.pieces:
+                problems.append(
+                    f"models.{model}.stages.{stage}.training.puzzle.pieces: found {settings.puzzle.pieces}, expected "
+                    "0: crops of cells are not cut into tiles"
+                )
     return problems
 
 
@@ -63,7 +72,7 @@ def reference_problems(values: Mapping[str, Any]) -> list[str]:
             place = f"models.{model_name}.stages.{stage_name}"
             if not isinstance(stage, Mapping):
                 continue
-            problems += _dataset_problems(f"{place}.datasets", stage.get("datasets"), roles)
+            problems += _dataset_problems(f"{place}.datasets", stage, roles)
             if not stage.get("datasets") and stage.get("checkpoints") is None:
                 problems.append(
                     f"{place}.datasets: none is named; a stage that is trained needs at least one, one with ready "
@@ -73,7 +82,7 @@ def reference_problems(values: Mapping[str, Any]) -> list[str]:
             checkpoints = stage.get("checkpoints")
             if isinstance(checkpoints, str) and (problem := checkpoint_problem(checkpoints)):
                 problems.append(f"{place}.checkpoints: {problem}")
-    return [*problems, *_member_problems(values)]
+    return [*problems, *_member_problems(values), *cell_stage_problems(values)]
 
 
 def _trained_stage(models: Mapping[str, Any]) -> str | None:
@@ -85,17 +94,15 @@ def _trained_stage(models: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _dataset_problems(place: str, names: Any, roles: Mapping[str, Any]) -> Iterator[str]:
+def _dataset_problems(place: str, stage: Mapping[str, Any], roles: Mapping[str, Any]) -> Iterator[str]:
     """Data sets of a stage that are undefined, not for training or named twice."""
+    names = stage.get("datasets")
     names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
     for name in dict.fromkeys(names):
         if name not in roles:
             yield f"{place}: no data set {name!r}{nearest(name, roles)}"
-        elif roles[name] not in ("train", "additional"):
-            yield (
-                f"{place}: {name} has the role {roles[name]}; only data sets with the role train or additional are "
-                "used for training"
-            )
+        elif problem := dataset_role_problem(name, roles[name], stage):
+            yield f"{place}: {problem}"
         if names.count(name) > 1:
             yield f"{place}: {name} is named {names.count(name)} times; name each data set once"
 
@@ -172,15 +179,30 @@ def file_problems(configuration: Any, root: Path, *, raw_files: bool = True) -> 
                 problems.append(
                     f"models.{model_name}.stages.{stage_name}.checkpoints: there is no file {', '.join(missing)}"
                 )
-    return [*problems, *look_problems(configuration, root)]
+    return [*problems, *look_problems(configuration, root), *calibration_problems(configuration, root)]
+
+
+def calibration_problems(configuration: Any, root: Path) -> list[str]:
+    """Why the file `calibration.file` of an otherwise valid configuration is not available."""
+    file = configuration.calibration.file
+    problem = file_problem(root / file) if file not in (None, THIS_RUN) else None
+    expected = (
+        f"expected {THIS_RUN}, or the path of the calibration.csv of another run with the same ensemble"
+    )
+    return [f"calibration.file: {file}: {problem}; {expected}"] if problem else []
 
 
 def look_problems(configuration: Any, root: Path) -> list[str]:
     """Why the file `unlike_training.look` of an otherwise valid configuration is not available."""
-    look, first = configuration.unlike_training.look, configuration.ensemble.members[0]
+    look = configuration.unlike_training.look
     if look is None:
         return []
     if look == THIS_RUN:
+        try:
+            first = configuration.first_member
+        except (KeyError, StopIteration):
+            # Members that do not exist or predict no fields are reported with the other references.
+            return []
         if configuration.models[first.model].stages[first.stage].datasets:
             return []
         return [
@@ -198,16 +220,28 @@ def class_problems(configuration: Any, root: Path) -> list[str]:
         names = read_classes(root / configuration.classes)
     except ClassTableError as error:
         return [f"classes: {line}" for line in str(error).splitlines()]
-    problems = []
+    problems = call_name_problems(names) if configuration.calibration.file is not None else []
     if configuration.negative is not None and configuration.negative not in names:
         problems.append(
             f"negative: no class {configuration.negative!r}{nearest(configuration.negative, names)}"
         )
+    if configuration.negative is None:
+        problems += [f"ensemble.{line}" for line in configuration.ensemble.needs_negative()]
     try:
         configuration.ensemble.with_indices(names)
     except ValueError as error:
         problems += [f"ensemble.{line}" for line in str(error).splitlines()]
-    return problems
+    return [*problems, *grade_class_problems(configuration.grades, names)]
+
+
+def call_name_problems(names: Iterable[str]) -> list[str]:
+    """Classes that the column `calls` could not tell apart."""
+    return [
+        f"calibration: the class {name!r} cannot be called: its name has a {BETWEEN_CALLS!r} in it, which separates "
+        f"the classes of a cell, or is {UNCERTAIN!r}; choose another"
+        for name in names
+        if BETWEEN_CALLS in name or name == UNCERTAIN
+    ]
 
 
 def size_problems(configuration: Any) -> list[str]:

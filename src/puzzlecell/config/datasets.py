@@ -25,22 +25,27 @@ ASSUMED_PIXEL_UM = 0.08
 
 @dataclass(frozen=True)
 class DatasetFiles:
-    """Paths or URLs of a data set: its folder, the folder of images, and its tables; table: of images, None: none."""
+    """Paths or URLs of a data set: its folder, the folder of images, and its tables; table: of images, None: none.
+
+    cell_labels: the grades of its cells, which it may lack.
+    """
 
     folder: str
     images: str
     table: str | None
     labels: str
     truth: str
+    cell_labels: str
 
 
 class DatasetSettings(Section):
     """A data set: images of raw fields, and a table of their labels."""
 
-    role: Literal["train", "additional", "holdout", "test"] = Field(
+    role: Literal["train", "additional", "holdout", "test", "unlabelled"] = Field(
         description="Use of the data set: all `train` sets are split into folds together; each `additional` set is "
         "split on its own; `holdout` sets are labelled but never used for training; `test` sets are predicted for "
-        "the submission."
+        "the submission; `unlabelled` sets have no labels, but a stage with `kind: cells` may learn from predictions "
+        "for them."
     )
     path: str | None = Field(
         None, description="Folder of the data set, or its URL `s3://bucket/folder`. null: `data/<name>`."
@@ -48,8 +53,8 @@ class DatasetSettings(Section):
     labels: str | None = Field(
         None,
         description="CSV with a column `ID` and the labels, either in a column `Label` or in one 0/1 column per "
-        "class. A test set needs no labels; if it has a table, its column `ID` says which fields there are. null: "
-        "`<path>/labels.csv`, which a test set may lack.",
+        "class. Sets with the role test or unlabelled need no labels; if they have a table, its column `ID` says "
+        "which fields there are. null: `<path>/labels.csv`, which these sets may lack.",
     )
     images: str | None = Field(
         None,
@@ -76,6 +81,11 @@ class DatasetSettings(Section):
     truth: str | None = Field(
         None,
         description="CSV with the ground truth of each cell, for scoring. null: `<path>/truth.csv`, if it exists.",
+    )
+    cell_labels: str | None = Field(
+        None,
+        description="CSV with grades of single cells by people, to learn from and to score with. null: "
+        "`<path>/cell_labels.csv`, if it exists.",
     )
     pixel_size_um: float | None = Field(
         None,
@@ -112,7 +122,13 @@ class DatasetSettings(Section):
             table=None if self.simulate else self.images if own else table if self.images is None else None,
             labels=self.labels or f"{folder}/labels.csv",
             truth=self.truth or f"{folder}/truth.csv",
+            cell_labels=self.cell_labels or f"{folder}/cell_labels.csv",
         )
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the fields need labels."""
+        return self.role in ("train", "additional", "holdout")
 
     @property
     def layout(self) -> Layout:

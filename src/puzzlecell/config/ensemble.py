@@ -1,12 +1,15 @@
 """Settings of the ensemble."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from puzzlecell.config.base import ClassLimit, Section
 from puzzlecell.config.messages import nearest
+
+Weight = Annotated[float, Field(ge=0, le=1e6)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class EnsembleMember(Section):
@@ -19,6 +22,11 @@ class EnsembleMember(Section):
     )
     weight: float = Field(
         1.0, gt=0, le=1e6, description="Relative weight of the member; weights need not sum to 1."
+    )
+    classes: dict[int | str, Weight] = Field(
+        {},
+        description="Weights that replace `weight` for single classes, by name or index; 0: the member has no say in "
+        "the class. Each class needs a member with a weight above 0.",
     )
 
 
@@ -37,6 +45,11 @@ class ImageFusion(Section):
     )
     weight: float = Field(
         0.7, ge=0, le=1, description="Weight of the cell's own probability; the field has 1 - weight."
+    )
+    class_weights: dict[int | str, Share] = Field(
+        {},
+        description="Weights that replace `weight` for single classes, by name or index; 1: the cell alone, 0: the "
+        "field alone.",
     )
     except_classes: tuple[int | str, ...] = Field(
         (), description="Classes whose probabilities are not combined, by name or index."
@@ -100,11 +113,19 @@ class EnsembleSettings(Section):
     image_fusion: ImageFusion | None = Field(
         None, description="Combination of each cell's probabilities with those of its field. null: none."
     )
-    negative: Literal["own", "one_minus_max", "min_complement"] = Field(
+    negative: Literal["own", "mean", "step2", "one_minus_max", "min_complement"] = Field(
         "own",
-        description="Probability of the class Negative: `own` keeps the predicted one, `one_minus_max` takes 1 - the "
-        "highest probability of the other classes, `min_complement` takes 1 - their highest probability in any single "
-        "member.",
+        description="Probability of the class Negative: `own` keeps the predicted one, combined as the other classes "
+        "are. `mean` takes the weighted arithmetic mean of the members' own, without the field, and `step2` that of "
+        "the members of step 2. `one_minus_max` takes 1 - the highest probability of the other classes, "
+        "`min_complement` 1 - their highest probability in any single member.",
+    )
+    suppress_by_negative: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="Exponent k: the probabilities of all classes but Negative are multiplied by (1 - Negative)^k. "
+        "0: they are left as they are.",
     )
     border_quality: bool = Field(
         False,
@@ -134,6 +155,12 @@ class EnsembleSettings(Section):
             return {**PRESETS[preset], **values}
         return values
 
+    @model_validator(mode="after")
+    def _check(self) -> "EnsembleSettings":
+        if self.negative == "step2" and not any(member.step == 2 for member in self.members):
+            raise ValueError("negative: step2 needs a member of step 2, but all members are of step 1")
+        return self
+
     @field_validator("class_thresholds")
     @classmethod
     def _between_zero_and_one(cls, thresholds: dict[int | str, float]) -> dict[int | str, float]:
@@ -148,6 +175,18 @@ class EnsembleSettings(Section):
             )
         return thresholds
 
+    def needs_negative(self) -> list[str]:
+        """Problems of a configuration without a negative class: what only one with such a class can have."""
+        wrong = {
+            "negative": self.negative if self.negative != "own" else None,
+            "suppress_by_negative": self.suppress_by_negative or None,
+        }
+        return [
+            f"{key} is {value}, but the configuration names no negative class"
+            for key, value in wrong.items()
+            if value is not None
+        ]
+
     def with_indices(self, classes: Sequence[str]) -> "EnsembleSettings":
         """Return the settings with class names replaced by indices.
 
@@ -157,16 +196,46 @@ class EnsembleSettings(Section):
         problems: list[str] = []
         fusion = self.image_fusion
         if fusion is not None:
-            wanted = fusion.except_classes
-            if fusion == ImageFusion.model_validate(PRESETS[self.preset]["image_fusion"] or {}):
-                wanted = tuple(name for name in wanted if name in classes)
-            indices = _indices(wanted, classes, "image_fusion.except_classes", problems)
-            fusion = fusion.model_copy(update={"except_classes": indices})
-        keys = _indices(tuple(self.class_thresholds), classes, "class_thresholds", problems)
+            fusion = self._fusion_with_indices(fusion, classes, problems)
+        members = tuple(
+            member.model_copy(
+                update={"classes": _by_index(member.classes, classes, f"members.{number}.classes", problems)}
+            )
+            for number, member in enumerate(self.members)
+        )
+        thresholds = _by_index(self.class_thresholds, classes, "class_thresholds", problems)
+        for index, name in enumerate(classes):
+            if not any(member.classes.get(index, member.weight) for member in members):
+                problems.append(
+                    f"members: all have the weight 0 for the class {name}; give one a weight above 0"
+                )
         if problems:
             raise ValueError("\n".join(problems))
-        thresholds = dict(zip(keys, self.class_thresholds.values(), strict=True))
-        return self.model_copy(update={"image_fusion": fusion, "class_thresholds": thresholds})
+        return self.model_copy(
+            update={"image_fusion": fusion, "members": members, "class_thresholds": thresholds}
+        )
+
+    def _fusion_with_indices(
+        self, fusion: ImageFusion, classes: Sequence[str], problems: list[str]
+    ) -> ImageFusion:
+        wanted = fusion.except_classes
+        if fusion == ImageFusion.model_validate(PRESETS[self.preset]["image_fusion"] or {}):
+            wanted = tuple(name for name in wanted if name in classes)
+        excepted = _indices(wanted, classes, "image_fusion.except_classes", problems)
+        weights = _by_index(fusion.class_weights, classes, "image_fusion.class_weights", problems)
+        for index in sorted(set(excepted) & weights.keys() - {-1}):
+            problems.append(
+                f"image_fusion.class_weights: {classes[index]} is one of the except_classes, which have no weight; "
+                "name it in only one of the two"
+            )
+        return fusion.model_copy(update={"except_classes": excepted, "class_weights": weights})
+
+
+def _by_index(
+    values: Mapping[int | str, float], classes: Sequence[str], key: str, problems: list[str]
+) -> dict[int | str, float]:
+    """Values by the indices of their classes; unknown and repeated ones are added to `problems`."""
+    return dict(zip(_indices(tuple(values), classes, key, problems), values.values(), strict=True))
 
 
 def _indices(

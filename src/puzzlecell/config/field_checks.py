@@ -1,4 +1,4 @@
-"""Checks of the section `fields`: classes, numbers of thresholds, files, and the source of out-of-fold predictions."""
+"""Checks of the section `fields` and of other thresholds: classes, numbers of thresholds, files, sources."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +28,7 @@ def field_problems(configuration: Any, root: Path, *, files: bool = True) -> lis
     for key, given in (
         ("fields.thresholds", settings.thresholds),
         ("fields.cells.thresholds", settings.cells.thresholds),
+        ("variability.thresholds", configuration.variability.thresholds),
     ):
         if isinstance(given, tuple) and len(given) != len(names):
             problems.append(f"{key}: {len(given)} thresholds, but there are {len(names)} classes")
@@ -45,11 +46,11 @@ def field_problems(configuration: Any, root: Path, *, files: bool = True) -> lis
 
 
 def ready_members(configuration: Any) -> Sequence[str]:
-    """Names of the ensemble's stages that have ready weights, so that no training leaves out-of-fold predictions."""
+    """Names of the ensemble's stages that predict fields with ready weights, so that none are predicted out of fold."""
     return list(
         dict.fromkeys(
-            f"models.{member.model}.stages.{member.stage}"
-            for member in configuration.ensemble.members
-            if configuration.models[member.model].stages[member.stage].checkpoints is not None
+            f"models.{model}.stages.{stage}"
+            for model, stage in configuration.member_stages("fields")
+            if configuration.models[model].stages[stage].checkpoints is not None
         )
     )

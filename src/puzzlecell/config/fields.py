@@ -31,7 +31,7 @@ class CellVoteSettings(Section):
     @field_validator("thresholds", mode="before")
     @classmethod
     def _usable(cls, thresholds: object) -> object:
-        return _checked(thresholds)
+        return checked_thresholds(thresholds)
 
 
 class FieldSettings(Section):
@@ -57,7 +57,7 @@ class FieldSettings(Section):
     @classmethod
     def _usable(cls, thresholds: object) -> object:
         if not isinstance(thresholds, str):
-            return _checked(thresholds, ", oof, oof_per_class, or the path of a CSV file")
+            return checked_thresholds(thresholds, ", oof, oof_per_class, or the path of a CSV file")
         if thresholds not in OUT_OF_FOLD and not thresholds.endswith(".csv"):
             raise ValueError(
                 f"found {thresholds!r}; expected a number, one number per class, oof, oof_per_class, or the path of a "
@@ -76,7 +76,7 @@ class FieldSettings(Section):
         return self.thresholds if isinstance(self.thresholds, str) and not self.out_of_fold else None
 
 
-def _checked(thresholds: object, others: str = "") -> object:
+def checked_thresholds(thresholds: object, others: str = "") -> object:
     """Return thresholds that are a number or a list of numbers between 0 and 1; else raise ValueError in one line."""
     given = thresholds if isinstance(thresholds, (list, tuple)) else [thresholds]
     right = [

@@ -1,11 +1,12 @@
 """Settings of models and their training stages."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from puzzlecell.config.base import MAX_SEED, Section
+from puzzlecell.config.cell_stage import TargetSettings, Teacher
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
@@ -13,6 +14,12 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 class StageSettings(Section):
     """A training stage of a model; one network is trained per fold."""
 
+    kind: Literal["fields", "cells"] = Field(
+        "fields",
+        description="What the network is trained on: `fields` with their labels, or `cells`, crops of single cells "
+        "with soft targets that are made of out-of-fold predictions (`learns_from`) or of grades. A stage of the kind "
+        "`cells` is called a pupil.",
+    )
     datasets: list[Name] = Field(
         [],
         description="Names of the data sets used for training; a stage with `checkpoints` needs none. With them, it "
@@ -30,6 +37,27 @@ class StageSettings(Section):
     )
     training: dict[str, Any] = Field(
         {}, description="Keys of `training` that this stage overrides, in addition to those of its model."
+    )
+    learns_from: tuple[Teacher, ...] = Field(
+        (), description="Teachers of a stage of the kind `cells` with the labels `predicted`."
+    )
+    labels: Literal["predicted", "graded"] = Field(
+        "predicted",
+        description="Targets of a stage of the kind `cells`: `predicted` by its teachers, or `graded` by people "
+        "(`cell_labels.csv` of its data sets).",
+    )
+    targets: TargetSettings = TargetSettings()
+    rounds: int = Field(
+        1,
+        ge=1,
+        le=5,
+        description="Rounds of a stage of the kind `cells` with the labels `predicted`: from the second one on, it "
+        "learns from step 2 of the round before.",
+    )
+    transductive: bool = Field(
+        False,
+        description="Whether a stage of the kind `cells` may learn from predictions for test data sets. Their labels "
+        "are never used.",
     )
 
 
@@ -62,15 +90,22 @@ def checkpoint_path(pattern: str, fold: int | str) -> str:
 
 
 def training_layers(values: Mapping[str, Any], model: str, stage: str) -> dict[str, Mapping[str, Any]]:
-    """Return the layers of a stage's training settings by their place in the file; later layers take precedence."""
+    """Return the layers of a stage's training settings by their place in the file; later layers take precedence.
+
+    A stage of the kind `cells` has no second pass over tiles unless its own settings ask for one, which is a problem.
+    """
     given = mapping(mapping(values, "models"), model)
     own = {key: given[key] for key in ("network", "input", "seed") if given.get(key) is not None}
     place = f"models.{model}"
+    stage_given = mapping(mapping(given, "stages"), stage)
+    # The puzzle is one of fields: settings for the other stages of the model do not count.
+    default = {"puzzle": {"pieces": 0}} if stage_given.get("kind") == "cells" else {}
     return {
         "training": mapping(values, "training"),
         place: own,
         f"{place}.training": mapping(given, "training"),
-        f"{place}.stages.{stage}.training": mapping(mapping(mapping(given, "stages"), stage), "training"),
+        f"{place}.stages.{stage}.kind": default,
+        f"{place}.stages.{stage}.training": mapping(stage_given, "training"),
     }
 
 

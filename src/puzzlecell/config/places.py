@@ -12,7 +12,7 @@ def raw_data_here(settings: Configuration) -> list[str]:
         f"datasets.{name}.{key}: {path} is on this machine, but this run keeps its files in a bucket; give a path "
         "below the bucket's prefix, or s3://bucket/folder"
         for name, dataset in settings.datasets.items()
-        for key in ("path", "labels", "images", "truth")
+        for key in ("path", "labels", "images", "truth", "cell_labels")
         for path in [getattr(dataset, key)]
         if path is not None and PurePath(path).is_absolute()
     ]
@@ -30,7 +30,12 @@ def unsent_files(settings: Configuration, sent: Collection[str]) -> list[str]:
             f"classes: {classes} is not sent to the machines of the jobs, which get the files that git knows: run "
             f"`git add {classes}`"
         )
-    for place, path in _weights(settings):
+    cells = {
+        f"datasets.{name}.simulate.cells_from": dataset.simulate.cells_from
+        for name, dataset in settings.datasets.items()
+        if dataset.simulate is not None and dataset.simulate.cells_from is not None
+    }
+    for place, path in [*cells.items(), *_weights(settings)]:
         if not PurePath(path).is_absolute():
             problems.append(
                 f"{place}: {path} is not sent to the machines of the jobs; put it into the container image or on a "

@@ -15,6 +15,11 @@ from puzzlecell.config.workflow import Configuration
 
 Deciding = dict[str, str]
 """Dotted key of a setting -> its value as text."""
+HOLDING_OUT = ("grades.held_out", "grades.seed")
+"""Settings that decide which graded cells are held out, and nothing else about them."""
+
+HELD_OUT = ("holdout", "test")
+"""Roles of data sets that are composed of other cells than the training sets (`simulate.cells_from`)."""
 
 
 def deciding(section: BaseModel, key: str) -> Deciding:
@@ -43,8 +48,12 @@ def simulation(settings: Configuration, dataset: str) -> Deciding:
     given = settings.datasets[dataset]
     if given.simulate is None:
         return {}
-    labelled = {"labelled": json.dumps(given.role != "test")}
-    return {**deciding(given.simulate, "simulate"), **labelled, "seed": json.dumps(settings.seed)}
+    found = {**deciding(given.simulate, "simulate"), "seed": json.dumps(settings.seed)}
+    found["labelled"] = json.dumps(given.labelled)
+    if given.simulate.cells_from is not None:
+        found["held_out"] = json.dumps(given.role in HELD_OUT)
+        found["negative"] = negative_class(settings)
+    return found
 
 
 def store(settings: Configuration, dataset: str) -> Deciding:
@@ -75,6 +84,27 @@ def folds(settings: Configuration) -> Deciding:
     return {**deciding(settings.folds, "folds"), **deciding(settings.labels, "labels")}
 
 
+def held_out_grades(settings: Configuration) -> Deciding:
+    """Settings that decide which graded cells are held out, besides the tables of grades and equal images."""
+    return {**_grades(settings, held_out=True), **deciding(settings.folds, "folds")}
+
+
+def placed_grades(settings: Configuration) -> Deciding:
+    """Settings that the soft values of graded cells depend on, besides masks and the choice of held-out cells."""
+    return {**_grades(settings, held_out=False), **deciding(settings.labels, "labels")}
+
+
+def _grades(settings: Configuration, *, held_out: bool) -> Deciding:
+    found = deciding(settings.grades, "grades")
+    return {key: text for key, text in found.items() if (key in HOLDING_OUT) is held_out}
+
+
+def graded_score(settings: Configuration) -> Deciding:
+    """Settings that the score of graded cells depends on, besides the scored table."""
+    keys = ("bootstrap", "interval", "seed")
+    return {f"score.{key}": json.dumps(getattr(settings.score, key)) for key in keys}
+
+
 def segmentation(settings: Configuration, dataset: str) -> Deciding:
     """Settings that label images depend on; those of segmenters that are not chosen do not count."""
     section = settings.segmentation
@@ -89,14 +119,38 @@ def segmentation(settings: Configuration, dataset: str) -> Deciding:
     return found
 
 
+def crops(settings: Configuration) -> Deciding:
+    """Settings of step 2 that decide how cells are cut for a training, and where a network is read."""
+    names = ("scale", "crop", "margin", "mask", "pool", "padding")
+    return {f"step2.{name}": json.dumps(getattr(settings.step2, name)) for name in names}
+
+
 def training(settings: Configuration, model: str, stage: str) -> Deciding:
     """Settings that the weights of a stage depend on."""
     given = settings.models[model].stages[stage]
     return {
+        **(crops(settings) if given.kind == "cells" else {}),
         **deciding(settings.stage_training(model, stage), "training"),
         **deciding(settings.labels, "labels"),
         "datasets": json.dumps(given.datasets),
         "start": json.dumps(given.start),
+    }
+
+
+def targets(settings: Configuration, model: str, stage: str) -> Deciding:
+    """Settings that the targets of a stage depend on, besides the tables of its teachers, labels, cells and folds."""
+    given = settings.models[model].stages[stage]
+    teachers = {
+        f"learns_from.{number}": json.dumps([teacher.model, teacher.stage, teacher.step, teacher.weight])
+        for number, teacher in enumerate(settings.teachers(model, stage))
+    }
+    return {
+        **deciding(given.targets, "targets"),
+        **teachers,
+        **deciding(settings.labels, "labels"),
+        "negative": negative_class(settings),
+        "folds.group": json.dumps(settings.folds.group),
+        "folds.column": json.dumps(settings.folds.column),
     }
 
 
@@ -137,10 +191,47 @@ def training_look(settings: Configuration) -> Deciding:
     return {key: text for key, text in section.items() if key != "unlike_training.look"} | group
 
 
+def calibration(settings: Configuration) -> Deciding:
+    """Settings that a calibration depends on, besides the tables of cells and their truth."""
+    section = deciding(settings.calibration, "calibration")
+    of_score = deciding(settings.score, "score")
+    used = ("iou_threshold", "overlap", "bootstrap", "interval", "seed")
+    del section["calibration.file"]
+    return {
+        **section,
+        **{f"score.{name}": of_score[f"score.{name}"] for name in used},
+        "folds.group": json.dumps(settings.folds.group),
+    }
+
+
 def score(settings: Configuration) -> Deciding:
     """Settings that a score depends on, besides the scored tables."""
     members = {key: text for key, text in ensemble(settings).items() if key.startswith("ensemble.members")}
     return {**deciding(settings.score, "score"), **members}
+
+
+def _matching(settings: Configuration) -> Deciding:
+    """Settings that decide which segmented cell is which true cell."""
+    return {
+        f"score.{name}": json.dumps(getattr(settings.score, name)) for name in ("iou_threshold", "overlap")
+    }
+
+
+def variability(settings: Configuration) -> Deciding:
+    """Settings that the variability of cells depends on, besides the tables of cells and the calibration."""
+    group = {"folds.group": json.dumps(settings.folds.group)}
+    return {**deciding(settings.variability, "variability"), **_matching(settings), **group}
+
+
+def member_choice(settings: Configuration) -> Deciding:
+    """Settings that the choice of members depends on, besides their tables."""
+    bootstrap = {
+        f"score.{name}": json.dumps(getattr(settings.score, name))
+        for name in ("bootstrap", "interval", "seed")
+    }
+    parts = {f"folds.{name}": json.dumps(getattr(settings.folds, name)) for name in ("count", "group")}
+    own = deciding(settings.member_choice, "member_choice")
+    return {**ensemble(settings), **own, **_matching(settings), **bootstrap, **parts}
 
 
 def ablation(settings: Configuration) -> Deciding:

@@ -8,14 +8,42 @@ from puzzlecell.config.base import Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
+DRAWN_ONLY = ("coverage", "smallest_cell", "overlap", "class_difference", "unspecific")
+"""Settings of how cells are drawn, which say nothing about cells that come from images."""
+COMPOSED_ONLY = ("cell_scale", "cell_edge")
+"""Settings of cells that come from images."""
+
 
 class SimulationSettings(Section):
     """Content and difficulty of a simulated data set.
 
     Lengths are in pixels of a field 256 pixels wide and scale with `size`: a larger field shows the same cells at a
-    higher resolution. Intensities are relative to the peak of a localisation pattern, which is about 1.
+    higher resolution. Intensities are relative to the peak of a localisation pattern, which is about 1. With
+    `cells_from`, 1 is 80 % of the full range of the images of cells, and the settings of staining, light and noise add
+    to what these images have.
     """
 
+    cells_from: str | None = Field(
+        None,
+        description="Folder with images of your own single cells: `cells.csv` and `<name>_{red,green,blue,yellow}.png` "
+        "(or `.jpg`, `.tif`). Fields are then composed of these cells, rotated, mirrored and up to a tenth larger or "
+        "smaller, and nothing is drawn. Cells of one group are either in the training sets or in the holdout and test "
+        "sets. null: cells are drawn.",
+    )
+    cell_scale: float = Field(
+        1.0,
+        gt=0,
+        le=10,
+        description="With `cells_from`: pixel size of the images of cells, divided by that of the fields. Below 1, "
+        "cells are shrunk.",
+    )
+    cell_edge: float = Field(
+        0.055,
+        gt=0,
+        lt=1,
+        description="With `cells_from`: intensity in red, blue or yellow, as a fraction of the full range of the "
+        "image, from which a pixel belongs to the cell.",
+    )
     fields: int = Field(
         300,
         ge=1,
@@ -41,6 +69,13 @@ class SimulationSettings(Section):
     )
     smallest_cell: Share = Field(
         0.3, description="Cells with less than this fraction of a whole cell's area in view are not drawn."
+    )
+    overlap: float = Field(
+        0.0,
+        ge=0,
+        le=40,
+        description="How far the stain of a cell reaches under its neighbours, in pixels. Masks, labels and truth do "
+        "not change: what is seen there belongs to the upper cell.",
     )
     patterns_per_field: tuple[Share, Share, Share] = Field(
         (0.12, 0.53, 0.35),
@@ -72,6 +107,21 @@ class SimulationSettings(Section):
         description="Lowest factor on red and on yellow of a dim cell. The factor of each channel is drawn from here "
         "to 1, evenly on a logarithmic scale.",
     )
+    class_difference: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="How much the localisation patterns differ: the fraction of a pattern's stain that is drawn as it "
+        "is, while the rest is spread out smoothly around it. At 0, classes differ in little more than their place in "
+        "the cell.",
+    )
+    well_spread: float = Field(
+        0.0,
+        ge=0,
+        le=1.5,
+        description="Further differences between wells: standard deviation of the logarithm of each channel's staining "
+        "and of each channel's background, up to two standard deviations.",
+    )
     unspecific: float = Field(
         0.06,
         ge=0,
@@ -102,7 +152,12 @@ class SimulationSettings(Section):
 
     @model_validator(mode="after")
     def _ranges(self) -> "SimulationSettings":
-        problems = []
+        other, why = (DRAWN_ONLY, "cells_from") if self.cells_from else (COMPOSED_ONLY, "drawn cells")
+        problems = [
+            f"{key}: has no effect with {why}; remove it"
+            for key in other
+            if getattr(self, key) != type(self).model_fields[key].default
+        ]
         fewest, most = self.cells
         if not 1 <= fewest <= most <= 60:
             problems.append(f"cells: found {fewest} to {most}, expected 1 <= minimum <= maximum <= 60")

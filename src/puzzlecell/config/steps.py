@@ -1,10 +1,12 @@
 """Settings of step 1 (maps read under cells) and step 2 (crops of cells)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from puzzlecell.config.base import NO_EFFECT, ClassLimit, Section
+
+Scale = Annotated[float, Field(ge=0.25, le=4)]
 
 
 class TtaSettings(Section):
@@ -16,10 +18,24 @@ class TtaSettings(Section):
         description="Also predict views rotated by 90, 180 and 270 degrees, which multiplies the number of views by 4.",
     )
 
+    scales: tuple[Scale, ...] = Field(
+        (1.0,),
+        description="Scales at which each view is predicted; one of them is 1. A scale s costs s x s times as much. "
+        "Sides are rounded to multiples of the network's output stride.",
+    )
+
     @property
-    def views(self) -> int:
-        """Number of views that are predicted and averaged."""
-        return (2 if self.flip else 1) * (4 if self.rotate else 1)
+    def passes(self) -> float:
+        """What all views cost, in passes over an image at its own scale."""
+        symmetries = (2 if self.flip else 1) * (4 if self.rotate else 1)
+        return symmetries * sum(scale**2 for scale in self.scales)
+
+    @field_validator("scales")
+    @classmethod
+    def _own_scale(cls, scales: tuple[float, ...]) -> tuple[float, ...]:
+        if 1 not in scales or len(set(scales)) < len(scales):
+            raise ValueError(f"the scales are {list(scales)}; they must be different, and one of them 1")
+        return scales
 
 
 class Step1Settings(Section):
@@ -84,6 +100,17 @@ class Step2Settings(Section):
         multiple_of=32,
         description="Side in pixels of the canvas of a crop with `scale: fixed`; larger cells are shrunk to fit. "
         "null: half of the network's field size, rounded up to a multiple of 32.",
+    )
+    canvas: Literal["same", "fitted"] = Field(
+        "same",
+        description="With `scale: fixed`, the canvas of crops: the `same` for all, of `crop` pixels, or `fitted`: "
+        "the smallest that holds the cell, in steps of 32 pixels (16 if the network's output stride is at most 16). "
+        "Fitted canvases cost less, and change the scores a little.",
+    )
+    precision: Literal["float32", "bf16"] = Field(
+        "float32",
+        description="Numerical precision of the networks. bf16, mixed precision, is faster on processors with "
+        "instructions for it; on others it can be slower.",
     )
     margin: float = Field(
         0.05,

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from puzzlecell.config.base import Section
 
@@ -35,6 +35,18 @@ class MergeSettings(Section):
     yes: float = Field(
         0.5, ge=0, le=1, description="Minimum confidence at which a submission votes for a class (`vote`)."
     )
+    smooth: bool = Field(
+        False,
+        description="Erode each fused mask by one pixel and dilate it by one again; not with `nms`, which fuses none.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "MergeSettings":
+        if self.smooth and self.method == "nms":
+            raise ValueError(
+                "only fused masks are smoothed, and nms keeps masks as they are; take fusion or vote"
+            )
+        return self
 
     @field_validator("weights")
     @classmethod

@@ -21,7 +21,8 @@ class PuzzleSettings(Section):
     pieces: Literal[0, 4, 9, 16] = Field(
         4,
         description="Number of tiles into which a field is cut for the second pass; the reference uses 4 (2 x 2). 0: "
-        "no second pass, at half the cost; the loss then consists of its first term only.",
+        "no second pass, at half the cost; the loss then consists of its first term only. Always 0 in stages of the "
+        "kind `cells`.",
     )
     validate_tiles: bool = Field(
         True, description="Run the second pass in validation too, so that all terms of the loss are measured."
@@ -75,7 +76,10 @@ class LossSettings(Section):
 
 
 class SamplerSettings(Section):
-    """Class-balanced sampling: how often each training field is drawn."""
+    """Class-balanced sampling: how often each training field is drawn.
+
+    In a stage of the kind `cells`, a cell belongs to a class as much as its target says.
+    """
 
     kind: Literal["capped", "inverse", "none"] = Field(
         "capped",
@@ -170,18 +174,20 @@ class TrainingSettings(Section):
     samples_per_epoch: int | None = Field(
         None,
         ge=1,
-        description="Number of fields drawn per epoch, rounded up to whole batches. null: the number of training "
-        "fields.",
+        description="Number of fields (cells in a stage of the kind `cells`) drawn per epoch, rounded up to whole "
+        "batches. null: the number of training fields (cells).",
     )
     batch_size: int = Field(
         36,
         ge=1,
-        description="Number of fields per optimiser step, over all GPUs and accumulated parts.",
+        description="Number of fields (cells in a stage of the kind `cells`) per optimiser step, over all GPUs and "
+        "accumulated parts.",
     )
     validation_batch_size: int | None = Field(
         None,
         ge=1,
-        description="Number of fields per forward pass in validation. null: `batch_size`.",
+        description="Number of fields (cells in a stage of the kind `cells`) per forward pass in validation. null: "
+        "`batch_size`.",
         json_schema_extra=NO_EFFECT,
     )
     best_metric: Literal["loss", "map", "f1_samples", "f1_macro"] = Field(

@@ -11,6 +11,9 @@ from pydantic import Field, ValidationError
 
 from puzzlecell.config.base import NO_EFFECT, Section
 from puzzlecell.config.bundle import BundleSettings
+from puzzlecell.config.calibration import CalibrationSettings
+from puzzlecell.config.cell_stage import Teacher
+from puzzlecell.config.cell_stage_checks import seen_problems
 from puzzlecell.config.checks import (
     class_problems,
     file_problems,
@@ -20,19 +23,23 @@ from puzzlecell.config.checks import (
 )
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import DatasetSettings, FoldSettings, IngestSettings
-from puzzlecell.config.ensemble import EnsembleSettings
+from puzzlecell.config.ensemble import EnsembleMember, EnsembleSettings
 from puzzlecell.config.field_checks import field_problems
 from puzzlecell.config.fields import FieldSettings
+from puzzlecell.config.grades import GradeSettings
 from puzzlecell.config.labels import LabelSettings
+from puzzlecell.config.member_choice import MemberChoiceSettings
 from puzzlecell.config.messages import readable_problems
 from puzzlecell.config.models import ModelSettings, Name, training_layers
 from puzzlecell.config.plausibility import PlausibilitySettings
+from puzzlecell.config.rounds import with_rounds
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.submission import SubmissionSettings
 from puzzlecell.config.training import TrainingSettings, resolved
 from puzzlecell.config.unlike import UnlikeSettings
+from puzzlecell.config.variability import VariabilitySettings
 from puzzlecell.errors import UserError
 
 
@@ -61,15 +68,19 @@ class Configuration(Section):
     ingest: IngestSettings = IngestSettings()
     labels: LabelSettings = LabelSettings()
     folds: FoldSettings = FoldSettings()
+    grades: GradeSettings = GradeSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
     training: TrainingSettings = TrainingSettings()
     models: dict[Name, ModelSettings] = Field(min_length=1, description="Models, by name.")
     step1: Step1Settings = Step1Settings()
     step2: Step2Settings = Step2Settings()
     ensemble: EnsembleSettings
+    calibration: CalibrationSettings = CalibrationSettings()
     submission: SubmissionSettings = SubmissionSettings()
     fields: FieldSettings = FieldSettings()
     score: ScoreSettings = ScoreSettings()
+    member_choice: MemberChoiceSettings = MemberChoiceSettings()
+    variability: VariabilitySettings = VariabilitySettings()
     plausibility: PlausibilitySettings = PlausibilitySettings()
     unlike_training: UnlikeSettings = UnlikeSettings()
     bundle: BundleSettings = BundleSettings()
@@ -79,19 +90,78 @@ class Configuration(Section):
         return resolved(*training_layers(self.model_dump(exclude_unset=True), model, stage).values())
 
     def trained_stages(self) -> list[tuple[str, str]]:
-        """Names (model, stage) of the stages trained for the ensemble: its members' and those that they start from."""
+        """Names (model, stage) of the stages trained for the ensemble: its members', and what they start or learn
+        from.
+        """
         found: dict[tuple[str, str], None] = {}
+
+        def add(model: str, stage: str) -> None:
+            if (model, stage) not in found and self.models[model].stages[stage].checkpoints is None:
+                found[model, stage] = None
+                for names in self._made_from(model, stage):
+                    add(*names)
+
         for member in self.ensemble.members:
-            name: str | None = member.stage
-            while name is not None and self.models[member.model].stages[name].checkpoints is None:
-                found[member.model, name] = None
-                name = self.models[member.model].stages[name].start
+            add(member.model, member.stage)
         return list(found)
 
-    def training_sets(self) -> list[str]:
-        """Names of the data sets that the trained stages of the ensemble were trained on."""
-        stages = [self.models[model].stages[stage] for model, stage in self.trained_stages()]
+    def _made_from(self, model: str, stage: str) -> list[tuple[str, str]]:
+        """Names (model, stage) of the stages that a stage starts and learns from."""
+        start = self.models[model].stages[stage].start
+        teachers = [(str(teacher.model), teacher.stage) for teacher in self.teachers(model, stage)]
+        return teachers if start is None else [(model, start), *teachers]
+
+    def teachers(self, model: str, stage: str) -> list[Teacher]:
+        """Teachers of a stage, each with its model; none of a stage that learns from labels."""
+        return [
+            teacher.model_copy(update={"model": teacher.model or model})
+            for teacher in self.models[model].stages[stage].learns_from
+        ]
+
+    def member_stages(self, *kinds: str) -> list[tuple[str, str]]:
+        """Distinct (model, stage) pairs of the ensemble members, of all kinds of stages or of these."""
+        names = dict.fromkeys((member.model, member.stage) for member in self.ensemble.members)
+        return [
+            (model, stage)
+            for model, stage in names
+            if not kinds or self.models[model].stages[stage].kind in kinds
+        ]
+
+    @property
+    def first_member(self) -> EnsembleMember:
+        """The first ensemble member of a stage that predicts fields."""
+        return next(
+            member
+            for member in self.ensemble.members
+            if self.models[member.model].stages[member.stage].kind == "fields"
+        )
+
+    def seen_sets(self, model: str, stage: str) -> list[str]:
+        """Names of the data sets that a stage, or any stage that it starts or learns from, was trained on."""
+        waiting, seen = [(model, stage)], {(model, stage)}
+        while waiting:
+            more = set(self._made_from(*waiting.pop())) - seen
+            waiting += more
+            seen |= more
+        stages = [self.models[model].stages[stage] for model, stage in seen]
         return [name for name in self.datasets if any(name in stage.datasets for stage in stages)]
+
+    def training_sets(self) -> list[str]:
+        """Names of the data sets with labels that the trained stages of the ensemble were trained on."""
+        stages = [self.models[model].stages[stage] for model, stage in self.trained_stages()]
+        return [
+            name
+            for name, dataset in self.datasets.items()
+            if dataset.labelled and any(name in stage.datasets for stage in stages)
+        ]
+
+    def held_out_sets(self, model: str, stage: str) -> list[str]:
+        """Names of a stage's data sets whose fields have folds, so that some are held out of each of its trainings."""
+        return [
+            name
+            for name in self.models[model].stages[stage].datasets
+            if self.datasets[name].role in ("train", "additional")
+        ]
 
     def datasets_of(self, *roles: str) -> list[str]:
         """Names of the data sets that have one of these roles, in the order of the configuration."""
@@ -124,9 +194,12 @@ def load_configuration(
         problems += [] if of_training else size_problems(configuration)
         if not problems:
             problems += field_problems(configuration, Path(root), files=files)
+            problems += seen_problems(configuration)
     if configuration is None or problems:
         raise ConfigError(
             "\n".join(["the configuration cannot be used:", *(f"  {p}" for p in dict.fromkeys(problems))])
         )
     ensemble = configuration.ensemble.with_indices(read_classes(Path(root, configuration.classes)))
-    return configuration.model_copy(update={"ensemble": ensemble})
+    return configuration.model_copy(
+        update={"ensemble": ensemble, "models": with_rounds(configuration.models)}
+    )

@@ -19,18 +19,24 @@ def above_chance(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return (C,) float64, how far each class is above chance: (AP - p) / (1 - p), where AP is its average precision.
 
     labels: (N, C) bool; probabilities: (N, C). p is the fraction of fields with the class, the average precision of a
-    random order; a perfect order gives 1. NaN for a class that no field or every field has.
+    random order; a perfect order gives 1. NaN for a class that no field or every field has. Rows whose probability is
+    NaN do not count.
     """
     gains = np.full(labels.shape[1], np.nan)
-    for index, has_class in enumerate(labels.T):
+    for index in range(labels.shape[1]):
+        counts = ~np.isnan(probabilities[:, index])
+        has_class, values = labels[counts, index], probabilities[counts, index]
         share = has_class.mean() if len(has_class) else 0.0
         if 0 < share < 1:
-            gains[index] = (average_precision_score(has_class, probabilities[:, index]) - share) / (1 - share)
+            gains[index] = (average_precision_score(has_class, values) - share) / (1 - share)
     return gains
 
 
 def read_held_out(path: str | os.PathLike, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Read the predictions for a held-out fold (`oof.csv`): labels (N, C) bool and probabilities (N, C) float64.
+
+    The rows are fields or, of a stage of the kind `cells`, cells, whose labels are targets of at least 0.5. Where a
+    class does not count for a cell, its probability is NaN.
 
     Raises UserError for another number of classes.
     """
@@ -41,7 +47,12 @@ def read_held_out(path: str | os.PathLike, classes: int) -> tuple[np.ndarray, np
     labels = np.zeros((len(table), classes), bool)
     for row, text in enumerate(table["Label"]):
         labels[row, [int(number) for number in text.split("|") if number]] = True
-    return labels, table[columns].to_numpy(np.float64)
+    probabilities = table[columns].to_numpy(np.float64)
+    targets = [f"t{name[1:]}" for name in columns]
+    if set(targets) <= set(table.columns):
+        # A column with empty fields is read as text.
+        probabilities[(table[targets] == "").to_numpy()] = np.nan
+    return labels, probabilities
 
 
 def warn_of_classes_at_chance(
@@ -60,11 +71,16 @@ def warn_of_classes_at_chance(
 
 
 def class_findings(
-    stage: str, folds: Sequence[tuple[np.ndarray, np.ndarray]], classes: Sequence[str], at_chance: float
+    stage: str,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    classes: Sequence[str],
+    at_chance: float,
+    *,
+    cells: bool = False,
 ) -> list[str]:
     """Return texts about the classes that no field has, and about those at chance in every fold in which they occur.
 
-    stage: its name in the texts. folds: labels and probabilities of each held-out fold.
+    stage: its name in the texts. folds: labels and probabilities of each held-out fold, of cells if `cells`.
     """
     occurs = np.any([labels.any(axis=0) for labels, _ in folds], axis=0)
     gains = np.stack([above_chance(*fold) for fold in folds])
@@ -73,11 +89,15 @@ def class_findings(
     texts = []
     if not occurs.all():
         names = [classes[index] for index in np.flatnonzero(~occurs).tolist()]
-        texts.append(f"no field is labelled {', '.join(names)}, so no model can learn {_them(names)}")
+        if cells:
+            texts.append(f"{stage}: no cell has a target of 0.5 or more for {', '.join(names)}")
+        else:
+            texts.append(f"no field is labelled {', '.join(names)}, so no model can learn {_them(names)}")
     if poor.any():
         names = [classes[index] for index in np.flatnonzero(poor).tolist()]
         texts.append(
-            f"{stage}: no fold learns {', '.join(names)}: the average precision on held-out fields is at chance"
+            f"{stage}: no fold learns {', '.join(names)}: the average precision on held-out "
+            f"{'cells' if cells else 'fields'} is at chance"
         )
     return texts
 

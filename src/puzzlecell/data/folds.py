@@ -36,7 +36,7 @@ def split_fields(
     known: key -> fold of a field that is already in a fold; a unit with such a key joins it, and the others are split
     among themselves. Raises FoldError for fewer fields or groups than folds.
     """
-    keys = pd.Series(_units(labels.index, group, together or {}), index=labels.index)
+    keys = pd.Series(field_groups(labels.index, group, together or {}), index=labels.index)
     joined = _joined(keys, together or {}, known or {})
     by_unit = labels.groupby(keys, sort=False).max()
     by_unit = by_unit[~by_unit.index.isin(list(joined))]
@@ -60,8 +60,11 @@ def _stratified(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     return folds
 
 
-def _units(ids: Iterable[str], group: str | None, together: Mapping[str, Sequence[str]]) -> list[str]:
-    """Unit of each field: its group, joined with the groups of all fields that have one of its keys."""
+def field_groups(ids: Iterable[str], group: str | None, together: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return what each field stays together with: its group, joined with those of all fields that have one of its keys.
+
+    group, together: see `split_fields`. Equal names mean that fields stay together.
+    """
     ids = list(ids)
     groups = group_keys(ids, group)
     parent: dict[str, str] = {}
@@ -121,7 +124,7 @@ def fold_problems(
                 "or set it to null to split field by field"
             )
             continue
-        groups = set(_units(ids, group, together or {}))
+        groups = set(field_groups(ids, group, together or {}))
         if group is not None and len(groups) == 1 and len(ids) > 1:
             problems.append(
                 f"folds.group: {group} puts all {len(ids)} fields of {name} into one group, {groups.pop()!r}: an ID is "

@@ -24,13 +24,20 @@ PIXEL_SIZE = "pixel_size_um"
 LARGEST_PIXEL_UM = 100
 RESERVED = (
     *("ID", "cell", "area_px", "centroid_y", "centroid_x", "y0", "x0", "y1", "x1", "touches_border"),
-    *("nucleus_area_px", "border_quality", "outlier_quality", "unlike_training", "unlike_training_field"),
+    *(
+        "nucleus_area_px",
+        "border_quality",
+        "outlier_quality",
+        "unlike_training",
+        "unlike_training_field",
+        "calls",
+    ),
 )
-"""Columns of the table of cells, which metadata cannot be called. Neither can they be called p00, p01 and so on."""
+"""Columns of the table of cells, which metadata cannot be called. Neither can they be called p00, c00 and so on."""
 
 _PART = re.compile(r"#((?:page|channel)=[^/]*)\Z").search
 _NUMBER = re.compile(r"(page|channel)=([0-9]{1,6})").fullmatch
-_PROBABILITY = re.compile(r"p[0-9]+").fullmatch
+_PROBABILITY = re.compile(r"p[0-9]+|c[0-9]{2,}").fullmatch
 
 
 @dataclass(frozen=True)

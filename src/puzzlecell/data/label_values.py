@@ -33,11 +33,11 @@ class FoundLabels:
     without: Counter[str] = field(default_factory=Counter)
 
 
-def labels_from_values(path, table: pd.DataFrame, names: ClassNames) -> FoundLabels:
+def labels_from_values(path, table: pd.DataFrame, names: ClassNames, what: str = "field") -> FoundLabels:
     """Read the column Label of a table (index: numbers of the lines).
 
     Numbers (`0|16`, `[0, 16]`) or names (`Nucleoplasm|Cytosol`, also separated by `;` or `,`): what at least half of
-    the rows have is expected of all.
+    the rows have is expected of all. what: a row is about, for messages.
     """
     # Few values of a table differ.
     codes, values = pd.factorize(table["Label"])
@@ -64,7 +64,7 @@ def labels_from_values(path, table: pd.DataFrame, names: ClassNames) -> FoundLab
     for row in np.flatnonzero(wrong[codes]).tolist():
         problem = found[codes[row]][2]
         result.problems.append(
-            f"{path}: line {table.index[row]}: field {table['ID'].iloc[row]} has {problem}"
+            f"{path}: line {table.index[row]}: {what} {table['ID'].iloc[row]} has {problem}"
         )
     result.hot = hot[codes]
     return result

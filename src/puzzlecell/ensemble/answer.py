@@ -1,7 +1,7 @@
 """Final predictions for one data set: the cell table with the ensembled probabilities."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
@@ -22,6 +22,7 @@ def write_answer(
     settings: EnsembleSettings,
     negative: int | None,
     metadata: Mapping[str, Sequence[str]] | None = None,
+    calls: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
 ) -> None:
     """Write the cell table with the ensemble's columns `p00 ...` and the metadata of the fields (Parquet).
 
@@ -29,7 +30,8 @@ def write_answer(
     probabilities of whole fields, one per shard, for each stage in turn. unlike_cells, unlike_fields: distances of
     cells and of fields from the training fields, one table per shard; if given, they are two more columns of the
     answer. negative: index of the class Negative, None if there is none. metadata: columns of texts, with the IDs of
-    the fields as `ID`. Raises the errors of `ensemble_cells` and `join_distances`.
+    the fields as `ID`. calls: adds calibrated probabilities and calls to the table. Raises the errors of
+    `ensemble_cells` and `join_distances`.
     """
     members = read_parts(member_tables, len(settings.members))
     images = read_parts(image_tables, len(image_tables) // len(cell_tables))
@@ -40,6 +42,8 @@ def write_answer(
         settings,
         negative=negative,
     )
+    if calls is not None:
+        answer = calls(answer)
     if unlike_cells:
         answer = join_distances(answer, unlike_cells, unlike_fields)
     write_parquet(path, answer if metadata is None else with_metadata(answer, metadata))

@@ -7,11 +7,9 @@ import pandas as pd
 
 from puzzlecell.config.base import class_limit
 from puzzlecell.config.ensemble import EnsembleSettings, ImageFusion
+from puzzlecell.data.cell_predictions import aligned, cell_quality, join
 from puzzlecell.data.tables import class_columns
 from puzzlecell.errors import UserError
-
-FLOOR = 1e-7
-"""Lower bound on the factors of a product, so that a class ruled out by one member is still ranked by the others."""
 
 
 def ensemble_cells(
@@ -24,9 +22,11 @@ def ensemble_cells(
 ) -> pd.DataFrame:
     """Return the cell table with the ensemble's columns `p00 ...` (float32).
 
-    The members are combined, then adjusted in the order of the settings.
+    In this order: the members are combined, combined with the probabilities of the field, Negative is read, the other
+    classes are suppressed by it, all are multiplied by the cell's quality, and limits and thresholds are applied.
     cell_table: one row per cell with `ID, cell`, and with `border_quality, outlier_quality` if the settings use them.
-    members: tables `ID, cell, p00 ...` of exactly these cells, in any order, with weights that need not sum to 1.
+    members: tables `ID, cell, p00 ...` of exactly these cells, in any order, with weights that need not sum to 1, in
+    the order of `settings.members`, whose steps and weights of single classes count.
     image_probabilities: `ID, p00 ...` of the fields, required for image fusion with `source: image`. negative: index of
     the class Negative, None if there is none. Raises ValueError if members differ in their cells or classes, or if the
     settings need an input that is not given.
@@ -34,14 +34,10 @@ def ensemble_cells(
     if not members:
         raise ValueError("an ensemble needs at least one member")
     columns = class_columns(members[0][0])
-    values = np.stack(
-        [_aligned(table, cell_table, columns, ["ID", "cell"], "member") for table, _ in members]
-    )
-    weights = np.array([weight for _, weight in members], np.float64)
-    if not (weights > 0).all():
-        raise ValueError(f"weights of members must be above 0, found {weights.tolist()}")
+    values = np.stack([aligned(table, cell_table, columns, ["ID", "cell"], "member") for table, _ in members])
     _check_classes(settings, len(columns), negative)
-    joined = join(values, weights / weights.sum(), settings.combine)
+    weights = member_weights([weight for _, weight in members], settings, len(columns))
+    joined = join(values, weights / weights.sum(axis=0), settings.combine)
     fields, field_of_cell = np.unique(cell_table["ID"].to_numpy(dtype=object), return_inverse=True)
     if settings.image_fusion is not None:
         of_field = _field_values(
@@ -53,11 +49,13 @@ def ensemble_cells(
             image_probabilities=image_probabilities,
         )
         joined = fuse(joined, of_field, settings.image_fusion)
-    if negative is not None and settings.negative != "own":
-        others = np.delete(np.arange(len(columns)), negative)
-        source = joined[None] if settings.negative == "one_minus_max" else values
-        joined[:, negative] = (1 - source[:, :, others]).min(axis=(0, 2))
-    joined *= _quality(cell_table, settings.border_quality, settings.outlier_quality)[:, None]
+    if negative is not None:
+        joined[:, negative] = read_negative(joined, values, weights, settings, negative=negative)
+        if settings.suppress_by_negative:
+            others = np.arange(len(columns)) != negative
+            joined[:, others] *= (1 - joined[:, [negative]]) ** settings.suppress_by_negative
+    quality = cell_quality(cell_table, border=settings.border_quality, outlier=settings.outlier_quality)
+    joined *= quality[:, None]
     most = class_limit(settings.max_classes, len(columns))
     joined = keep_classes(joined, field_of_cell, len(fields), most)
     thresholds = np.full(len(columns), settings.threshold)
@@ -68,19 +66,66 @@ def ensemble_cells(
     return pd.concat([cell_table, probabilities], axis=1)
 
 
-def join(values: np.ndarray, weights: np.ndarray, how: str) -> np.ndarray:
-    """Weighted arithmetic (`mean`) or geometric (`product`) mean (n, C) of members' values (members, n, C)."""
-    if how == "mean":
-        return np.einsum("m,mnc->nc", weights, values)
-    return np.exp(np.einsum("m,mnc->nc", weights, np.log(np.maximum(values, FLOOR))))
+def member_weights(weights: Sequence[float], settings: EnsembleSettings, classes: int) -> np.ndarray:
+    """Weights of the members: (members,) float64, or (members, C) if some have weights of single classes.
+
+    Raises ValueError for weights of 0 or less, and if the settings tell more of the members and have another number.
+    """
+    plain = np.array(weights, np.float64)
+    if not (plain > 0).all():
+        raise ValueError(f"weights of members must be above 0, found {plain.tolist()}")
+    own = [member.classes for member in settings.members]
+    if (any(own) or settings.negative == "step2") and len(own) != len(plain):
+        raise ValueError(f"{len(plain)} tables of members, but the settings name {len(own)} members")
+    if not any(own):
+        return plain
+    found = np.repeat(plain[:, None], classes, axis=1)
+    for row, replaced in zip(found, own, strict=True):
+        for index, weight in replaced.items():
+            row[int(index)] = weight
+    without = np.flatnonzero(found.sum(axis=0) == 0).tolist()
+    if without:
+        raise ValueError(f"all members have the weight 0 for the classes {without}")
+    return found
 
 
 def fuse(cells: np.ndarray, of_field: np.ndarray, settings: ImageFusion) -> np.ndarray:
     """Combine the values of cells (n, C) with those of their fields (n, C)."""
-    values = join(np.stack([cells, of_field]), np.array([settings.weight, 1 - settings.weight]), settings.how)
+    weights = np.array([settings.weight, 1 - settings.weight])
+    if settings.class_weights:
+        weights = np.repeat(weights[:, None], cells.shape[1], axis=1)
+        for index, weight in settings.class_weights.items():
+            weights[:, int(index)] = weight, 1 - weight
+    values = join(np.stack([cells, of_field]), weights, settings.how)
     excepted = [int(index) for index in settings.except_classes]
     values[:, excepted] = cells[:, excepted]
     return values
+
+
+def read_negative(
+    joined: np.ndarray, values: np.ndarray, weights: np.ndarray, settings: EnsembleSettings, *, negative: int
+) -> np.ndarray:
+    """Probability (n,) of the class Negative, as the setting `negative` has it.
+
+    joined: (n, C), combined with the field. values: (members, n, C). weights: (members,) or (members, C). Raises
+    UserError if no member of step 2 has a weight above 0 for Negative and `negative` is `step2`.
+    """
+    if settings.negative == "own":
+        return joined[:, negative]
+    others = np.delete(np.arange(values.shape[2]), negative)
+    if settings.negative == "one_minus_max":
+        return (1 - joined[:, others]).min(axis=1)
+    if settings.negative == "min_complement":
+        if weights.ndim == 2:
+            # Members that have no say in a class do not count in its highest probability.
+            values = np.where(weights[:, None, :] > 0, values, 0)
+        return (1 - values[:, :, others]).min(axis=(0, 2))
+    own = weights[:, negative] if weights.ndim == 2 else weights
+    if settings.negative == "step2":
+        own = np.where([member.step == 2 for member in settings.members], own, 0)
+        if not own.sum() > 0:
+            raise UserError("ensemble.negative is step2, but no member of step 2 has a weight for Negative")
+    return np.einsum("m,mn->n", own / own.sum(), values[:, :, negative])
 
 
 def keep_classes(values: np.ndarray, field_of_cell: np.ndarray, fields: int, most: int) -> np.ndarray:
@@ -106,32 +151,9 @@ def mean_table(members: Sequence[tuple[pd.DataFrame, float]], key: Sequence[str]
     first = members[0][0]
     columns, keys = class_columns(first), list(key)
     weights = np.array([weight for _, weight in members], np.float64)
-    values = np.stack([_aligned(table, first, columns, keys, "table") for table, _ in members])
+    values = np.stack([aligned(table, first, columns, keys, "table") for table, _ in members])
     mean = np.einsum("m,mnc->nc", weights / weights.sum(), values).astype(np.float32)
     return pd.concat([first[keys], pd.DataFrame(mean, columns=columns, index=first.index)], axis=1)
-
-
-def _aligned(
-    table: pd.DataFrame, wanted: pd.DataFrame, columns: Sequence[str], keys: list[str], what: str
-) -> np.ndarray:
-    """Class values (n, C) float64 of a table, with its rows reordered to match the keys in `wanted`."""
-    if class_columns(table) != list(columns):
-        raise ValueError(f"one {what} has {len(class_columns(table))} classes, another has {len(columns)}")
-    index, target = pd.MultiIndex.from_frame(table[keys]), pd.MultiIndex.from_frame(wanted[keys])
-    if not index.is_unique:
-        raise ValueError(f"a {what} lists {_shown(index[index.duplicated()][0])} twice")
-    place = index.get_indexer(target)
-    if (place < 0).any() or len(index) != len(target):
-        raise ValueError(
-            f"a {what} has {len(index)} rows, but {len(target)} are expected; {(place < 0).sum()} are missing"
-            + (f", such as {_shown(target[place < 0][0])}" if (place < 0).any() else "")
-            + ": was it computed with other masks?"
-        )
-    return table[list(columns)].to_numpy(np.float64)[place]
-
-
-def _shown(key: tuple) -> str:
-    return " cell ".join(map(str, key))
 
 
 def _field_values(
@@ -154,22 +176,12 @@ def _field_values(
         if absent:
             raise ValueError(f"image probabilities are missing for {len(absent)} fields, such as {absent[0]}")
         return by_field.loc[cell_table["ID"]].to_numpy(np.float64)
-    valid = (_quality(cell_table, True, True) >= settings.valid_quality).astype(np.float64)
+    valid = (cell_quality(cell_table) >= settings.valid_quality).astype(np.float64)
     count = np.bincount(field_of_cell, valid)
     weights = np.where(count[field_of_cell] > 0, valid, 1.0)
     count = np.bincount(field_of_cell, weights)
     sums = np.stack([np.bincount(field_of_cell, weights * column) for column in joined.T], axis=1)
     return (sums / count[:, None])[field_of_cell]
-
-
-def _quality(cell_table: pd.DataFrame, border: bool, outlier: bool) -> np.ndarray:
-    quality = np.ones(len(cell_table))
-    for name, wanted in (("border_quality", border), ("outlier_quality", outlier)):
-        if wanted:
-            if name not in cell_table:
-                raise ValueError(f"the ensemble uses {name}, but the cell table has no such column")
-            quality = quality * cell_table[name].to_numpy(np.float64)
-    return quality
 
 
 def _check_classes(settings: EnsembleSettings, classes: int, negative: int | None) -> None:
@@ -178,14 +190,14 @@ def _check_classes(settings: EnsembleSettings, classes: int, negative: int | Non
     excepted = settings.image_fusion.except_classes if settings.image_fusion else ()
     for key, indices in (
         ("image_fusion.except_classes", excepted),
+        ("image_fusion.class_weights", settings.image_fusion.class_weights if settings.image_fusion else {}),
+        ("members.classes", [index for member in settings.members for index in member.classes]),
         ("class_thresholds", settings.class_thresholds),
     ):
         unknown = [index for index in indices if not (isinstance(index, int) and 0 <= index < classes)]
         if unknown:
             problems.append(f"ensemble.{key} names {unknown}, but the classes are 0 to {classes - 1}")
-    if negative is None and settings.negative != "own":
-        problems.append(
-            f"ensemble.negative is {settings.negative}, but the configuration names no negative class"
-        )
+    if negative is None:
+        problems += [f"ensemble.{line}" for line in settings.needs_negative()]
     if problems:
         raise UserError("; ".join(problems))

@@ -7,6 +7,8 @@ Methods:
   all submissions, counting 0 for a submission without such a detection.
 - `vote`: cells are fused as in `fusion`. A class is kept if more than half of the weight votes for it, with the mean
   confidence of those votes.
+
+Masks of `fusion` and `vote` can be smoothed, see `puzzlecell.ensemble.smoothing`.
 """
 
 import csv
@@ -21,6 +23,7 @@ from puzzlecell.config.submission import MergeSettings
 from puzzlecell.data.iou import Runs, mask_iou, runs_of_masks
 from puzzlecell.data.rle import encode_runs, masks_of
 from puzzlecell.data.submission_file import SUBMISSION_COLUMNS, read_submission, triplets
+from puzzlecell.ensemble.smoothing import smoothed
 from puzzlecell.ensemble.submission import no_cells
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.atomic import written_whole
@@ -94,7 +97,8 @@ def merge_field(
         return suppress(cells, weights, settings.iou)
     merged = []
     for cluster in cluster_cells(cells, weights, settings.iou):
-        mask = encode_runs(*majority(cluster, weights), height, width)
+        runs = majority(cluster, weights)
+        mask = encode_runs(*(smoothed(runs, height, width) if settings.smooth else runs), height, width)
         confidences = (
             fused(cluster, weights) if settings.method == "fusion" else voted(cluster, weights, settings.yes)
         )

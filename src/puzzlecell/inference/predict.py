@@ -1,7 +1,8 @@
 """Inference: batched forward passes, test-time augmentation, and the fold models of a stage."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ import torch
 from puzzlecell.config.steps import TtaSettings
 from puzzlecell.data.store import ShardReader
 from puzzlecell.errors import UserError
-from puzzlecell.inference.tta import turn, turn_back, views
+from puzzlecell.inference.tta import resized, scaled, turn, turn_back, views
 from puzzlecell.network.cam_network import CamNetwork, load_network
 from puzzlecell.network.memory import channels_last
 from puzzlecell.runtime.malloc import keep_freed_memory
@@ -17,6 +18,8 @@ from puzzlecell.runtime.messages import first_few
 
 Paths = str | os.PathLike | Sequence[str | os.PathLike] | ShardReader
 """One shard, several shards, or a reader of them."""
+
+Item = TypeVar("Item")
 
 
 def load_networks(model_paths: Sequence[str | os.PathLike], device: str) -> list[CamNetwork]:
@@ -41,35 +44,42 @@ def load_networks(model_paths: Sequence[str | os.PathLike], device: str) -> list
 
 
 def predict(
-    network: CamNetwork, images: np.ndarray, tta: TtaSettings, device: str
+    network: CamNetwork, images: np.ndarray, tta: TtaSettings, device: str, *, precision: str = "float32"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return logits (B, C) and class activation maps (B, C, h, w), float32, of images (B, H, W, 4) uint8 RGBY.
 
-    Both are averaged over the views of `tta`, the maps after undoing each view's flip and rotation. Logits are pooled
-    maps, so the mean logits are the pooled mean maps.
+    Both are averaged over the views of `tta`, the maps after undoing each view's scale, flip and rotation. Logits are
+    pooled maps, so the mean logits are the pooled mean maps (at one scale). precision: `float32`, or `bf16` for mixed
+    precision.
     """
     batch = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2)
-    chosen = views(tta)
+    # Scale 1 comes first, since its maps give the size of all.
+    chosen = [
+        (scale, view) for scale in sorted(tta.scales, key=lambda scale: scale != 1) for view in views(tta)
+    ]
     logits = maps = torch.zeros((), device=device)
-    with torch.inference_mode():
-        for view in chosen:
-            seen = turn(batch, view).contiguous(memory_format=torch.channels_last)
-            view_logits, view_maps = network(seen)
+    mixed = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
+    with torch.inference_mode(), mixed:
+        for scale, view in chosen:
+            seen = scaled(turn(batch, view), scale, network.settings.output_stride)
+            view_logits, view_maps = network(seen.contiguous(memory_format=torch.channels_last))
+            turned_back = turn_back(view_maps.float(), view)
             logits = logits + view_logits.float()
-            maps = maps + turn_back(view_maps.float(), view)
+            maps = maps + (turned_back if scale == 1 else resized(turned_back, list(maps.shape[2:])))
     return (logits / len(chosen)).cpu().numpy(), (maps / len(chosen)).cpu().numpy()
 
 
-def batches(items: Iterable, size: int) -> Iterator[list]:
-    """Yield items in lists of `size`; the last list may be shorter."""
-    batch = []
+def batches(
+    items: Iterable[Item], size: int, kind: Callable[[Item], object] | None = None
+) -> Iterator[list[Item]]:
+    """Yield items in lists of `size`, each of items of one kind; the last list of a kind may be shorter."""
+    waiting: dict[object, list[Item]] = {}
     for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+        of_kind = None if kind is None else kind(item)
+        waiting.setdefault(of_kind, []).append(item)
+        if len(waiting[of_kind]) == size:
+            yield waiting.pop(of_kind)
+    yield from waiting.values()
 
 
 def shared_fields(store: ShardReader, masks: ShardReader, field_ids: Sequence[str] | None) -> list[str]:

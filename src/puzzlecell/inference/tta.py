@@ -1,6 +1,9 @@
-"""Test-time augmentation with the eight symmetries of a square, and their inverses."""
+"""Test-time augmentation with the eight symmetries of a square and with scales, and their inverses."""
+
+import math
 
 import torch
+from torch.nn.functional import interpolate
 
 from puzzlecell.config.steps import TtaSettings
 
@@ -28,3 +31,24 @@ def turn_back(maps: torch.Tensor, view: View) -> torch.Tensor:
     mirrored, turns = view
     maps = torch.rot90(maps, -turns, (-2, -1))
     return maps.flip(-1) if mirrored else maps
+
+
+def scaled(images: torch.Tensor, scale: float, multiple: int) -> torch.Tensor:
+    """Images (B, C, H, W) resized by linear interpolation, to sides that are multiples of `multiple`; float32.
+
+    The images themselves, of whatever type, if the scale is 1.
+    """
+    if scale == 1:
+        return images
+    return resized(images.float(), [_rounded(side * scale, multiple) for side in images.shape[2:]])
+
+
+def resized(maps: torch.Tensor, sides: list[int]) -> torch.Tensor:
+    """Maps (B, C, h, w) resized to `sides` by linear interpolation, smoothed where they get smaller."""
+    if list(maps.shape[2:]) == sides:
+        return maps
+    return interpolate(maps, size=sides, mode="bilinear", antialias=True, align_corners=False)
+
+
+def _rounded(length: float, multiple: int) -> int:
+    return max(1, math.floor(length / multiple + 0.5)) * multiple

@@ -46,7 +46,7 @@ def disk_use(jobs: Iterable[PlannedJob], work: JobWork, results: Path = Path("re
         cells = work.cells(job) if work.datasets(job) else 0.0
         for folder, size in _written(job, work, rates, cells).items():
             folders[folder] += size
-        if job.script == "train":
+        if job.script in ("train", "train_cells"):
             training = work.settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
             copies = 5 if training.ema else 4
             state = max(state, copies * _weights(job, work))
@@ -63,15 +63,21 @@ def _written(job: PlannedJob, work: JobWork, rates: Mapping[str, float], cells: 
     if job.script == "segment":
         pixels = work.fields(job) * work.label_side**2
         return {"masks": pixels * rates["masks"] + cells * rates["cell table"] + rates["overlay"]}
-    if job.script == "train":
+    if job.script in ("train", "train_cells"):
         return {"models": _weights(job, work)}
     if job.script in ("step1", "step2"):
         return {job.script: cells * rates["step table"]}
     if job.script == "unlike_training":
         return {"unlike": cells * rates["unlike table"]}
+    if job.script == "targets":
+        return {"targets": cells * rates["step table"]}
+    if job.script == "oof_step2":
+        return {"oof": cells / work.settings.folds.count * rates["step table"]}
     if job.script in ("oof_fold", "holdout_stage"):
         share = work.settings.folds.count if job.script == "oof_fold" else 1
         return {"oof": cells / share * rates["oof table"]}
+    if job.script == "oof_cells":
+        return {"oof": cells * rates["answer"]}
     if job.script == "ensemble":
         return {"cells": cells * rates["answer"]}
     return {"submission.csv": cells * rates["submission"]} if job.script == "submission" else {}

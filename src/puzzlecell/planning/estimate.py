@@ -164,7 +164,7 @@ def _by_rule(
 
 def _trainings(jobs: Sequence[PlannedJob], machine: Machine) -> int:
     """Most trainings at a time that the machine has room for."""
-    given = [job for job in jobs if job.needed and job.script == "train"]
+    given = [job for job in jobs if job.needed and job.script in ("train", "train_cells")]
     if not given:
         return 0
     threads, gpus = min(min(job.threads for job in given), machine.cores), min(job.gpus for job in given)

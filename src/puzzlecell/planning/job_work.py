@@ -8,6 +8,7 @@ from puzzlecell.config.models import checkpoint_path
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.steps import TtaSettings
 from puzzlecell.config.workflow import Configuration
+from puzzlecell.data.cell_crops import crop_geometry
 from puzzlecell.errors import UserError
 from puzzlecell.network.network_file import read_network_file
 from puzzlecell.planning.sizes import DatasetSize
@@ -20,6 +21,7 @@ from puzzlecell.planning.work import (
     simulation_work,
     step1_work,
     step2_work,
+    train_cells_work,
     train_work,
     unlike_work,
 )
@@ -48,10 +50,12 @@ class JobWork:
         settings, given = self.settings, job.wildcards
         if "ds" in given:
             return [given["ds"]]
-        if job.script in ("train", "oof_fold"):
+        if job.script in ("oof_fold", "oof_step2"):
+            return settings.held_out_sets(given["model"], given["stage"])
+        if job.script in ("train", "train_cells"):
             return settings.models[given["model"]].stages[given["stage"]].datasets
         if job.script == "training_look":
-            first = settings.ensemble.members[0]
+            first = settings.first_member
             return settings.models[first.model].stages[first.stage].datasets
         if job.script == "holdout_stage":
             return settings.datasets_of("holdout")
@@ -105,25 +109,27 @@ class JobWork:
         if script == "train":
             training = settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
             return [train_work(training, fields * (folds - 1) / folds, fields / folds)]
+        if script == "train_cells":
+            training = settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
+            sides, cells = training.input, self.cells(job)
+            canvas = crop_geometry(settings.step2, sides.field_size, sides.crop_size).canvas
+            return [train_cells_work(training, canvas, cells * (folds - 1) / folds, cells / folds)]
         if script == "ablation":
             return self._ablation(job)
         if script in ("training_look", "unlike_training"):
-            first = settings.ensemble.members[0]
+            first = settings.first_member
             held_out = min(fields / folds, settings.unlike_training.max_fields)
             described = held_out if script == "training_look" else fields
             return [unlike_work(self.stage(first.model, first.stage, 1), described, settings.ingest.size)]
-        if script not in ("step1", "step2", "oof_fold", "holdout_stage"):
+        if script not in ("step1", "step2", "oof_fold", "oof_step2", "holdout_stage"):
             return []
-        stage = self.stage(
-            job.wildcards["model"], job.wildcards["stage"], 1 if script == "oof_fold" else folds
-        )
+        of_fold = script in ("oof_fold", "oof_step2")
+        stage = self.stage(job.wildcards["model"], job.wildcards["stage"], 1 if of_fold else folds)
+        if script == "oof_step2":
+            return [step2_work(stage, settings.step2, self.cells(job) / folds)]
         if script == "step2":
             return [step2_work(stage, settings.step2, self.cells(job))]
-        return [
-            step1_work(
-                stage, settings.step1, fields / folds if script == "oof_fold" else fields, self.label_side
-            )
-        ]
+        return [step1_work(stage, settings.step1, fields / folds if of_fold else fields, self.label_side)]
 
     def _ablation(self, job: PlannedJob) -> list[Work]:
         """Every variant of both steps with every stage of the ensemble, as in `scoring.ablation`."""
@@ -133,13 +139,15 @@ class JobWork:
         views = {"tta": ALL_VIEWS}
         ones = [one, one.model_copy(update=views), *step1_changes(one).values()]
         twos = [two, two.model_copy(update=views), *step2_changes(two).values()]
-        members = dict.fromkeys((member.model, member.stage) for member in self.settings.ensemble.members)
-        stages = [self.stage(*names, self.settings.folds.count) for names in members]
+        of_fields, all_stages = (
+            [self.stage(*names, self.settings.folds.count) for names in self.settings.member_stages(*kinds)]
+            for kinds in (["fields"], [])
+        )
         return [
             *(
                 step1_work(stage, step, self.fields(job), self.label_side)
-                for stage in stages
+                for stage in of_fields
                 for step in ones
             ),
-            *(step2_work(stage, step, self.cells(job)) for stage in stages for step in twos),
+            *(step2_work(stage, step, self.cells(job)) for stage in all_stages for step in twos),
         ]

@@ -37,6 +37,7 @@ from puzzlecell.planning.work import (
     simulation_work,
     step1_work,
     step2_work,
+    train_cells_work,
     train_work,
     unlike_work,
 )
@@ -47,8 +48,6 @@ _SETTINGS = re.compile(r"puzzlecell\.runtime\.job: settings: (\{.*\})$")
 _DEVICE = re.compile(r"puzzlecell\.runtime\.devices: device: (cpu|cuda:\d+|(\d+) GPUs)$")
 _LEAST = 0.1
 """Smallest part of a job's time that counts as work: a tiny job is mostly its start."""
-
-
 _SAMPLED_S = 2.0
 """Snakemake looks at the memory of a job every half second: of a shorter job, it may have seen only the start."""
 
@@ -146,8 +145,10 @@ def _benchmark(path: Path) -> tuple[float, float] | None:
 
 def _script(names: tuple[str, ...]) -> str:
     """Script of the job with this benchmark."""
+    if names[:2] == ("oof", "cells") and len(names) == 3:
+        return "oof_cells"
     if names[0] == "oof":
-        return "holdout_stage" if names[-1] == "holdout" else "oof_fold"
+        return {"holdout": "holdout_stage", "step2": "oof_step2"}.get(names[-1].split(".")[-1], "oof_fold")
     return names[0]
 
 
@@ -199,17 +200,16 @@ def _segment(results: Path, names: tuple[str, ...], settings: str) -> Work:
     return Work(segment_kind(given), fields * _label_side(results, *names) ** 2 / MEGA, "Mpx")
 
 
-def _train(results: Path, names: tuple[str, ...], settings: str) -> Work:
-    given = TrainingSettings.model_validate_json(settings)
+def _train(results: Path, names: tuple[str, ...], settings: str, shown: str = "fields") -> Work:
     folder = results / "models" / Path(*names)
     history, held_out = read_csv(folder / "history.csv"), read_csv(folder / "oof.csv")
-    drawn = float((history["seconds"] * history["fields_per_s"]).mean())
-    return train_work(
-        given.model_copy(update={"samples_per_epoch": round(drawn)}),
-        drawn,
-        len(held_out),
-        epochs=len(history),
-    )
+    drawn = float((history["seconds"] * history[f"{shown}_per_s"]).mean())
+    given = TrainingSettings.model_validate_json(settings)
+    given = given.model_copy(update={"samples_per_epoch": round(drawn)})
+    if shown == "fields":
+        return train_work(given, drawn, len(held_out), epochs=len(history))
+    canvas = int(read_network_file(folder / "model.safetensors")["crops"]["canvas"])
+    return train_cells_work(given, canvas, drawn, len(held_out), epochs=len(history))
 
 
 def _step1(results: Path, names: tuple[str, ...], settings: str) -> Work:
@@ -222,6 +222,12 @@ def _step2(results: Path, names: tuple[str, ...], settings: str) -> Work:
     (dataset, stage, shard), given = names, Step2Settings.model_validate_json(settings)
     cells = pq.read_metadata(results / "step2" / dataset / stage / f"{shard}.parquet").num_rows
     return step2_work(_stage(results, stage), given, cells)
+
+
+def _oof_step2(results: Path, names: tuple[str, ...], settings: str) -> Work:
+    (model, stage, fold), given = names, Step2Settings.model_validate_json(settings)
+    cells = pq.read_metadata(results / "oof" / model / stage / f"{fold}.parquet").num_rows
+    return step2_work(_stage(results, f"{model}.{stage}", folds=1), given, cells)
 
 
 def _unlike(results: Path, names: tuple[str, ...], settings: str) -> Work:
@@ -281,10 +287,12 @@ _MEASURES: dict[str, Callable[[Path, tuple[str, ...], str], Work]] = {
     "ingest": _ingest,
     "segment": _segment,
     "train": _train,
+    "train_cells": lambda results, names, settings: _train(results, names, settings, "cells"),
     "step1": _step1,
     "step2": _step2,
     "unlike_training": _unlike,
     "oof_fold": _oof,
+    "oof_step2": _oof_step2,
     "holdout_stage": _holdout,
     "submission": _submission,
     **{name: _cells(name) for name in ("ensemble", "score")},

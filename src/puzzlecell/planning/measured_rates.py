@@ -20,6 +20,7 @@ SECONDS: dict[str, float] = {
     "start step2": 3.7,
     "start submission": 0.599,
     "start train": 4.44,
+    "start train_cells": 4.5,
     "start training_look": 4.45,
     "start unlike_training": 4.41,
     "simulate field": 0.000624,

@@ -115,11 +115,11 @@ def _raw_dataset(name: str, given: DatasetSettings) -> RawDataset:
     """Where the files of a data set are on this machine."""
     files = given.files(name)
     labels: str | None = files.labels
-    if given.role == "test" and given.labels is None and not Path(files.labels).exists():
+    if not given.labelled and given.labels is None and not Path(files.labels).exists():
         labels = None
     table = files.table if given.images is not None or Path(files.table or "").is_file() else None
     return RawDataset(
-        files.images, labels, given.role != "test", table, str(Path(table or "").parent), given.layout
+        files.images, labels, given.labelled, table, str(Path(table or "").parent), given.layout
     )
 
 

@@ -7,7 +7,7 @@ from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.training import TrainingSettings
-from puzzlecell.inference.step2 import crop_geometry
+from puzzlecell.data.cell_crops import crop_geometry
 from puzzlecell.planning.network_cost import network_cost, segmenter_flop
 from puzzlecell.segmentation.hpa_unet import SIDES_DIVIDE_BY
 
@@ -130,9 +130,34 @@ def train_work(
     )
 
 
+def train_cells_work(
+    settings: TrainingSettings,
+    canvas: int,
+    training_cells: float,
+    held_out_cells: float,
+    *,
+    epochs: int | None = None,
+) -> Work:
+    """Train one fold on crops of `canvas` x `canvas` pixels, with numbers of cells in place of those of fields."""
+    stage = Stage(settings.network, settings.input.field_size, settings.input.crop_size)
+    batch, epochs = settings.batch_size, settings.epochs if epochs is None else epochs
+    drawn = -(-(settings.samples_per_epoch or training_cells) // batch) * batch
+    gflop = epochs * (BACKWARD * drawn + held_out_cells) * stage.gflop(canvas)
+    backbone = settings.network.backbone
+    return Work(
+        f"train_cells ({backbone})",
+        gflop,
+        "GFLOP",
+        gflop=gflop,
+        network=f"train {backbone}",
+        parts={"step2 cell": epochs * (drawn + held_out_cells)},
+        together=True,
+    )
+
+
 def step1_work(stage: Stage, settings: Step1Settings, fields: float, label_side: int) -> Work:
     """Predict whole fields with all networks of a stage, and read the maps under cells of label images."""
-    gflop = fields * stage.folds * settings.tta.views * stage.gflop(stage.field_size)
+    gflop = fields * stage.folds * settings.tta.passes * stage.gflop(stage.field_size)
     reads = fields * (1 if settings.average == "maps" else stage.folds)
     return _prediction(
         "step1", stage, gflop, {"step1 field": reads, "step1 Mpx": reads * label_side**2 / MEGA}
@@ -148,7 +173,7 @@ def unlike_work(stage: Stage, fields: float, store_side: int) -> Work:
 def step2_work(stage: Stage, settings: Step2Settings, cells: float) -> Work:
     """Predict the crop of each cell with all networks of a stage."""
     canvas = crop_geometry(settings, stage.field_size, stage.crop_size).canvas
-    gflop = cells * stage.folds * settings.tta.views * stage.gflop(canvas)
+    gflop = cells * stage.folds * settings.tta.passes * stage.gflop(canvas)
     return _prediction("step2", stage, gflop, {"step2 cell": cells})
 
 

@@ -1,7 +1,7 @@
 """Ablation of the choices made after training: score the trained models with one setting changed at a time."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,8 +31,8 @@ class AblationData:
     """A data set with ground truth, and the models to predict it with.
 
     store, masks: shards; cells: cell tables (Parquet) of the shards; truth: ground-truth CSV. models: fold models of
-    each (model, stage). negative: index of the class Negative, None if there is none. images: where the raw
-    fields are, for `step2.source: raw`.
+    each (model, stage); of_cells: those that predict no fields. negative: index of the class Negative, None if there
+    is none. images: where the raw fields are, for `step2.source: raw`.
     """
 
     store: Paths
@@ -42,6 +42,7 @@ class AblationData:
     models: Mapping[tuple[str, str], Sequence[AnyPath]]
     negative: int | None
     images: Images | None = None
+    of_cells: Collection[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def step2_changes(settings: Step2Settings) -> dict[str, Step2Settings]:
         "pool": ("cell", "canvas"),
         "padding": ("black", "field"),
         "margin": (0.0, 0.05, 0.25),
+        "canvas": ("same", "fitted"),
     }
     return {
         f"{key} {value}": settings.model_copy(update={key: value})
@@ -83,6 +85,7 @@ def step2_changes(settings: Step2Settings) -> dict[str, Step2Settings]:
 
 def ensemble_changes(settings: EnsembleSettings, negative: int | None) -> dict[str, EnsembleSettings]:
     """Variants of the ensemble settings with one setting changed, by name of the change."""
+    given = settings.model_dump()
     fusions = {
         "off": None,
         "cells mean 0.7": {"source": "cells", "how": "mean", "weight": 0.7},
@@ -90,27 +93,34 @@ def ensemble_changes(settings: EnsembleSettings, negative: int | None) -> dict[s
         "image product 0.5": {"source": "image", "how": "product", "weight": 0.5},
         "image product 0.7": {"source": "image", "how": "product", "weight": 0.7},
     }
+    has_step2 = any(member.step == 2 for member in settings.members)
+    plain = [{**member, "classes": {}} for member in given["members"]]
     choices: dict[str, dict[str, Any]] = {
+        "members": {"without class weights": plain},
         "combine": {name: name for name in ("mean", "product")},
         "image_fusion": fusions,
         "negative": {
-            name: name for name in ("own", "one_minus_max", "min_complement") if negative is not None
+            name: name
+            for name in ("own", "mean", "step2", "one_minus_max", "min_complement")
+            if negative is not None and (name != "step2" or has_step2)
         },
+        "suppress_by_negative": {f"{power:g}": power for power in (0.0, 0.5, 1.0) if negative is not None},
         "border_quality": {"on": True, "off": False},
         "outlier_quality": {"on": True, "off": False},
         "max_classes": {str(limit): limit for limit in ("all", "all_but_one", 4)},
         "threshold": {"0": 0.0, "0.1": 0.1},
     }
-    given = settings.model_dump()
     changed = {
         f"{key} {name}": EnsembleSettings(**{**given, key: value})
         for key, values in choices.items()
         for name, value in values.items()
     }
     for step in (1, 2):
-        members = [member for member in given["members"] if member["step"] == step]
+        members = [member for member in plain if member["step"] == step]
         if members:
-            changed[f"only step {step}"] = EnsembleSettings(**{**given, "members": members})
+            # The other step may be the one that Negative is read from.
+            own = {"negative": "own"} if given["negative"] == "step2" and step == 1 else {}
+            changed[f"only step {step}"] = EnsembleSettings(**{**given, "members": members, **own})
     return {name: value for name, value in changed.items() if value != settings}
 
 
@@ -189,7 +199,7 @@ def predict_all(
     """Predict with every model and stage, by the steps whose settings are given."""
     result = Predictions({}, {}, {})
     for key, models in data.models.items():
-        if step1 is not None:
+        if step1 is not None and key not in data.of_cells:
             result.step1[key], result.images[key] = step1_tables(
                 data.store,
                 data.masks,

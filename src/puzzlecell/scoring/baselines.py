@@ -19,7 +19,7 @@ def compared_tables(
     answer: the ensembled cell table. images: `ID, p00 ...` of whole fields. Entries:
 
     - `broadcast` gives each cell the probabilities of its field.
-    - `step1` and `step2` are the weighted means of only that step's members.
+    - `step1` and `step2` are the weighted means of only that step's members; weights of single classes do not count.
     - `ensemble` is `answer` itself.
     """
     columns = class_columns(images)
@@ -29,7 +29,9 @@ def compared_tables(
         of_step = [(member, table) for member, table in members if member.step == step]
         if of_step:
             plain = EnsembleSettings(
-                preset="mpware", members=[member for member, _ in of_step], max_classes="all"
+                preset="mpware",
+                members=[member.model_copy(update={"classes": {}}) for member, _ in of_step],
+                max_classes="all",
             )
             weighted = [(table, member.weight) for member, table in of_step]
             tables[f"step{step}"] = ensemble_cells(cells, weighted, None, plain, negative=None)

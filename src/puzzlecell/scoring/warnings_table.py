@@ -51,6 +51,8 @@ class StageFiles:
     name: str
     datasets: Sequence[str]
     held_out: Sequence[AnyPath]
+    cells: bool = False
+    """Whether the predictions are for cells, as those of a stage of the kind `cells`."""
 
 
 @dataclass
@@ -168,7 +170,7 @@ def _in_training_and_elsewhere(datasets: Sequence[DatasetFiles]) -> list[Finding
     for files in datasets:
         reading = _Reading(files.dataset)
         tables = reading.each(lambda path: read_contents([path]), files.contents)
-        trained = files.role in ("train", "additional")
+        trained = files.role in ("train", "additional", "unlabelled")
         contents[not trained][files.dataset] = {
             key: value for table in tables for key, value in table.items()
         }
@@ -186,7 +188,7 @@ def _of_stage(files: StageFiles, classes: Sequence[str], settings: PlausibilityS
     folds = reading.each(lambda path: read_held_out(path, len(classes)), files.held_out)
     texts = []
     if folds and len(folds) == len(files.held_out):
-        texts = class_findings(files.name, folds, classes, settings.at_chance)
+        texts = class_findings(files.name, folds, classes, settings.at_chance, cells=files.cells)
     return reading.findings + [Finding(reading.dataset, "", text) for text in texts]
 
 

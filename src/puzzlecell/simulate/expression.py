@@ -9,33 +9,12 @@ occur only in negative fields. To keep label 18 informative, cells without a pat
 and in fields with one pattern; in fields with two or three patterns, every cell shows at least one.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.simulate.patterns import NEGATIVE, PATTERNS, SEEN_WHILE_DIVIDING, SPINDLE
-
-
-def well_patterns(well: int, settings: SimulationSettings, seed: tuple[int, ...]) -> list[int]:
-    """Return the patterns of a well, an empty list if it is negative; depends only on settings, well and seed.
-
-    Negative wells are evenly spaced. The other wells take the patterns in turn as their first pattern, in an order
-    reshuffled after every 18 wells, and draw any further ones at random, so even a few wells cover every pattern.
-    """
-    schedule = np.random.default_rng([*seed, 0])
-    start = schedule.random()
-    negatives_before = int(well * settings.negative_fields + start)
-    if int((well + 1) * settings.negative_fields + start) > negatives_before:
-        return []
-    turn = well - negatives_before
-    order = np.random.default_rng([*seed, 1, turn // PATTERNS]).permutation(PATTERNS)
-    patterns = [int(order[turn % PATTERNS])]
-    rng = np.random.default_rng([*seed, 2, well])
-    for _ in range(
-        int(rng.choice(3, p=np.array(settings.patterns_per_field) / sum(settings.patterns_per_field)))
-    ):
-        others = [p for p in range(PATTERNS) if p not in patterns and all(_together(p, q) for q in patterns)]
-        patterns.append(int(rng.choice(others)))
-    return patterns
 
 
 def _together(one: int, other: int) -> bool:
@@ -43,6 +22,42 @@ def _together(one: int, other: int) -> bool:
     return (one != SPINDLE or other in SEEN_WHILE_DIVIDING) and (
         other != SPINDLE or one in SEEN_WHILE_DIVIDING
     )
+
+
+def well_patterns(
+    well: int,
+    settings: SimulationSettings,
+    seed: tuple[int, ...],
+    *,
+    count: int = PATTERNS,
+    together: Callable[[int, int], bool] = _together,
+) -> list[int]:
+    """Return the patterns of a well, an empty list if it is negative; depends only on the arguments.
+
+    Negative wells are evenly spaced. The other wells take the patterns in turn as their first pattern, in an order
+    reshuffled when all have had their turn, and draw any further ones at random, so even a few wells cover every
+    pattern.
+
+    Args:
+        count: number of patterns that there are.
+        together: whether two patterns can occur in a well together.
+    """
+    schedule = np.random.default_rng([*seed, 0])
+    start = schedule.random()
+    negatives_before = int(well * settings.negative_fields + start)
+    if int((well + 1) * settings.negative_fields + start) > negatives_before:
+        return []
+    turn = well - negatives_before
+    order = np.random.default_rng([*seed, 1, turn // count]).permutation(count)
+    patterns = [int(order[turn % count])]
+    rng = np.random.default_rng([*seed, 2, well])
+    for _ in range(
+        int(rng.choice(3, p=np.array(settings.patterns_per_field) / sum(settings.patterns_per_field)))
+    ):
+        others = [p for p in range(count) if p not in patterns and all(together(p, q) for q in patterns)]
+        if others:
+            patterns.append(int(rng.choice(others)))
+    return patterns
 
 
 def express(

@@ -3,21 +3,23 @@
 import zlib
 from dataclasses import dataclass, fields
 
-import cv2
 import numpy as np
 
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.errors import UserError
-from puzzlecell.simulate.cells import Cell, divide, grow_cells
+from puzzlecell.simulate.camera import photograph
+from puzzlecell.simulate.cells import Cell, divide, grow_cells, lay_over
 from puzzlecell.simulate.expression import express, well_patterns
 from puzzlecell.simulate.patterns import (
     NEGATIVE,
     SPINDLE,
     Stage,
+    blend,
     draw_filaments,
     draw_pattern,
     draw_reticulum,
 )
+from puzzlecell.simulate.staining import cell_levels, dimming, well_factors
 from puzzlecell.simulate.textures import Textures, make_textures
 
 RED, GREEN, BLUE, YELLOW = range(4)
@@ -65,6 +67,7 @@ def simulate_field(dataset: str, index: int, settings: SimulationSettings, seed:
     culture = np.random.default_rng([*key, 3, well])
     stretch = culture.uniform(1.1, 1.7)
     strength = culture.uniform([0.6, 0.7, 0.75, 0.65], [0.95, 1.0, 1.0, 0.95])
+    differing = well_factors(settings, np.random.default_rng([*key, 6, well]))
     patterns = well_patterns(well, settings, key)
 
     rng = np.random.default_rng([*key, 4, index])
@@ -75,17 +78,19 @@ def simulate_field(dataset: str, index: int, settings: SimulationSettings, seed:
         divide(cell, rng) if SPINDLE in shown else cell
         for cell, shown in zip(cells, cell_labels, strict=True)
     ]
-    dim = _dimming(len(cells), settings, np.random.default_rng([*key, 5, index]))
+    dim = dimming(len(cells), settings, np.random.default_rng([*key, 5, index]))
     textures = make_textures(rng, settings.size, unit)
     signal = np.zeros((4, settings.size, settings.size), np.float32)
     label_image, nuclei = np.zeros((2, settings.size, settings.size), np.uint16)
-    for number, (cell, shown) in enumerate(zip(cells, cell_labels, strict=True), start=1):
+    stained = lay_over(cells, settings.size, settings.overlap * unit) if settings.overlap else cells
+    for number, (cell, whole, shown) in enumerate(zip(cells, stained, cell_labels, strict=True), start=1):
         label_image[cell.window][cell.body] = number
         nuclei[cell.window][cell.nucleus] = number
-        stain = _stain(cell, shown, textures, settings, rng)
+        stain = _stain(whole, shown, textures, settings, rng)
         stain[[RED, YELLOW]] *= dim[number - 1, :, None, None]
         signal[:, *cell.window] += stain
-    image = _photograph(signal * strength[:, None, None].astype(np.float32), settings, rng)
+    strength = strength * differing[0]
+    image = photograph(signal * strength[:, None, None].astype(np.float32), differing[1], settings, rng)
     return SimulatedField(field_id(dataset, index, settings), image, label_image, nuclei, cell_labels)
 
 
@@ -115,13 +120,6 @@ def _cells(rng: np.random.Generator, settings: SimulationSettings, stretch: floa
     )
 
 
-def _dimming(cells: int, settings: SimulationSettings, rng: np.random.Generator) -> np.ndarray:
-    """Return the factors on red and on yellow of each cell, (n, 2) float32; 1 for all cells that are not dim."""
-    dim = rng.random(cells) < settings.dim_cells
-    factors = settings.dimmest ** rng.random((cells, 2))
-    return np.where(dim[:, None], factors, 1).astype(np.float32)
-
-
 def _stain(
     cell: Cell,
     shown: tuple[int, ...],
@@ -132,43 +130,16 @@ def _stain(
     """Return the signal of one cell in its window, (4, h, w) float32; patterns peak at about 1."""
     cut = Textures(**{f.name: getattr(textures, f.name)[cell.window] for f in fields(Textures)})
     stage = Stage(cell, cut, draw_filaments(cell, rng), draw_reticulum(cell, cut))
-    level = np.exp(rng.normal(0, settings.intensity_spread, 4)).clip(0.4, 2.0).tolist()
+    level = cell_levels(settings, rng).tolist()
     green = (1 + 0.2 * cut.clouds) * (settings.unspecific * rng.uniform(0.5, 1.5)) * cell.body
     for pattern in shown:
         if pattern != NEGATIVE:
-            green = green + level[GREEN] * rng.uniform(0.8, 1.1) * draw_pattern(pattern, stage, rng)
+            brightness = level[GREEN] * rng.uniform(0.8, 1.1)
+            drawn = draw_pattern(pattern, stage, rng)
+            green = green + brightness * blend(drawn, cell, settings.class_difference)
     chromatin = (1 + 0.14 * cut.lumps) * (1.0 if cell.dividing else 0.62)
     blue = chromatin * (1 - 0.55 * cell.nucleoli) * cell.nucleus
     return np.stack(
         [level[RED] * stage.filaments, green, level[BLUE] * blue, level[YELLOW] * stage.reticulum],
         dtype=np.float32,
     )
-
-
-def _photograph(signal: np.ndarray, settings: SimulationSettings, rng: np.random.Generator) -> np.ndarray:
-    """Apply blur, uneven light and background, shot and camera noise: (4, H, W) float32 -> (H, W, 4) integers."""
-    size = settings.size
-    ramp = np.linspace(-1, 1, size, dtype=np.float32)
-    most = 255 if settings.bit_depth == 8 else 65535
-    image = np.empty((size, size, 4), np.uint8 if settings.bit_depth == 8 else np.uint16)
-    focus = rng.uniform(-0.5, 0.5, 2).tolist()
-    fall = (ramp - focus[0])[:, None] ** 2 + (ramp - focus[1])[None] ** 2
-    light = 1 - fall * (settings.unevenness * rng.uniform(0.3, 1) / float(fall.max()))
-    for channel in range(4):
-        blurred = signal[channel]
-        if settings.blur > 0:
-            blurred = cv2.GaussianBlur(
-                blurred, (0, 0), settings.blur * size / 256, borderType=cv2.BORDER_REFLECT
-            )
-        slope = (rng.uniform(-1, 1, 2) * settings.unevenness / 2).tolist()
-        glow = (
-            settings.background
-            * rng.uniform(0.6, 1.4)
-            * (1 + slope[0] * ramp[:, None] + slope[1] * ramp[None])
-        )
-        seen = np.maximum(blurred * light + glow, 0)
-        # The variance of shot noise is proportional to the light; at full signal it equals that of the camera noise.
-        noise = rng.standard_normal(seen.shape, dtype=np.float32)
-        seen += settings.noise * np.sqrt(1 + seen) * noise
-        image[..., channel] = np.clip(seen * (0.8 * most) + 0.5, 0, most)
-    return image

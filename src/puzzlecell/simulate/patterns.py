@@ -271,3 +271,14 @@ _DRAWN: tuple[Callable[[Stage, np.random.Generator], np.ndarray], ...] = (
 def draw_pattern(pattern: int, stage: Stage, rng: np.random.Generator) -> np.ndarray:
     """Draw pattern 0 to 17 in a cell: (h, w) float32, 0 outside the cell, about 1 where it is brightest."""
     return (_DRAWN[pattern](stage, rng) * stage.cell.body).astype(np.float32)
+
+
+def blend(drawn: np.ndarray, cell: Cell, difference: float) -> np.ndarray:
+    """Return a pattern, (h, w) float32, of which the fraction 1 - `difference` is spread out smoothly in the cell."""
+    if difference == 1:
+        return drawn
+    reach = 0.3 * cell.radius
+    # Divided by the blurred body, so that no light is lost where the cell ends.
+    inside = cv2.GaussianBlur(cell.body.astype(np.float32), (0, 0), reach)
+    spread = cv2.GaussianBlur(drawn, (0, 0), reach) / np.maximum(inside, 1e-3) * cell.body
+    return (difference * drawn + (1 - difference) * spread).astype(np.float32)

@@ -16,26 +16,30 @@ from puzzlecell.config.augmentation import (
 from puzzlecell.training._albumentations import albumentations as A  # noqa: N812  (the name everybody knows)
 from puzzlecell.training.transforms import PixelNoise, QuarterTurn, SmoothElastic
 
-BORDER = cv2.BORDER_REFLECT_101
+REFLECTED, BLACK = cv2.BORDER_REFLECT_101, cv2.BORDER_CONSTANT
 
 
 class Augmenter:
     """Applies a random crop and the configured transforms: (H, W, 4) uint8 -> (crop_size, crop_size, 4) uint8.
 
+    Crops of cells are transformed as they are, together with the cell's share of their pixels. border: what distortions
+    bring in from outside.
+
     All random numbers for a field come from generators seeded with (seed, epoch, position in the epoch), so they do
     not depend on the process that draws them or on earlier draws.
     """
 
-    def __init__(self, settings: AugmentationSettings, crop_size: int, seed: int):
+    def __init__(self, settings: AugmentationSettings, crop_size: int, seed: int, *, border: int = REFLECTED):
         self.seed = seed
         self.crop_size = crop_size
+        self.border = border
         self.transforms = A.Compose(
             [
                 *noise(settings.noise),
                 A.HorizontalFlip(p=settings.horizontal_flip),
                 A.VerticalFlip(p=settings.vertical_flip),
                 QuarterTurn(p=settings.rotate90),
-                *geometry(settings.geometry),
+                *geometry(settings.geometry, border),
                 *blur(settings.blur),
                 *tone(settings.tone),
             ]
@@ -43,11 +47,26 @@ class Augmenter:
 
     def __call__(self, image: np.ndarray, epoch: int, position: int) -> np.ndarray:
         """Augment an image, (H, W, 4) uint8, at least crop_size pixels in both directions."""
+        generator = self._seeded(epoch, position)
+        return self.transforms(image=random_crop(image, self.crop_size, generator))["image"]
+
+    def with_share(self, crop: np.ndarray, epoch: int, position: int) -> tuple[np.ndarray, np.ndarray]:
+        """Augment a crop of a cell, (S, S, 5) uint8, whose fifth channel is the cell's share: image and share.
+
+        The share takes part in flips, turns and distortions, not in noise, dropout, blur and changes of tone.
+        """
+        self._seeded(epoch, position)
+        image, share = np.ascontiguousarray(crop[..., :4]), np.ascontiguousarray(crop[..., 4])
+        augmented = self.transforms(image=image, mask=share)
+        return augmented["image"], augmented["mask"]
+
+    def _seeded(self, epoch: int, position: int) -> np.random.Generator:
+        """Seed the transforms for one image and return their generator."""
         generator = np.random.default_rng((self.seed, epoch, position))
         # All transforms share one pair of generators. albumentations would seed each with the same number, which
         # correlates them: a flipped field would always be blurred as well.
         self.transforms.set_random_state(generator, random.Random(int(generator.integers(2**63))))
-        return self.transforms(image=random_crop(image, self.crop_size, generator))["image"]
+        return generator
 
 
 def random_crop(image: np.ndarray, size: int, generator: np.random.Generator) -> np.ndarray:
@@ -90,8 +109,8 @@ def noise(settings: NoiseSettings) -> list[A.OneOf]:
     )
 
 
-def geometry(settings: GeometrySettings) -> list[A.OneOf]:
-    """Return geometric distortions; pixels from outside the image are reflected."""
+def geometry(settings: GeometrySettings, border: int = REFLECTED) -> list[A.OneOf]:
+    """Return geometric distortions; `border`: what is seen outside the image, reflected or black pixels."""
     shift, scale = settings.shift, settings.scale
     return one_of(
         settings.p,
@@ -99,7 +118,7 @@ def geometry(settings: GeometrySettings) -> list[A.OneOf]:
             (
                 settings.grid_weight,
                 A.GridDistortion(
-                    settings.grid_steps, settings.grid_limit, normalized=False, border_mode=BORDER
+                    settings.grid_steps, settings.grid_limit, normalized=False, border_mode=border
                 ),
             ),
             (
@@ -109,18 +128,18 @@ def geometry(settings: GeometrySettings) -> list[A.OneOf]:
                     scale=(1 - scale, 1 + scale),
                     rotate=(-settings.rotate, settings.rotate),
                     keep_ratio=True,
-                    border_mode=BORDER,
+                    border_mode=border,
                 ),
             ),
             (
                 settings.elastic_weight,
-                SmoothElastic(settings.elastic_alpha, settings.elastic_sigma, border_mode=BORDER),
+                SmoothElastic(settings.elastic_alpha, settings.elastic_sigma, border_mode=border),
             ),
             (
                 settings.optical_weight,
-                A.OpticalDistortion(settings.optical_limit, border_mode=BORDER),
+                A.OpticalDistortion(settings.optical_limit, border_mode=border),
             ),
-            (settings.shear_weight, A.Affine(shear={"x": settings.shear, "y": (0, 0)}, border_mode=BORDER)),
+            (settings.shear_weight, A.Affine(shear={"x": settings.shear, "y": (0, 0)}, border_mode=border)),
         ],
     )
 

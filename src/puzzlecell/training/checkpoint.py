@@ -21,7 +21,7 @@ from puzzlecell.network.network_file import read_network_file
 from puzzlecell.runtime.atomic import remove_partials, written_whole
 from puzzlecell.runtime.checksums import EMPTY_MARK, read_sealed, sealed
 from puzzlecell.runtime.messages import first_line
-from puzzlecell.training.dataloaders import fields_of
+from puzzlecell.training.dataloaders import held_out
 from puzzlecell.training.history import draw_curves, write_history, write_predictions
 from puzzlecell.training.run import TrainingError, TrainingRun
 from puzzlecell.training.setup import Best, Session
@@ -76,11 +76,12 @@ def finish(session: Session) -> None:
         raise TrainingError(
             f"best_metric: {run.settings.best_metric} was NaN in every epoch; choose another metric"
         )
-    output, held_out = Path(run.output), fields_of(session.validation)
+    output, data = Path(run.output), held_out(session.validation)
     write_history(output / "history.csv", session.history)
     title = f"{run.settings.network.backbone}, fold {run.fold} held out"
-    draw_curves(output / "curves.png", session.history, best["epoch"], title)
-    write_predictions(output / "oof.csv", held_out.ids, held_out.labels, best["probabilities"].numpy())
+    draw_curves(output / "curves.png", session.history, best["epoch"], title, run.shown)
+    soft = run.cells is not None
+    write_predictions(output / "oof.csv", data.keys, data.labels, best["probabilities"].numpy(), soft=soft)
     read_network_file(run.states / best["file"])
     with written_whole(output / "model.safetensors") as temporary:
         shutil.copyfile(run.states / best["file"], temporary)

@@ -1,13 +1,12 @@
-"""Data loaders: batches of stored fields, augmented crops for training and whole fields for validation."""
+"""Data loaders: augmented crops for training and whole fields for validation, or crops of cells for both."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
@@ -17,36 +16,32 @@ from puzzlecell.data.store import ShardReader
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.signals import ignore_signals
 from puzzlecell.runtime.threads import use_one_thread
-from puzzlecell.training.augment import Augmenter
+from puzzlecell.training.augment import BLACK, REFLECTED, Augmenter
+from puzzlecell.training.cell_crops import CroppedCells, TrainingCells, WholeCells
 from puzzlecell.training.run import TrainingError, TrainingRun
-from puzzlecell.training.sampler import EpochBatches, field_weights
+from puzzlecell.training.sampler import EpochBatches, cell_weights, field_weights
+from puzzlecell.training.samples import Sample, collate
 
 
 def make_loaders(run: TrainingRun, fabric: Fabric) -> tuple[EpochBatches, DataLoader, DataLoader]:
-    """Return the batch sampler and the loaders of the training and validation fields.
+    """Return the batch sampler and the loaders of the training and validation fields or cells.
 
     Raises TrainingError if fields of the table are not stored.
     """
     settings, size = run.settings, run.settings.input.field_size
     reader = ShardReader(run.stores)
-    absent = [field_id for field_id in run.table["ID"] if field_id not in reader]
+    absent = [field_id for field_id in dict.fromkeys(run.table["ID"]) if field_id not in reader]
     if absent:
         raise TrainingError(
             f"{len(absent)} fields of the table are not in the store, e.g. {first_few(absent, 5)}"
         )
     # Fail now rather than hours later if the stored fields are too small.
     sized_field(reader.read(run.table["ID"].iloc[0]), size)
-    held_out = (run.table["fold"] == run.fold).to_numpy()
-    ids = run.table["ID"].to_numpy()
-    labels = run.table[list(run.classes)].to_numpy(dtype=np.float32)
-    augmenter = Augmenter(
-        augmentation_settings(settings.augmentation), settings.input.crop_size, settings.seed
-    )
-    training = TrainingFields(reader, ids[~held_out], labels[~held_out], size, augmenter)
-    validation = WholeFields(reader, ids[held_out], labels[held_out], size)
+    training, validation = examples(run, reader)
+    weigh = field_weights if run.cells is None else cell_weights
     batches = EpochBatches(
         len(training),
-        field_weights(labels[~held_out], settings.sampler),
+        weigh(training.labels, settings.sampler),
         settings.samples_per_epoch or len(training),
         settings.batch_size,
         settings.seed,
@@ -81,11 +76,44 @@ def make_loaders(run: TrainingRun, fabric: Fabric) -> tuple[EpochBatches, DataLo
     )
 
 
-def fields_of(loader: DataLoader) -> "TrainingFields | WholeFields":
-    """Return the data set of a loader created by `make_loaders`."""
-    fields = loader.dataset
-    assert isinstance(fields, TrainingFields | WholeFields), "no other data sets are created"
-    return fields
+def examples(run: TrainingRun, reader: ShardReader) -> "tuple[Training, Validation]":
+    """Return the fields, or cells, that a run trains on and those of the held-out fold.
+
+    Raises TrainingError for cells of fields without a label image.
+    """
+    settings, table = run.settings, run.table
+    out = (table["fold"] == run.fold).to_numpy()
+    ids, labels = table["ID"].to_numpy(), table[list(run.classes)].to_numpy(dtype=np.float32)
+    size = settings.input.crop_size if run.cells is None else run.cells.geometry.canvas
+    # Around a crop that is filled up with black, there is nothing to reflect.
+    border = BLACK if run.cells is not None and run.cells.geometry.padding == "black" else REFLECTED
+    augmenter = Augmenter(augmentation_settings(settings.augmentation), size, settings.seed, border=border)
+    if run.cells is None:
+        size = settings.input.field_size
+        return (
+            TrainingFields(reader, ids[~out], labels[~out], size, augmenter),
+            WholeFields(reader, ids[out], labels[out], size),
+        )
+    numbers = table["cell"].to_numpy()
+    cut = [CroppedCells(reader, run.cells, ids[rows], numbers[rows]) for rows in (~out, out)]
+    absent = [field_id for field_id in dict.fromkeys(ids) if field_id not in cut[0].masks]
+    if absent:
+        raise TrainingError(f"{len(absent)} fields have no label image, e.g. {first_few(absent, 5)}")
+    return TrainingCells(cut[0], labels[~out], augmenter), WholeCells(cut[1], labels[out])
+
+
+def trained_on(loader: DataLoader) -> "Training":
+    """Return the data set of the training loader created by `make_loaders`."""
+    data = loader.dataset
+    assert isinstance(data, Training), "no other data sets are created"
+    return data
+
+
+def held_out(loader: DataLoader) -> "Validation":
+    """Return the data set of the validation loader created by `make_loaders`."""
+    data = loader.dataset
+    assert isinstance(data, Validation), "no other data sets are created"
+    return data
 
 
 def close_workers(loader: DataLoader) -> None:
@@ -102,19 +130,6 @@ def start_worker(number: int) -> None:
     """Limit the worker process to one thread and ignore signals meant for the training."""
     use_one_thread()
     ignore_signals()
-
-
-@dataclass
-class Batch:
-    """A batch: images (B, H, W, 4) uint8, labels (B, C) float32 and rows (B,) int64, the fields' data set indices."""
-
-    images: Tensor
-    labels: Tensor
-    rows: Tensor
-
-    def pin_memory(self) -> "Batch":
-        """Return the batch in pinned memory, from which a GPU can copy asynchronously."""
-        return Batch(self.images.pin_memory(), self.labels.pin_memory(), self.rows.pin_memory())
 
 
 class TrainingFields(Dataset):
@@ -134,10 +149,14 @@ class TrainingFields(Dataset):
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, place: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray, int]:
+    def name(self, row: int) -> str:
+        """Name of a field in messages."""
+        return self.ids[row]
+
+    def __getitem__(self, place: tuple[int, int, int]) -> Sample:
         epoch, position, row = place
         field = sized_field(self.reader.read(self.ids[row]), self.field_size)
-        return self.augmenter(field, epoch, position), self.labels[row], row
+        return Sample(self.augmenter(field, epoch, position), self.labels[row], row)
 
 
 class WholeFields(Dataset):
@@ -150,15 +169,18 @@ class WholeFields(Dataset):
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, row: int) -> tuple[np.ndarray, np.ndarray, int]:
-        return sized_field(self.reader.read(self.ids[row]), self.field_size), self.labels[row], row
+    def name(self, row: int) -> str:
+        """Name of a field in messages."""
+        return self.ids[row]
+
+    @property
+    def keys(self) -> pd.DataFrame:
+        """Column `ID` of the rows."""
+        return pd.DataFrame({"ID": pd.array(self.ids, dtype=object)})
+
+    def __getitem__(self, row: int) -> Sample:
+        return Sample(sized_field(self.reader.read(self.ids[row]), self.field_size), self.labels[row], row)
 
 
-def collate(samples: Iterable[tuple[np.ndarray, np.ndarray, int]]) -> Batch:
-    """Stack samples into a batch; images stay channels-last uint8, a quarter of the size of float32."""
-    images, labels, rows = zip(*samples, strict=True)
-    return Batch(
-        torch.from_numpy(np.stack(images)),
-        torch.from_numpy(np.stack(labels)),
-        torch.tensor(rows, dtype=torch.int64),
-    )
+Training = TrainingFields | TrainingCells
+Validation = WholeFields | WholeCells

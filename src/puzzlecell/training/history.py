@@ -19,9 +19,16 @@ def write_history(path: str | os.PathLike, history: Sequence[dict[str, float]]) 
 
 
 def draw_curves(
-    path: str | os.PathLike, history: Sequence[dict[str, float]], best_epoch: int, title: str
+    path: str | os.PathLike,
+    history: Sequence[dict[str, float]],
+    best_epoch: int,
+    title: str,
+    shown: str = "fields",
 ) -> None:
-    """Plot the losses, metrics and learning rate over the epochs as PNG, with the best epoch marked."""
+    """Plot the losses, metrics and learning rate over the epochs as PNG, with the best epoch marked.
+
+    shown: what the network is shown, for the legend.
+    """
     from matplotlib.figure import Figure
 
     table = pd.DataFrame(list(history)).set_index("epoch")
@@ -33,7 +40,7 @@ def draw_curves(
         losses.plot(table[part], color=f"C{number}", lw=width, label=f"held-out {part}")
     losses.set(title="Loss and its parts", xlabel="epoch", ylim=(0, None))
     for number, (name, label) in enumerate(
-        (("map", "mean average precision"), ("f1_samples", "F1, fields"), ("f1_macro", "F1, classes"))
+        (("map", "mean average precision"), ("f1_samples", f"F1, {shown}"), ("f1_macro", "F1, classes"))
     ):
         metrics.plot(table[name], color=f"C{number}", label=label)
     metrics.set(title="Held-out fold", xlabel="epoch", ylim=(0, 1))
@@ -50,17 +57,25 @@ def draw_curves(
 
 
 def write_predictions(
-    path: str | os.PathLike, ids: Sequence[str], labels: np.ndarray, probabilities: np.ndarray
+    path: str | os.PathLike,
+    keys: pd.DataFrame,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    soft: bool = False,
 ) -> None:
-    """Write image-level predictions as CSV: `ID,Label,p00,p01,...`; labels are class numbers joined by `|`.
+    """Write predictions for held-out fields or cells as CSV: `ID,Label,p00,p01,...`, for cells `ID,cell,Label,...`.
 
-    labels, probabilities: (N, C); a soft label counts as present from 0.5.
+    keys: the columns that identify a row. labels, probabilities: (N, C); `Label` has the numbers of the classes with a
+    label of at least 0.5, joined by `|`. soft: the labels follow as `t00,t01,...`, empty where a class does not count.
     """
     columns = probability_columns(probabilities.shape[1])
-    table = pd.DataFrame(probabilities.astype(np.float32), columns=columns)
-    table.insert(0, "Label", ["|".join(map(str, np.flatnonzero(row >= 0.5))) for row in labels])
-    table.insert(0, "ID", list(ids))
-    write_csv(path, table)
+    parts = [keys.reset_index(drop=True)]
+    parts.append(pd.DataFrame({"Label": ["|".join(map(str, np.flatnonzero(row >= 0.5))) for row in labels]}))
+    parts.append(pd.DataFrame(probabilities.astype(np.float32), columns=columns))
+    if soft:
+        parts.append(pd.DataFrame(labels.astype(np.float32), columns=[f"t{name[1:]}" for name in columns]))
+    write_csv(path, pd.concat(parts, axis=1))
 
 
 class Events:

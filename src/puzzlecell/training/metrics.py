@@ -1,4 +1,4 @@
-"""Image-level validation metrics: average precision and F1."""
+"""Validation metrics of held-out fields or cells: average precision and F1."""
 
 import math
 
@@ -13,13 +13,17 @@ def validation_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[st
 
     A soft label counts as present, and a class as predicted, from 0.5. A class absent from all fields has no average
     precision (NaN) and is excluded from the means over classes. F1 is 0 if there is neither a label nor a prediction.
+    The rows may be cells, whose labels may be NaN: that class does not count for that cell.
     """
+    counted = ~np.isnan(labels)
     truth = labels >= THRESHOLD
-    found = probabilities >= THRESHOLD
+    found = (probabilities >= THRESHOLD) & counted
     present = np.asarray(truth.any(axis=0))
     precision = [
-        float(average_precision_score(truth[:, number], probabilities[:, number])) if there else math.nan
-        for number, there in enumerate(present)
+        float(average_precision_score(truth[rows, number], probabilities[rows, number]))
+        if there
+        else math.nan
+        for number, (there, rows) in enumerate(zip(present, counted.T, strict=True))
     ]
     return {
         "map": mean([value for value in precision if not math.isnan(value)]),

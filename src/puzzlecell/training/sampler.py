@@ -1,4 +1,4 @@
-"""Choice and order of an epoch's fields: class-balanced draws that depend only on seed and epoch."""
+"""Choice and order of an epoch's fields or cells: class-balanced draws that depend only on seed and epoch."""
 
 from collections.abc import Iterator
 
@@ -25,13 +25,35 @@ def field_weights(labels: np.ndarray, settings: SamplerSettings) -> np.ndarray |
     Classes without fields are ignored. A field without any class gets the smallest weight of the others. Raises
     UserError if no field has a class.
     """
+    return _weights(labels, (labels > 0).astype(np.float64), settings, "field")
+
+
+def cell_weights(targets: np.ndarray, settings: SamplerSettings) -> np.ndarray | None:
+    """Return the sampling weight of each cell (N,), or None for equal frequency. targets: (N, C) in [0, 1] or NaN.
+
+    As `field_weights`, but a cell belongs to a class as much as its target t says, so that a cell that surely shows a
+    rare class is drawn often, and one that hardly does rarely. With the class weights w:
+
+    - `capped`: sum(t w) / max(1, sum(t)), capped.
+    - `inverse`: max(t w).
+
+    Targets that do not count (NaN) are 0 here. For targets 0 and 1 the weights are those of `field_weights`.
+    """
+    known = np.nan_to_num(targets.astype(np.float64))
+    return _weights(known, known, settings, "cell")
+
+
+def _weights(
+    labels: np.ndarray, member: np.ndarray, settings: SamplerSettings, what: str
+) -> np.ndarray | None:
+    """Weights from labels (N, C), which are counted, and degrees of membership (N, C) in [0, 1]."""
     if settings.kind == "none":
         return None
     counts = class_counts(labels)
     present = counts > 0
     if not present.any():
         raise UserError(
-            "no training field has a label, so fields cannot be sampled by class; "
+            f"no training {what} has a label, so {what}s cannot be sampled by class; "
             "check the labels or set sampler.kind: none"
         )
     weights = np.zeros(len(counts))
@@ -41,7 +63,6 @@ def field_weights(labels: np.ndarray, settings: SamplerSettings) -> np.ndarray |
         weights[present] = np.clip(np.median(counts[present]) / counts[present], *settings.clip)
     else:
         weights[present] = np.clip(np.log(len(labels) / counts[present]), *settings.clip)
-    member = labels > 0
     classes = member.sum(axis=1)
     if settings.kind == "capped":
         cap = np.sort(weights[present])[::-1][min(settings.cap_rank, int(present.sum())) - 1]

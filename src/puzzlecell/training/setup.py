@@ -36,7 +36,7 @@ class Best(TypedDict):
     file: str
     """Name of the weights file, in the folder of the saved state."""
     probabilities: Tensor
-    """(N, C) predictions for the held-out fields."""
+    """(N, C) predictions for the held-out fields or cells."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Session:
     updates: int = 0
     """Updates of the exponential moving average so far."""
     sums: Tensor = field(init=False)
-    """(4,) sums of the loss and its three parts over the fields of the current epoch seen by this process."""
+    """(4,) sums of the loss and its three parts over the fields or cells of the current epoch seen by this process."""
     seconds: float = 0.0
     """Time in seconds spent on the steps of the current epoch."""
     history: list[dict[str, float]] = field(default_factory=list)
@@ -144,7 +144,7 @@ def make_session(run: TrainingRun, fabric: Fabric) -> Session:
         settings.epochs,
         settings.best_metric,
     )
-    loss = ComboLoss(settings.loss)
+    loss = ComboLoss(settings.loss, partly=run.cells is not None)
     return Session(run, fabric, network, wrapped, optimiser, rate, loss, mean, batches, training, validation)
 
 

@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from puzzlecell.network.puzzle import PuzzleNetwork
+from puzzlecell.network.puzzle import PuzzleNetwork, PuzzleOutput
 from puzzlecell.runtime.progress import Progress
 from puzzlecell.runtime.signals import StopRequest
+from puzzlecell.training.cell_crops import read_under_cells
 from puzzlecell.training.checkpoint import save
-from puzzlecell.training.dataloaders import Batch, fields_of
+from puzzlecell.training.dataloaders import held_out, trained_on
 from puzzlecell.training.run import TrainingError
+from puzzlecell.training.samples import Batch
 from puzzlecell.training.setup import Session
 
 AGREE_EVERY = 10
@@ -57,7 +59,7 @@ def train_epoch(session: Session, stop: StopRequest, progress: Progress) -> None
 
 
 class Losses(NamedTuple):
-    """Losses of a batch, still on the device: parts (4, B), rows (B,) of the fields and the step number."""
+    """Losses of a batch, still on the device: parts (4, B), rows (B,) of its fields or cells and the step number."""
 
     parts: Tensor
     rows: Tensor
@@ -73,7 +75,7 @@ def train_step(session: Session, batches: Iterator[Batch], share: float) -> Loss
         images, labels = on_device(session, batch)
         more = part < settings.accumulate - 1 and fabric.world_size > 1
         with fabric.no_backward_sync(session.module) if more else nullcontext():
-            losses = session.loss(session.module(images), labels, share)
+            losses = session.loss(read(session, session.module(images), batch), labels, share)
             fabric.backward(losses.total.mean() / settings.accumulate)
         parts.append(torch.stack(losses).detach())
         rows.append(batch.rows)
@@ -88,6 +90,14 @@ def train_step(session: Session, batches: Iterator[Batch], share: float) -> Loss
         # timm counts from 0 and does not average at step 0.
         session.mean.update(session.network, step=session.updates + 1)
     return Losses(torch.cat(parts, dim=1), torch.cat(rows), session.step + 1)
+
+
+def read(session: Session, output: PuzzleOutput, batch: Batch) -> PuzzleOutput:
+    """Return the output whose logits are compared with the labels: for crops of cells, those under the cell."""
+    cells = session.run.cells
+    if cells is None or batch.shares is None or cells.pool == "canvas":
+        return output
+    return read_under_cells(output, batch.shares.to(session.fabric.device, non_blocking=True))
 
 
 def on_device(session: Session, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -116,15 +126,16 @@ def agreed(session: Session, action: int) -> int:
 
 
 def check_finite_losses(session: Session, losses: Losses | None, training: bool = True) -> None:
-    """Raise TrainingError naming the fields of a batch whose loss is not finite."""
+    """Raise TrainingError naming the fields or cells of a batch whose loss is not finite."""
     if losses is None or bool(torch.isfinite(losses.parts[0]).all()):
         return
-    ids = fields_of(session.training if training else session.validation).ids
-    bad = [ids[row] for row in losses.rows.tolist()]
+    data = trained_on(session.training) if training else held_out(session.validation)
+    bad = [data.name(row) for row in losses.rows.tolist()]
     kept = session.run.states / "last.ckpt"
     raise TrainingError(
         f"epoch {session.epoch + 1}, step {losses.step}: the loss is not finite "
-        f"({'training' if training else 'validation'}). Fields of the batch: {', '.join(bad)}. "
+        f"({'training' if training else 'validation'}). {session.run.shown.capitalize()} of the batch: "
+        f"{', '.join(bad)}. "
         + (f"The last good state is in {kept}. " if kept.is_file() else "")
         + "A lower optimiser.learning_rate, optimiser.clip_norm: 1 or compute.precision: float32 may help"
     )
@@ -132,7 +143,7 @@ def check_finite_losses(session: Session, losses: Losses | None, training: bool 
 
 @torch.no_grad()
 def validate(session: Session, stop: StopRequest) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return labels and probabilities (N, C) of the held-out fields in order, and their losses (N, 4); float32."""
+    """Return labels and probabilities (N, C) and losses (N, 4) of the held-out fields or cells in order; float32."""
     fabric, settings = session.fabric, session.run.settings
     share_buffers(session)
     network = PuzzleNetwork(session.evaluated, settings.puzzle.side).eval()
@@ -141,7 +152,7 @@ def validate(session: Session, stop: StopRequest) -> tuple[np.ndarray, np.ndarra
     for batch in session.validation:
         images, truth = on_device(session, batch)
         with fabric.autocast():
-            output = network(images, tiles=settings.puzzle.validate_tiles)
+            output = read(session, network(images, tiles=settings.puzzle.validate_tiles), batch)
         parts = torch.stack(session.loss(output, truth, min(1.0, done)))
         check_finite_losses(session, Losses(parts, batch.rows, session.step), training=False)
         rows.append(batch.rows.numpy())

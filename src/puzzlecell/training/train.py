@@ -17,7 +17,7 @@ from puzzlecell.runtime.signals import StopRequest
 from puzzlecell.runtime.temporary import note_process
 from puzzlecell.runtime.threads import limited_threads, set_threads
 from puzzlecell.training.checkpoint import finish, resume, save, save_best
-from puzzlecell.training.dataloaders import close_workers
+from puzzlecell.training.dataloaders import close_workers, held_out, trained_on
 from puzzlecell.training.history import Events, write_history
 from puzzlecell.training.metrics import is_better, validation_metrics
 from puzzlecell.training.run import TrainingRun, check_table
@@ -73,6 +73,8 @@ def fit(fabric: Fabric, run: TrainingRun, progress: Progress) -> None:
     """Train and validate epoch by epoch, from the saved state to the end."""
     session = make_session(run, fabric)
     explanation = resume(session)
+    data, held = trained_on(session.training), held_out(session.validation)
+    log.info("%d %s to train on, %d held out", len(data), run.shown, len(held))
     log.log(logging.WARNING if explanation.startswith("starting again") else logging.INFO, "%s", explanation)
     events_folder = run.states / "events" if run.settings.tensorboard and fabric.is_global_zero else None
     events = Events(events_folder, session.epoch + 1)
@@ -117,7 +119,7 @@ def end_epoch(session: Session, labels: np.ndarray, probabilities: np.ndarray, l
     row["learning_rate"] = session.rate.at(last)
     row["gamma"] = session.loss.gamma(last / max(1, settings.epochs * session.steps - 1))
     row["seconds"] = session.seconds
-    row["fields_per_s"] = shown / session.seconds if session.seconds > 0 else 0.0
+    row[f"{session.run.shown}_per_s"] = shown / session.seconds if session.seconds > 0 else 0.0
     session.history.append(row)
     value = row[settings.best_metric]
     session.rate.epoch_ended(value)
@@ -135,11 +137,11 @@ def end_epoch(session: Session, labels: np.ndarray, probabilities: np.ndarray, l
 
 def summary(session: Session) -> str:
     """Return a one-line summary of the last epoch."""
-    row = session.history[-1]
+    row, shown = session.history[-1], session.run.shown
     best = "" if session.best is None or session.best["epoch"] != session.epoch else ", best so far"
     return (
         f"epoch {session.epoch}: training loss {row['train_loss']:.4f}, held-out loss {row['loss']:.4f}, "
-        f"mean AP {row['map']:.3f}, F1 {row['f1_samples']:.3f}, {row['fields_per_s']:.1f} fields/s{best}"
+        f"mean AP {row['map']:.3f}, F1 {row['f1_samples']:.3f}, {row[f'{shown}_per_s']:.1f} {shown}/s{best}"
     )
 
 

@@ -5,6 +5,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -86,6 +87,18 @@ def test_the_implied_configuration_is_the_bundles_and_needs_no_training(tmp_path
         ({"ensemble": {"class_thresholds": {"b": 0.3, 3: 0.2}}}, "ensemble"),
         ({"ensemble": {"preset": "crodoc"}}, "ensemble"),
         ({"ensemble": {"image_fusion": {"except_classes": [1]}}}, "ensemble"),
+        ({"ensemble": {"image_fusion": {"class_weights": {1: 0.2, "a": 1}}}}, "ensemble"),
+        (
+            {
+                "ensemble": {
+                    "members": [
+                        {"model": "m", "stage": "s", "step": 1, "classes": {"b": 0}},
+                        {"model": "m", "stage": "s", "step": 2, "classes": {0: 2}},
+                    ]
+                }
+            },
+            "ensemble",
+        ),
         ({"segmentation": {"method": "cellpose", "size": 64, "cellpose": {"model": "x"}}}, "segmentation"),
         ({"step2": {"source": "raw", "tta": {"flip": True}}}, "step2"),
         ({"step1": {"quantile": 0.9, "average": "scores"}}, "step1"),
@@ -95,6 +108,7 @@ def test_the_implied_configuration_is_the_bundles_and_needs_no_training(tmp_path
         ({"ingest": {"intensity": {"rule": "depth", "bits": [12, 12, 16, 8]}}}, "ingest"),
         ({"unlike_training": {"level": 0.9}}, "unlike_training"),
         ({"plausibility": {"max_implausible": 1}}, "plausibility"),
+        ({"calibration": {"least_cells": 5, "calls": {"by": "precision"}}}, "calibration"),
     ],
 )
 def test_settings_come_back_from_a_bundle_as_they_were(tmp_path, change, section):
@@ -110,6 +124,19 @@ def test_settings_come_back_from_a_bundle_as_they_were(tmp_path, change, section
     if section == "segmentation":
         assert settings.segmentation.chosen == made.segmentation.chosen
     assert getattr(settings, section) == getattr(made, section)
+
+
+def test_a_calibration_comes_with_the_bundle_and_is_applied(tmp_path):
+    settings, files = write_run(tmp_path, calibration={"file": "this_run"})
+    (tmp_path / "calibration.csv").write_text("class,method\n")
+    carried = replace(files, carried={"calibration.csv": tmp_path / "calibration.csv"})
+    manifest = export_bundle(tmp_path / "bundle", settings, carried)
+    found = implied_configuration(manifest, "model", {"images": {"role": "test"}})
+    assert found["calibration"]["file"] == "model/calibration.csv"
+    assert (tmp_path / "bundle/calibration.csv").is_file()
+    assert "calibrated probabilities and calls" in (tmp_path / "bundle/README.md").read_text()
+    without = export_bundle(tmp_path / "plain", settings, files)
+    assert "file" not in implied_configuration(without, "model", {"images": {"role": "test"}})["calibration"]
 
 
 def write_tiffs(folder, words, separator="_", um=None):

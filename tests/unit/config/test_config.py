@@ -31,7 +31,7 @@ def place(values, dotted, value):
     return changed
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "hpa2021.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "hpa2021.yaml", "hpa2021-extended.yaml"])
 def test_the_shipped_configurations_are_valid(name):
     load_configuration(yaml.safe_load((ROOT / "config" / name).read_text()), ROOT)
 
@@ -119,9 +119,9 @@ def test_the_shipped_configurations_are_valid(name):
             "models.lite0.stages.stage1.start: found ['stage2']",
         ),
         (
-            "ensemble.members.2.stage",
+            "ensemble.members.1.stage",
             "stage2",
-            "ensemble.members.2: the same model, stage and step as ensemble.members.0",
+            "ensemble.members.1: the same model, stage and step as ensemble.members.0",
         ),
         (
             "ensemble.class_thresholds",
@@ -136,6 +136,13 @@ def test_the_shipped_configurations_are_valid(name):
             {0: 0.5, "Nucleoplasm": 0.3},
             "ensemble.class_thresholds: class 0 (Nucleoplasm) is given more than once: 0 and Nucleoplasm",
         ),
+        (
+            "ensemble.members.1.classes",
+            {"Golgi": 0},
+            "ensemble.members.1.classes: there is no class 'Golgi'; did you mean Golgi apparatus?",
+        ),
+        ("variability.thresholds", [0.1], "variability.thresholds: 1 thresholds, but there are 19 classes"),
+        ("ensemble.members.1.classes", {3: -1}, "ensemble.members.1.classes"),
         ("ensemble.image_fusion.except_classes", [19], "except_classes: there is no class 19"),
         (
             "ensemble.image_fusion.except_classes",
@@ -161,6 +168,13 @@ def test_the_shipped_configurations_are_valid(name):
 )
 def test_a_mistake_is_reported_with_its_key(values, key, value, expected):
     assert expected in problems(place(values, key, value))
+
+
+def test_without_a_negative_class_it_cannot_be_read(values):
+    values = place(place(values, "negative", None), "ensemble.negative", "mean")
+    text = problems(place(values, "ensemble.suppress_by_negative", 1))
+    assert "ensemble.negative is mean, but the configuration names no negative class" in text
+    assert "ensemble.suppress_by_negative is 1.0, but the configuration names no negative class" in text
 
 
 def test_all_mistakes_come_in_one_message(values):
@@ -205,7 +219,8 @@ def test_ready_weights_may_be_smaller_than_the_store(values, tmp_path):
 def test_where_nothing_is_trained_nothing_of_it_is_asked_for(values, tmp_path):
     for fold in (1, 2):
         (tmp_path / f"{fold}.safetensors").touch()
-    stages = {name: {"checkpoints": f"{tmp_path}/{{fold}}.safetensors"} for name in ("stage2", "stage3")}
+    names = ("stage2", "stage3", "pupil")
+    stages = {name: {"checkpoints": f"{tmp_path}/{{fold}}.safetensors"} for name in names}
     ready = {key: values[key] for key in ("classes", "ensemble", "ingest")}
     ready |= {"datasets": {"mine": {"role": "test"}}, "folds": {"count": 2}}
     ready["models"] = {"lite0": {"stages": stages}}
@@ -269,6 +284,30 @@ def test_nothing_heavy_is_imported_for_planning(tmp_path):
 def test_an_unknown_key_that_looks_like_a_mark_of_pydantic_is_named(values, key):
     for text in (problems({**values, key: 1}), problems({**values, "training": {key: 1}})):
         assert f"{key}: unknown key" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"file": "old/calibration.csv"}, "calibration.file: old/calibration.csv: there is no such file"),
+        ({"file": "config"}, "calibration.file: config: "),
+        ({"file": 5}, "calibration.file"),
+        ({"calls": {"by": "recall"}}, "calibration.calls.by"),
+        ({"calls": {"precision": 0}}, "calibration.calls.precision"),
+    ],
+)
+def test_a_calibration_must_exist_and_be_possible(values, given, expected):
+    assert expected in problems({**values, "calibration": given})
+
+
+@pytest.mark.parametrize(("name", "file"), [("a|b", "this_run"), ("uncertain", "this_run"), ("a|b", None)])
+def test_calls_need_names_that_can_be_told_apart(values, tmp_path, name, file):
+    (tmp_path / "classes.csv").write_text(f"index,name\n0,{name}\n1,Negative\n")
+    given = {**values, "classes": str(tmp_path / "classes.csv"), "calibration": {"file": file}}
+    if file is None:
+        assert load_configuration(given, ROOT).calibration.file is None
+    else:
+        assert f"calibration: the class '{name}' cannot be called" in problems(given)
 
 
 @pytest.mark.parametrize(

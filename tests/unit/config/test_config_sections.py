@@ -30,6 +30,7 @@ REQUIRED = (
     "EnsembleSettings",
     "ModelSettings",
     "StageSettings",
+    "Teacher",
 )
 
 

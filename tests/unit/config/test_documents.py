@@ -32,7 +32,7 @@ def test_the_schema_is_up_to_date(capsys):
     )
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "hpa2021.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "hpa2021.yaml", "hpa2021-extended.yaml"])
 def test_configurations_conform_to_their_schema(name):
     text = (ROOT / "config" / name).read_text()
     assert text.startswith("# yaml-language-server: $schema=schema.json\n")

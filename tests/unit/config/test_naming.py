@@ -106,6 +106,7 @@ def test_where_files_are():
         "table": "data/x/images.csv",
         "labels": "data/x/labels.csv",
         "truth": "data/x/truth.csv",
+        "cell_labels": "data/x/cell_labels.csv",
     }
     folder, table = dataset(images="/plates/7", path="d").files("x"), dataset(images="l.CSV").files("x")
     assert (folder.images, folder.table, folder.labels) == ("/plates/7", None, "d/labels.csv")

@@ -19,7 +19,13 @@ for stage in DEFAULT["models"]["lite0"]["stages"].values():
     # A value of the model that each of its stages overrides would never be used, and so not be checked.
     stage["training"] = {}
 # Names to fill in where a section may occur under any name.
-NAMES = {"datasets": "train", "channels": "red", "models": "lite0", "stages": "stage1"}
+NAMES = {
+    "datasets": "train",
+    "channels": "red",
+    "models": "lite0",
+    "stages": "stage1",
+    "per_class": "Cytosol",
+}
 PARTS = {"training": TrainingSettings, "network": None, "input": None}
 
 
@@ -86,7 +92,8 @@ def changed(values, path, value):
 
 def dotted(path):
     """The key as messages name it: tuples and mappings of values as a whole or by their position."""
-    return ".".join(map(str, path[:-1] if isinstance(path[-1], int) else path))
+    whole = path[:-1] if isinstance(path[-1], int) else path
+    return ".".join(map(str, whole[: whole.index("per_class") + 1] if "per_class" in whole else whole))
 
 
 def refused(path, value):

@@ -35,6 +35,14 @@ def weights(values):
     values["classes"] = "config/../config/classes.csv"
 
 
+def test_a_relative_folder_of_cells_does_not_reach_containers():
+    composed = tiny(lambda values: values["datasets"]["test"]["simulate"].update(cells_from="data/cells"))
+    problems = unsent_files(composed, {"config/classes.csv"})
+    assert [problem.split(" is not sent")[0] for problem in problems] == [
+        "datasets.test.simulate.cells_from: data/cells"
+    ]
+
+
 def test_relative_weights_and_unknown_class_tables_do_not_reach_containers():
     assert unsent_files(tiny(), {"config/classes.csv"}) == []
     problems = "\n".join(unsent_files(tiny(weights, files=False), {"Snakefile"}))

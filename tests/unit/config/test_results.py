@@ -94,8 +94,8 @@ def test_the_negative_class_counts_with_its_index(tmp_path, monkeypatch):
 
 def test_members_are_named_one_by_one():
     found = results.ensemble(configuration())
-    assert found["ensemble.members.1.step"] == "2"
-    assert found["ensemble.members.3.weight"] == "1.0"
+    assert found["ensemble.members.2.step"] == "2"
+    assert found["ensemble.members.2.weight"] == "1.0"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,41 @@ def test_the_look_of_the_training_fields_depends_on_how_it_is_measured(changes, 
     changed, plain = (results.training_look(configuration(found)) for found in (changes, {}))
     assert {key: text for key, text in changed.items() if plain[key] != text} == expected
     assert changed.keys() == plain.keys()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"calibration": {"file": "this_run"}}, set()),
+        ({"calibration": {"calls": {"precision": 0.8}}}, {"calibration.calls.precision"}),
+        ({"calibration": {"isotonic_from": None}}, {"calibration.isotonic_from"}),
+        ({"score": {"iou_threshold": 0.5}}, {"score.iou_threshold"}),
+        ({"score": {"detections": "present"}}, set()),
+        ({"folds": {"group": None}}, {"folds.group"}),
+    ],
+)
+def test_a_calibration_depends_on_how_it_is_fitted_and_measured(changes, expected):
+    changed, plain = (results.calibration(configuration(found)) for found in (changes, {}))
+    assert {key for key, text in changed.items() if plain[key] != text} == expected
+
+
+@pytest.mark.parametrize(
+    ("result", "changes", "decided"),
+    [
+        ("ensemble", {"ensemble": {"suppress_by_negative": 1}}, {"ensemble.suppress_by_negative"}),
+        ("variability", {"variability": {"thresholds": 0.3}}, {"variability.thresholds"}),
+        ("variability", {"score": {"iou_threshold": 0.5}}, {"score.iou_threshold"}),
+        ("variability", {"score": {"bootstrap": 5}}, set()),
+        ("variability", {"member_choice": {"least_gain": 0}}, set()),
+        ("member_choice", {"member_choice": {"least_gain": 0}}, {"member_choice.least_gain"}),
+        ("member_choice", {"score": {"bootstrap": 5}}, {"score.bootstrap"}),
+        ("member_choice", {"ensemble": {"negative": "mean"}}, {"ensemble.negative"}),
+        ("member_choice", {"variability": {"thresholds": 0.3}}, set()),
+    ],
+)
+def test_what_is_made_on_request_depends_on_its_own_settings(result, changes, decided):
+    changed, plain = (getattr(results, result)(configuration(found)) for found in (changes, {}))
+    assert {key for key, text in changed.items() if plain[key] != text} == decided
 
 
 def test_what_labels_mean_decides_folds_and_weights():

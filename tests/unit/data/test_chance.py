@@ -62,6 +62,17 @@ def test_a_held_out_fold_is_read_back(tmp_path):
         read_held_out(path, 4)
 
 
+def test_cells_for_which_a_class_does_not_count_say_nothing_about_it(tmp_path):
+    path = tmp_path / "oof.csv"
+    rows = ["a,1,0,0.9,0.5,1.0,0.0", "a,2,,0.1,0.5,0.0,", "b,1,1,0.2,0.4,0.0,1.0", "b,2,,0.3,0.1,,0.0"]
+    with written_with_checksum(path) as temporary:
+        temporary.write_text("\n".join(["ID,cell,Label,p00,p01,t00,t01", *rows]) + "\n")
+    labels, probabilities = read_held_out(path, 2)
+    assert np.isnan(probabilities).tolist() == [[False] * 2, [False, True], [False] * 2, [True, False]]
+    # Of the second class, the cell a 2 would come first if it counted as lacking it.
+    np.testing.assert_allclose(above_chance(labels, probabilities), [1, (1 / 2 - 1 / 3) / (1 - 1 / 3)])
+
+
 def test_one_warning_names_all_classes_at_chance(tmp_path, caplog):
     settings = PlausibilitySettings(at_chance=0.1)
     warn_of_classes_at_chance(write(tmp_path / "oof.csv", *fold(0)), CLASSES, settings)
@@ -78,3 +89,10 @@ def test_a_class_is_reported_if_no_fold_learns_it():
     assert class_findings("m, s", folds, CLASSES, 0.1) == [absent]
     folds[1][0][:, 1] = False
     assert class_findings("m, s", folds, CLASSES, 0.1) == [absent, chance]
+
+
+def test_texts_about_a_stage_on_cells_speak_of_cells():
+    assert class_findings("m, pupil", [fold(0), fold(1)], CLASSES, 0.1, cells=True) == [
+        "m, pupil: no cell has a target of 0.5 or more for absent",
+        "m, pupil: no fold learns unknown: the average precision on held-out cells is at chance",
+    ]

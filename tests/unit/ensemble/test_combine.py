@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from puzzlecell.config.ensemble import PRESETS, EnsembleSettings, ImageFusion
 from puzzlecell.data.tables import probability_columns
 from puzzlecell.ensemble.combine import ensemble_cells, mean_table
+from puzzlecell.errors import UserError
 
 MEMBER = {"model": "m", "stage": "s", "step": 1}
 PLAIN = {"max_classes": "all"}
@@ -109,6 +110,86 @@ def test_negative():
 def negative_of(members, how):
     answer = ensemble_cells(cell_table(), members, None, settings(negative=how), negative=2)
     return answer["p02"].to_numpy()
+
+
+def two(**values):
+    """Settings of two members, the first of step 1 and the second of step 2."""
+    members = [{**MEMBER, **values.pop("first", {})}, {**MEMBER, "step": 2, **values.pop("second", {})}]
+    return EnsembleSettings(members=members, **{**PLAIN, **values})
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        # Neither the product nor the field: (3 x first + second) / 4.
+        ({"negative": "mean"}, [0.15, 0.25, 0.5, 0.75]),
+        ({"negative": "step2"}, [0.3, 0.1, 0.5, 0.9]),
+        ({"negative": "mean", "second": {"classes": {2: 9}}}, [0.25, 0.15, 0.5, 0.85]),
+        ({"negative": "step2", "first": {"classes": {0: 0}}}, [0.3, 0.1, 0.5, 0.9]),
+        # A member without a say in class 1 has none in the highest other class either.
+        ({"negative": "min_complement", "second": {"classes": {1: 0}}}, [0.6, 0.4, 0.2, 0.1]),
+    ],
+)
+def test_negative_of_the_members_alone(chosen, expected):
+    fusion = {"source": "image", "how": "product", "weight": 0.5}
+    answer = ensemble_cells(
+        cell_table(),
+        [(table(FIRST), 3), (table(SECOND), 1)],
+        IMAGES,
+        two(combine="product", image_fusion=fusion, **chosen),
+        negative=2,
+    )
+    np.testing.assert_allclose(answer["p02"], expected, atol=1e-7)
+
+
+def test_other_classes_are_suppressed_by_negative_as_it_is_read():
+    """Negative is 1 - max of the others before they are suppressed; the quality comes afterwards."""
+    chosen = settings(negative="one_minus_max", border_quality=True, suppress_by_negative=2)
+    answer = ensemble_cells(cell_table(), [(table(FIRST), 1)], None, chosen, negative=2)
+    others = np.array(FIRST)[:, :2]
+    highest = others.max(axis=1, keepdims=True)
+    expected = np.concatenate([others * highest**2, 1 - highest], axis=1)
+    border = cell_table()["border_quality"].to_numpy()[:, None]
+    np.testing.assert_allclose(answer[probability_columns(3)], expected * border, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"suppress_by_negative is 2\.0, but the configuration names no neg"):
+        ensemble_cells(
+            cell_table(), [(table(FIRST), 1)], None, settings(suppress_by_negative=2), negative=None
+        )
+
+
+@pytest.mark.parametrize("combine", ["mean", "product"])
+def test_members_have_weights_of_single_classes(combine):
+    """Class 0 is of the second member alone, class 1 is weighted 3 : 1, class 2 as without weights of classes."""
+    chosen = two(combine=combine, first={"classes": {0: 0, 1: 3}})
+    members = [(table(FIRST), 1), (table(SECOND), 1)]
+    found = ensemble_cells(cell_table(), members, None, chosen, negative=2)
+    equal = ensemble_cells(cell_table(), members, None, two(combine=combine), negative=2)
+    first, second = np.maximum(FIRST, 1e-7), np.maximum(SECOND, 1e-7)
+    mean = (3 * first + second) / 4 if combine == "mean" else (first**3 * second) ** 0.25
+    np.testing.assert_allclose(found["p00"], second[:, 0], atol=1e-6)
+    np.testing.assert_allclose(found["p01"], mean[:, 1], atol=1e-6)
+    np.testing.assert_allclose(found["p02"], equal["p02"], atol=1e-7)
+
+
+@pytest.mark.parametrize("how", ["mean", "product"])
+def test_the_field_has_weights_of_single_classes(how):
+    """The cell alone in class 0, the field alone in class 1, half of each in class 2."""
+    fusion = {"source": "image", "how": how, "weight": 0.5, "class_weights": {0: 1, 1: 0}}
+    found = result([(table(FIRST), 1)], IMAGES, image_fusion=fusion)
+    of_field = IMAGES.set_index("ID").loc[cell_table()["ID"]].to_numpy()
+    half = (np.array(FIRST) + of_field) / 2 if how == "mean" else np.sqrt(np.array(FIRST) * of_field)
+    expected = np.stack([np.array(FIRST)[:, 0], of_field[:, 1], half[:, 2]], axis=1)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_settings_of_members_must_be_those_of_the_tables():
+    for chosen in (two(first={"classes": {0: 0}}), two(negative="step2")):
+        with pytest.raises(ValueError, match="1 tables of members, but the settings name 2"):
+            ensemble_cells(cell_table(), [(table(FIRST), 1)], None, chosen, negative=2)
+    members = [(table(FIRST), 1), (table(SECOND), 1)]
+    silent = two(negative="step2", second={"classes": {2: 0}})
+    with pytest.raises(UserError, match="no member of step 2 has a weight for Negative"):
+        ensemble_cells(cell_table(), members, None, silent, negative=2)
 
 
 def test_quality_multiplies():
@@ -222,6 +303,10 @@ def test_wrong_settings_are_refused():
         {"class_thresholds": {-1: 0.2}},
         {"members": [{**MEMBER, "weight": 0}]},
         {"members": [{**MEMBER, "step": 3}]},
+        {"members": [{**MEMBER, "classes": {0: -1}}]},
+        {"image_fusion": {"class_weights": {0: 1.5}}},
+        {"negative": "step2"},
+        {"suppress_by_negative": -1},
         {"treshold": 0.5},
     ):
         with pytest.raises(ValidationError):
@@ -235,6 +320,12 @@ def test_classes_may_be_given_by_name():
     ).with_indices(names)
     assert given.image_fusion.except_classes == (1, 0)
     assert given.class_thresholds == {0: 0.2, 1: 0.3}
+    weighted = EnsembleSettings(
+        members=[{**MEMBER, "classes": {"b": 0}}, {**MEMBER, "step": 2, "classes": {2: 2}}],
+        image_fusion={"class_weights": {"a": 0}},
+    ).with_indices(names)
+    assert [member.classes for member in weighted.members] == [{1: 0}, {2: 2}]
+    assert weighted.image_fusion.class_weights == {0: 0}
     crodoc = EnsembleSettings(preset="crodoc", members=[MEMBER]).with_indices(names)
     assert crodoc.image_fusion.except_classes == (2,)
     wrong = EnsembleSettings(members=[MEMBER], image_fusion={"except_classes": ["Negativ", 3]})
@@ -242,6 +333,29 @@ def test_classes_may_be_given_by_name():
         ValueError, match=r"no class 'Negativ'; did you mean Negative\?\n.*no class 3; indices are 0 to 2"
     ):
         wrong.with_indices(names)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"members": [{**MEMBER, "classes": {"c": 0}}]}, r"members\.0\.classes: there is no class 'c'"),
+        (
+            {"members": [{**MEMBER, "classes": {"b": 0}}, {**MEMBER, "step": 2, "classes": {1: 0}}]},
+            "members: all have the weight 0 for the class b",
+        ),
+        (
+            {"image_fusion": {"class_weights": {"a": 0, 0: 1}}},
+            r"image_fusion\.class_weights: class 0 \(a\) is given more than once",
+        ),
+        (
+            {"image_fusion": {"class_weights": {"a": 0}, "except_classes": [0]}},
+            "a is one of the except_classes, which have no weight",
+        ),
+    ],
+)
+def test_weights_of_classes_that_cannot_be(wrong, expected):
+    with pytest.raises(ValueError, match=expected):
+        EnsembleSettings(**{"members": [MEMBER], **wrong}).with_indices(["a", "b", "Negative"])
 
 
 @pytest.mark.parametrize(("limit", "expected"), [("all", 3), ("all_but_one", 2), (1, 1)])

@@ -2,11 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.scores import decode_mask
+from scipy import ndimage
 
 from puzzlecell.config.submission import MergeSettings
 from puzzlecell.data.rle import encode_mask
 from puzzlecell.data.submission_file import read_submission, triplets
 from puzzlecell.ensemble.merge import merge_submissions
+from puzzlecell.ensemble.smoothing import smoothed
 
 SIDE = 40
 
@@ -116,6 +118,36 @@ def test_equal_submissions_merge_to_themselves_and_empty_ones_to_a_valid_row(mer
     nothing = merged([], [], method=method)
     assert [(index, confidence, mask.any()) for index, confidence, mask in nothing] == [(0, 0, False)]
     assert merged([], same, method=method, weights=[1, 9])[0][0] == 0
+
+
+def test_fused_masks_are_smoothed(merged):
+    """A spur of two pixels goes; the border of the field does not erode; a thin mask stays, so that none is lost."""
+    with_spur = box(0, 5)
+    with_spur[3:5, 15:22] = True
+    thin = box(20, 5, height=2)
+    cells = [(0, 0.9, with_spur), (0, 0.8, thin), (0, 0.7, box(30, 30))]
+    for smooth, expected in ((True, [box(0, 5), thin, box(30, 30)]), (False, [with_spur, thin, box(30, 30)])):
+        found = merged(cells, cells, smooth=smooth)
+        for (_, _, mask), right in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(mask, right)
+    with pytest.raises(ValueError, match="only fused masks are smoothed"):
+        MergeSettings(method="nms", smooth=True)
+
+
+def test_smoothing_is_the_opening_of_the_whole_field():
+    random = np.random.default_rng(3)
+    # Blobs at all borders, with runs that go from the foot of one column to the head of the next.
+    mask = ndimage.gaussian_filter(random.random((SIDE, 30)), 1.2) > 0.5
+    edges = np.flatnonzero(np.diff(mask.T.ravel().astype(np.int8), prepend=0, append=0))
+    starts, ends = smoothed((edges[::2], edges[1::2]), SIDE, 30)
+    found = np.zeros(mask.size, bool)
+    for start, end in zip(starts, ends, strict=True):
+        found[start:end] = True
+    square = np.ones((3, 3))
+    eroded = ndimage.binary_erosion(mask, square, border_value=1)
+    expected = ndimage.binary_dilation(eroded, square)
+    assert mask.sum() > expected.sum() > 0
+    np.testing.assert_array_equal(found.reshape(30, SIDE).T, expected)
 
 
 def test_submissions_that_cannot_be_merged_are_refused(tmp_path):

@@ -1,12 +1,18 @@
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 from helpers.inference_data import write_data, write_network
 
-from puzzlecell.config.steps import Step1Settings
+from puzzlecell.config.steps import Step1Settings, Step2Settings
+from puzzlecell.data.field_sources import RawDataset
+from puzzlecell.data.raw_files import CHANNELS
+from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import probability_columns, write_csv, write_parquet
 from puzzlecell.inference.out_of_fold import held_out_fields, write_oof
+from puzzlecell.inference.out_of_fold_step2 import write_oof_step2
 from puzzlecell.inference.step1 import step1_tables
+from puzzlecell.inference.step2 import step2_table
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +74,35 @@ def test_held_out_fields_are_the_stored_ones_of_the_fold(data, tmp_path):
     table = pd.DataFrame([*rows, ("field0", "more", 2)], columns=["ID", "dataset", "fold"])
     write_csv(tmp_path / "folds.csv", table)
     assert held_out_fields(tmp_path / "folds.csv", ["train", "more"], 2, stores) == ["field11", "field0"]
+
+
+@pytest.mark.parametrize("source", ["store", "raw"])
+def test_step_2_of_a_fold_reads_its_own_fields_alone(data, tmp_path, source):
+    _, stores, masks, _, model = data
+    rows = [("field1", "one", 1), ("field11", "two", 2), ("field0", "one", 2), ("field4", "other", 2)]
+    write_csv(tmp_path / "folds.csv", pd.DataFrame(rows, columns=["ID", "dataset", "fold"]))
+    settings = Step2Settings(source=source)
+    for name, field_id in (("one", "field0"), ("two", "field11")):
+        stored = ShardReader(stores).read(field_id)
+        for folder in (name, "both"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            for channel, plane in zip(CHANNELS, stored.transpose(2, 0, 1), strict=True):
+                cv2.imwrite(
+                    str(tmp_path / folder / f"{field_id}_{channel}.png"), plane.astype(np.uint16) * 257
+                )
+    write_oof_step2(
+        tmp_path / "cells.parquet",
+        store=stores,
+        masks=masks,
+        model=model,
+        folds_csv=tmp_path / "folds.csv",
+        fold=2,
+        raw={name: RawDataset(tmp_path / name, None, labelled=True) for name in ("one", "two")},
+        settings=settings,
+    )
+    found = pd.read_parquet(tmp_path / "cells.parquet")
+    chosen = ["field11", "field0"]
+    expected = step2_table(stores, masks, [model], settings, field_ids=chosen, images=tmp_path / "both")
+    assert set(found["ID"]) == set(chosen)
+    assert list(found.columns) == ["ID", "cell", *probability_columns(4)]
+    pd.testing.assert_frame_equal(found, expected)

@@ -3,6 +3,7 @@ import pytest
 import torch
 from helpers.inference_data import write_network
 
+from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.steps import TtaSettings
 from puzzlecell.inference import predict as predicting
 from puzzlecell.inference.predict import load_networks, predict
@@ -44,6 +45,48 @@ def test_all_views_make_the_maps_equivariant(network):
         np.testing.assert_allclose(maps_turned, same, atol=1e-4)
         np.testing.assert_allclose(logits_turned, logits, atol=1e-4)
     assert not np.allclose(predict(network, images[:, :, ::-1], TtaSettings(), "cpu")[0], logits, atol=1e-4)
+
+
+class Means(torch.nn.Module):
+    """Its maps are means of 16 x 16 pixels; it notes the sides of what it sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.settings = NetworkSettings(output_stride=16)
+        self.seen = []
+
+    def forward(self, images):
+        self.seen.append(tuple(images.shape[2:]))
+        maps = torch.nn.functional.avg_pool2d(images.float(), 16)
+        return maps.mean((2, 3)), maps
+
+
+@pytest.mark.parametrize(
+    ("scales", "sides"),
+    [
+        ((1.25, 1), [64, 80]),
+        ((0.6, 1, 1.3), [64, 32, 80]),
+        ((0.25, 1, 2), [64, 16, 128]),
+        ((1,), [64]),
+    ],
+)
+def test_maps_of_several_scales_lie_over_each_other(scales, sides):
+    """A ramp has the same maps at all scales, but for the margins, and in all views."""
+    network, ramp = Means(), np.zeros((1, 64, 64, 4), np.uint8)
+    ramp[:] = np.linspace(0, 252, 64)[None, None, :, None]
+    _, maps = predict(network, ramp, TtaSettings(flip=True, rotate=True, scales=scales), "cpu")
+    assert network.seen == [(side, side) for side in sides for _ in range(8)]
+    _, plain = predict(network, ramp, TtaSettings(), "cpu")
+    # Neighbouring map pixels differ by 64. What is resized takes a little from the margins, and a single pixel has no
+    # ramp.
+    np.testing.assert_allclose(maps[..., 1:3], plain[..., 1:3], atol=12 if 16 in sides else 2)
+    assert TtaSettings(flip=True, scales=scales).passes == 2 * sum(scale**2 for scale in scales)
+
+
+@pytest.mark.parametrize("scales", [(), (1.25,), (1, 1), (1, 0.1), (1, 8)])
+def test_scales_are_checked(scales):
+    with pytest.raises(ValueError, match="scales"):
+        TtaSettings(scales=scales)
 
 
 def test_logits_are_the_means_of_the_maps(network):

@@ -16,7 +16,7 @@ from puzzlecell.data.tables import write_csv, write_parquet
 from puzzlecell.network.cam_network import CamNetwork, save_network
 from puzzlecell.planning.measured import measured_run
 from puzzlecell.planning.measured_rates import SECONDS
-from puzzlecell.planning.work import Stage, step1_work, step2_work, train_work, unlike_work
+from puzzlecell.planning.work import Stage, step1_work, step2_work, train_cells_work, train_work, unlike_work
 from puzzlecell.runtime.job import as_json
 
 SMALL = NetworkSettings(backbone="test_resnet", pretrained=False, output_stride=8)
@@ -45,6 +45,13 @@ def results(tmp_path_factory):
         history = {"epoch": [1, 2], "seconds": [2.0, 4.0], "fields_per_s": [6.0, 3.0]}
         write_csv(model.with_name("history.csv"), pd.DataFrame(history))
         write_csv(model.with_name("oof.csv"), pd.DataFrame({"ID": ["a", "b"]}))
+    pupil = folder / "models/m/pupil/fold1/model.safetensors"
+    network = CamNetwork(SMALL, [str(number) for number in range(19)], 64, 32)
+    save_network(pupil, network, {"crops": {"canvas": 96}})
+    write_csv(
+        pupil.with_name("history.csv"), pd.DataFrame(history).rename(columns={"fields_per_s": "cells_per_s"})
+    )
+    write_csv(pupil.with_name("oof.csv"), CELLS)
     write_parquet(folder / "step2/test/m.s/000.parquet", CELLS)
     write_parquet(folder / "unlike/test/000.images.parquet", pd.DataFrame({"ID": ["a", "b"]}))
     write_parquet(folder / "cells/test.parquet", CELLS)
@@ -52,6 +59,7 @@ def results(tmp_path_factory):
     write_csv(folder / "submission.csv", pd.DataFrame({"ID": ["a", "b"]}))
     write_csv(folder / "oof/m/s/fold1.images.csv", pd.DataFrame({"ID": ["a", "b"]}))
     write_csv(folder / "oof/m/s/holdout.csv", CELLS)
+    write_parquet(folder / "oof/m/s/fold1.step2.parquet", CELLS)
     return folder
 
 
@@ -85,6 +93,12 @@ def job(results):
         ("segment/test/000", SegmentationSettings(method="masks"), "segment (masks)", 2 * 32**2 / 1e6),
         ("train/m/s/fold1", TRAINING, "train (test_resnet)", train_work(TRAINING, 12, 2, epochs=2).amount),
         (
+            "train_cells/m/pupil/fold1",
+            TRAINING,
+            "train_cells (test_resnet)",
+            train_cells_work(TRAINING, 96, 12, 3, epochs=2).amount,
+        ),
+        (
             "step1/test/m.s/000",
             Step1Settings(),
             "step1 (test_resnet)",
@@ -101,6 +115,12 @@ def job(results):
             Step1Settings(),
             "step1 (test_resnet)",
             step1_work(STAGE, Step1Settings(), 2, 32).amount / 2,
+        ),
+        (
+            "oof/m/s/fold1.step2",
+            Step2Settings(),
+            "step2 (test_resnet)",
+            step2_work(STAGE, Step2Settings(), 3).amount / 2,
         ),
         (
             "oof/m/s/holdout",

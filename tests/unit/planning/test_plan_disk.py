@@ -60,6 +60,8 @@ def weight_bytes(work):
         ),
         (job("step1", ds="test", model="m", stage="s", sh="000"), "step1", 30 * BYTES["step table"]),
         (job("oof_fold", model="m", stage="s", fold="1"), "oof", 45 * BYTES["oof table"]),
+        (job("oof_step2", model="m", stage="s", fold="1"), "oof", 45 * BYTES["step table"]),
+        (job("oof_cells", ds="train"), "oof", 90 * BYTES["answer"]),
         (job("unlike_training", ds="test", sh="000"), "unlike", 30 * BYTES["unlike table"]),
         (job("ensemble", ds="test"), "cells", 60 * BYTES["answer"]),
         (job("submission"), "submission.csv", 60 * BYTES["submission"]),

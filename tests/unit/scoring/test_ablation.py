@@ -68,9 +68,23 @@ def test_changes_differ_from_the_settings_and_from_each_other():
         values = [settings, *found.values()]
         assert all(one != other for n, one in enumerate(values) for other in values[:n])
     assert "mask others" in step2_changes(Step2Settings(mask="none"))
-    assert {"only step 1", "image_fusion image product 0.5", "negative one_minus_max"} <= set(
-        ensemble_changes(ENSEMBLE, 3)
+    assert {
+        "only step 1",
+        "image_fusion image product 0.5",
+        "negative one_minus_max",
+        "negative mean",
+        "suppress_by_negative 0.5",
+    } <= set(ensemble_changes(ENSEMBLE, 3))
+    trusting = EnsembleSettings(
+        members=[{**ENSEMBLE.members[0].model_dump(), "classes": {0: 0}}, ENSEMBLE.members[1]],
+        negative="step2",
     )
+    found = ensemble_changes(trusting, 3)
+    assert not any(member.classes for member in found["members without class weights"].members)
+    assert found["only step 1"].negative == "own"
+    assert found["only step 2"].negative == "step2"
+    one = EnsembleSettings(members=[{"model": "m", "stage": "a", "step": 1}])
+    assert "negative step2" not in ensemble_changes(one, 3)
     assert not any("negative" in name for name in ensemble_changes(ENSEMBLE, None))
 
 

@@ -7,7 +7,8 @@ from puzzlecell.config.augmentation import NONE
 from puzzlecell.data.resize import sized_field
 from puzzlecell.data.store import ShardReader
 from puzzlecell.training.augment import Augmenter
-from puzzlecell.training.dataloaders import TrainingFields, WholeFields, collate
+from puzzlecell.training.dataloaders import TrainingFields, WholeFields
+from puzzlecell.training.samples import collate
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +33,16 @@ def test_fields_are_not_enlarged():
 def test_whole_fields_equal_the_stored_ones(data):
     reader, ids, labels = data
     fields = WholeFields(reader, ids, labels, 64)
-    image, label, row = fields[3]
+    image, label, row, share = fields[3]
     assert np.array_equal(image, reader.read(ids[3]))
     assert label.tolist() == labels[3].tolist()
-    assert (row, len(fields)) == (3, 5)
+    assert (row, share, len(fields)) == (3, None, 5)
 
 
 def test_training_fields_are_cropped_and_keep_their_labels(data):
     reader, ids, labels = data
     fields = TrainingFields(reader, ids, labels, 32, Augmenter(NONE, 16, seed=0))
-    image, label, row = fields[(0, 7, 2)]
+    image, label, row, _ = fields[(0, 7, 2)]
     assert image.shape == (16, 16, 4)
     assert label.tolist() == labels[2].tolist()
     assert row == 2

@@ -30,7 +30,7 @@ def test_curves_are_a_reproducible_picture(tmp_path):
 def test_predictions_name_the_labels(tmp_path):
     labels = np.array([[1, 0, 1], [0, 0.4, 0.6], [0, 0, 0]])
     probabilities = np.array([[0.5, 0.25, 0.125], [0, 1, 0.1], [0.3, 0.2, 0.1]])
-    write_predictions(tmp_path / "oof.csv", ["x", "y", "z"], labels, probabilities)
+    write_predictions(tmp_path / "oof.csv", pd.DataFrame({"ID": ["x", "y", "z"]}), labels, probabilities)
     found = pd.read_csv(tmp_path / "oof.csv", dtype={"Label": str}, keep_default_na=False)
     assert found["ID"].tolist() == ["x", "y", "z"]
     assert found["Label"].tolist() == ["0|2", "2", ""]

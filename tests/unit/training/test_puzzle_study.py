@@ -39,6 +39,17 @@ def test_variants_have_equal_passes(study):
         assert settings.seed == place.seed
 
 
+def test_fine_tuning_starts_from_the_finished_training(tmp_path, monkeypatch):
+    runs = []
+    monkeypatch.setattr(puzzle, "train", lambda run, progress: runs.append(run))
+    for part in ("train", "held_out"):
+        puzzle.make_fields(tmp_path / f"{part}.h5", part, SMALL | {"fields": {part: 2}})
+    with pytest.raises(FileNotFoundError):
+        puzzle.run_one(SMALL, tmp_path, puzzle.Place("no puzzle", "gamma 2", 1, 16))
+    first = puzzle.Place("", "no puzzle", 1, 32).folder(tmp_path)
+    assert [run.init_from for run in runs] == [first / "model.safetensors"]
+
+
 def test_the_table_has_every_variant_and_a_stopped_study_resumes(tmp_path):
     folder = tmp_path / "study"
     (tmp_path / "study.yaml").write_text(yaml.safe_dump({**SMALL, "output": str(folder)}, sort_keys=False))

@@ -100,8 +100,8 @@ def test_a_field_with_a_non_finite_loss_is_named(training_fields, tmp_path, monk
     read = TrainingFields.__getitem__
 
     def spoilt(self, place):
-        image, labels, row = read(self, place)
-        return (image, labels * np.nan, row) if place[:2] == (1, 5) else (image, labels, row)
+        sample = read(self, place)
+        return sample._replace(labels=sample.labels * np.nan) if place[:2] == (1, 5) else sample
 
     monkeypatch.setattr(TrainingFields, "__getitem__", spoilt)
     with pytest.raises(TrainingError, match=r"epoch 2, step 2: .* Fields of the batch: f\d\d") as error:

@@ -1,0 +1,70 @@
+# Checks of networks and of the devices that they run on, before the first job.
+from puzzlecell.runtime.devices import device_problem
+
+
+def gpu_problems():
+    """GPUs that this run is to use and that this machine does not have, if jobs run on this machine."""
+    gpus = planned_gpus(workflow)
+    problem = device_problem(settings.gpu, gpus) if workflow.local_exec and gpus else None
+    return [problem] if problem else []
+
+
+def ready_stages():
+    """Places in the configuration of the stages with ready weights, and the weights of their folds."""
+    return {
+        f"models.{model}.stages.{stage}.checkpoints": [model_file(model, stage, fold) for fold in FOLDS]
+        for model, given in settings.models.items()
+        for stage, ready in given.stages.items()
+        if ready.checkpoints is not None
+    }
+
+
+def ready_weights():
+    """Ready weights that do not fit the classes and the store of this run, or are damaged."""
+    from puzzlecell.network.network_file import ready_weights_problems
+
+    found = {
+        place: ready_weights_problems(paths, CLASS_NAMES, settings.ingest.size)
+        for place, paths in ready_stages().items()
+    }
+    return [f"{place}: {problem}" for place, problems in found.items() for problem in problems]
+
+
+def ready_networks():
+    """Ready weights that are not those of the network that they claim to be."""
+    stages = ready_stages()
+    if not stages:
+        return []
+    from puzzlecell.network.cam_network import ready_network_problem
+
+    found = [(place, ready_network_problem(path)) for place, paths in stages.items() for path in paths]
+    return [f"{place}: {problem}" for place, problem in found if problem]
+
+
+def ready_look():
+    """Why what training fields looked like, as kept by another run, does not fit the weights of this run."""
+    if LOOK in (None, RUN_LOOK) or not planned_wildcards(workflow, "unlike_training"):
+        return []
+    from puzzlecell.domain_shift.look_file import look_problem
+
+    problem = look_problem(LOOK, FIRST_MODEL if FIRST_STAGE.checkpoints else None)
+    return [f"unlike_training.look: {problem}"] if problem else []
+
+
+def network_problems():
+    """Networks that this run trains but that cannot be built; pretrained weights are downloaded now."""
+    planned = [*planned_wildcards(workflow, "train"), *planned_wildcards(workflow, "train_cells")]
+    stages = dict.fromkeys((wildcards.model, wildcards.stage) for wildcards in planned)
+    if not stages:
+        return []
+    from puzzlecell.network.cam_network import NetworkError, build_network
+
+    problems = []
+    for model, stage in stages:
+        training = settings.stage_training(model, stage)
+        start = settings.models[model].stages[stage].start
+        try:
+            build_network(training.network, training.input, CLASS_NAMES, pretrained=start is None)
+        except NetworkError as error:
+            problems.append(f"models.{model}.stages.{stage}: {error}")
+    return problems

@@ -1,0 +1,1 @@
+"""Calibration of cell probabilities on cells whose classes are known, and calls made of them."""

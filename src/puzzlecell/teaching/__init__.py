@@ -1,0 +1,1 @@
+"""Soft targets of single cells, from which networks learn: predictions of other networks, and grades by people."""
