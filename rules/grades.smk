@@ -6,10 +6,9 @@ TRAINING_GRADED = [ds for ds in GRADED if settings.datasets[ds].role in ("train"
 UNLABELLED_GRADED = [ds for ds in GRADED if settings.datasets[ds].role == "unlabelled"]
 # Data sets whose grades may be learnt from, and the fields that they are compared with.
 TEACHING = [*TRAINING_GRADED, *UNLABELLED_GRADED]
-in_folds = settings.datasets_of("train", "additional")
 graded_contents = per_shard(
     "results/store/{ds}/{sh}.contents.csv",
-    [ds for ds in dict.fromkeys([*in_folds, *TEACHING]) if not settings.datasets[ds].simulate],
+    [ds for ds in dict.fromkeys([*IN_FOLDS, *TEACHING]) if not settings.datasets[ds].simulate],
 )
 held_out_table = lambda dataset: ["results/grades/held_out.csv"] if dataset in TEACHING else []
 folds_table = lambda dataset: ["results/folds/folds.csv"] if dataset in TRAINING_GRADED else []
@@ -19,7 +18,7 @@ placed_tables = ["results/grades/{ds}.csv", "results/grades/{ds}.warnings.csv"]
 rule hold_out_grades:
     input:
         grades=[declared(cell_labels(ds)) for ds in TEACHING],
-        labels=tables("labels", [*in_folds, *UNLABELLED_GRADED]),
+        labels=tables("labels", [*IN_FOLDS, *UNLABELLED_GRADED]),
         contents=graded_contents,
         checksums=checksums(*graded_contents),
         classes=settings.classes,
@@ -39,7 +38,7 @@ rule hold_out_grades:
         **tracked(results.held_out_grades(settings)),
         grades={ds: here(cell_labels(ds)) for ds in TEACHING},
         unlabelled=UNLABELLED_GRADED,
-        labels=[here(raw(ds, "labels")) for ds in in_folds],
+        labels=[here(raw(ds, "labels")) for ds in IN_FOLDS],
         tables=[here(path) for path in map(label_table, UNLABELLED_GRADED) if path],
         settings=settings.grades,
         folds=settings.folds,

@@ -165,7 +165,7 @@ def noisy_or(
 def recomposed(
     network: CamNetwork, fields: list[Field], material: Material, rng: np.random.Generator
 ) -> Tensor:
-    """Cells as puzzle pieces: half of the fields are put together anew from their own masked cells."""
+    """Cells as puzzle pieces: half of the fields are recomposed of their own masked cells."""
     images = [scattered(field, shown(field), rng) if rng.random() < 0.5 else field.image for field in fields]
     return label_loss(network(as_batch(images))[0], [field.labels for field in fields])
 

@@ -142,7 +142,7 @@ def _circles(models: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _ways_back(models: Mapping[str, Any], node: Node) -> Iterator[list[Node]]:
-    """A way from a stage back to itself with a teacher on it; circles of `start` alone are told elsewhere."""
+    """Yield circles from a stage to itself that include a teacher; those of `start` alone are reported elsewhere."""
     waiting = [([node], False)]
     visited: set[tuple[Node, bool]] = set()
     while waiting:
