@@ -84,9 +84,9 @@ def test_faults_of_jobs_nodes_and_the_controller_end_in_the_same_bytes(cluster, 
         assert "starting again" not in log_of(project, f"train/tiny/{name}")
     jobs = jobs_of(project, cluster)
     assert [job["Restarts"] for job in jobs if job["JobId"] == number] == ["1"]
-    # What was stopped by a limit came back with a higher one.
+    # What was stopped by a limit came back with a higher one. Each run starts at the first limit, so it may recur.
     segmented = [job["MinMemoryNode"] for job in jobs if job["Comment"] == "rule_segment_wildcards_test_000"]
-    assert segmented[:2] == ["150M", "1200M"]
+    assert segmented[-2:] == ["150M", "1200M"]
     timed = [(job["JobState"], job["TimeLimit"]) for job in jobs if job["Comment"].endswith("stage3_2")]
     assert timed[0][1] == "00:02:00"
     assert timed[-1] == ("COMPLETED", "01:00:00")
