@@ -1,5 +1,6 @@
 """Write the predictions of a data set as AnnData."""
 
+import json
 import platform
 from importlib.metadata import version
 
@@ -15,6 +16,7 @@ if __name__ == "__main__":
     given, params = snakemake.input, snakemake.params
     with job(snakemake) as progress:
         shards = len(given.cells)
+        settings = (text.split(": ", 1) for text in tracked_texts(params))
         export_h5ad(
             snakemake.output.file,
             given.answer,
@@ -27,7 +29,7 @@ if __name__ == "__main__":
             pixel_sizes=stated_pixel_sizes(params.pixel_size_um.value, params.raw.value),
             classes=read_classes(given.classes),
             facts=RunFacts(
-                dict(text.split(": ", 1) for text in tracked_texts(params)),
+                {key: json.loads(text) for key, text in settings},
                 {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
             ),
             progress=progress,

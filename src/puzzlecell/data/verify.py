@@ -41,9 +41,9 @@ def verify_folder(
     """Check all files in a folder and its subfolders, in the order of their paths.
 
     HDF5, Parquet, safetensors, saved states, CSVs and other files with a checksum beside them are compared with it, and
-    with the place that they were written to; of PNGs, the checksums of the format are checked. Logs and hidden files are
-    left out. A file that is missing altogether is not noticed. left_out: files and whole folders that are not looked at.
-    Raises UserError if there is no such folder, or no file with a checksum in it.
+    with the place that they were written to; of PNGs, the checksums of the format are checked. Logs and hidden files
+    are left out. A file that is missing altogether is not noticed. left_out: files and whole folders that are not
+    looked at. Raises UserError if there is no such folder, or no file with a checksum in it.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -11,22 +11,23 @@ import pandas as pd
 from puzzlecell.data.tables import read_parquet
 from puzzlecell.errors import DamagedFileError, UserError
 from puzzlecell.formats.answer_columns import AnswerColumns, answer_columns
+from puzzlecell.regular_file import file_problem
+from puzzlecell.runtime.checksums import check_place, check_sealed_file
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 BATCH = 16_384
 """Rows that are decoded at a time."""
+_STREAMED = {"pre_buffer": False, "buffer_size": 1 << 18}
+"""How a file is opened, so that not all of its columns are in memory at once."""
 
 
 class Answer:
     """The table of cells of a data set, read from its first row to its last; see `opened_answer`."""
 
-    def __init__(self, path: str | os.PathLike, file: "pa.NativeFile", classes: int):
-        import pyarrow.parquet as pq
-
+    def __init__(self, path: str | os.PathLike, opened: "pq.ParquetFile", classes: int):
         self.path = path
-        opened = pq.ParquetFile(file, pre_buffer=False)
         self.rows = opened.metadata.num_rows
         names = list(opened.schema_arrow.names)
         try:
@@ -73,7 +74,7 @@ class Answer:
         import pyarrow.parquet as pq
 
         found: set[str] = set()
-        with pq.ParquetFile(self.path, memory_map=True, pre_buffer=False) as file:
+        with pq.ParquetFile(self.path, **_STREAMED) as file:
             for batch in file.iter_batches(BATCH, columns=[name]):
                 found.update(pc.unique(batch.column(0)).to_pylist())
         return sorted(found)
@@ -87,13 +88,18 @@ def opened_answer(path: str | os.PathLike, classes: int) -> Iterator[Answer]:
     UserError if it has other classes.
     """
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    read_parquet(path, [])
-    with pa.memory_map(os.fspath(path)) as file:
-        try:
-            yield Answer(path, file, classes)
-        except pa.ArrowInvalid as error:
-            raise DamagedFileError(path, f"it cannot be read as Parquet ({error})") from error
+    problem = file_problem(path)
+    if problem:
+        raise UserError(f"{path}: {problem}")
+    check_sealed_file(path)
+    try:
+        with pq.ParquetFile(path, **_STREAMED) as opened:
+            check_place(path, (opened.schema_arrow.metadata or {}).get(b"place", b"").decode())
+            yield Answer(path, opened, classes)
+    except pa.ArrowInvalid as error:
+        raise DamagedFileError(path, f"it cannot be read as Parquet ({error})") from error
 
 
 def most_probable(probabilities: np.ndarray) -> np.ndarray:

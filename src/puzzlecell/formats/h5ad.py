@@ -26,6 +26,7 @@ from puzzlecell.formats.anndata_file import (
     write_number,
     write_table,
     write_text,
+    write_texts,
 )
 from puzzlecell.formats.answer import Answer, most_probable, opened_answer
 from puzzlecell.formats.answer_columns import CALLS, free_names
@@ -41,7 +42,7 @@ ADDED = ("ID", "cell", "most_probable", "quality", "pixel_size_um")
 class RunFacts:
     """What the file says of the run: settings that decide the predictions, versions of programs."""
 
-    settings: Mapping[str, str]
+    settings: Mapping[str, object]
     versions: Mapping[str, str]
 
 
@@ -69,7 +70,7 @@ def export_h5ad(
       means of the members of each step.
     - `layers["calibrated"]` (n, C) float32, if the run is calibrated.
     - `uns`: `fields` (size in pixels and pixel size of each), `pixel_size_um` (NaN if fields differ), `versions`,
-      `settings` (JSON), `dataset`.
+      `settings` (JSON), `dataset`, `classes`.
     """
     store = ShardReader(stores)
     sizes = pd.Series(pixel_sizes.of(store.table), store.table.index)
@@ -81,7 +82,10 @@ def export_h5ad(
     ):
         new_group(file, "varm"), new_group(file, "varp"), new_group(file, "obsp")
         write_table(file, "var", classes, {})
-        _write_run(new_group(file, "uns"), Path(path).stem, store, sizes.to_numpy(), facts)
+        uns = new_group(file, "uns")
+        write_text(uns, "dataset", Path(path).stem)
+        write_texts(uns, "classes", classes)
+        _write_run(uns, store, sizes.to_numpy(), facts)
         shape = (answer.rows, len(classes))
         arrays = {"X": new_array(file, "X", shape, np.float32)}
         layers, obsm = new_group(file, "layers"), new_group(file, "obsm")
@@ -158,9 +162,7 @@ def _mean(paths: Sequence[AnyPath], cells: pd.DataFrame, classes: int) -> np.nda
     return np.mean(values, axis=0)
 
 
-def _write_run(
-    group: h5py.Group, dataset: str, store: ShardReader, sizes: np.ndarray, facts: RunFacts
-) -> None:
+def _write_run(group: h5py.Group, store: ShardReader, sizes: np.ndarray, facts: RunFacts) -> None:
     fields = {
         "height": store.table["height"].to_numpy(),
         "width": store.table["width"].to_numpy(),
@@ -168,7 +170,6 @@ def _write_run(
     }
     write_table(group, "fields", store.ids, fields)
     write_number(group, "pixel_size_um", float(sizes[0]) if len(set(sizes.tolist())) == 1 else np.nan)
-    write_text(group, "dataset", dataset)
     write_text(group, "settings", json.dumps(dict(facts.settings), ensure_ascii=False, sort_keys=True))
     versions = new_group(group, "versions")
     for name, text in facts.versions.items():

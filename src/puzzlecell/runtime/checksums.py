@@ -46,6 +46,35 @@ def read_sealed(path: str | os.PathLike) -> bytes:
     return content
 
 
+def check_sealed_file(path: str | os.PathLike) -> None:
+    """As `check_seal`, for a file that is read part by part, so that memory does not grow with it."""
+    size = Path(path).stat().st_size
+    with Path(path).open("rb") as file:
+        for end in _ENDS:
+            start = end.indices(size)[0]
+            file.seek(start)
+            place = file.read(len(range(*end.indices(size)))).rfind(_MARK)
+            if place >= 0:
+                break
+        else:
+            raise DamagedFileError(path, f"found {size} bytes without a checksum")
+        begin = start + place + len(_MARK)
+        file.seek(0)
+        digest, done, saved = xxhash.xxh3_128(), 0, b""
+        while done < size:
+            # The digits of the checksum are a part of their own.
+            stop = next(edge for edge in (begin, begin + _DIGITS, size) if edge > done)
+            part = file.read(min(1 << 22, stop - done))
+            if done == begin:
+                saved, part = part, b"0" * len(part)
+            digest.update(part)
+            done += len(part)
+            if not part:
+                break
+    if digest.hexdigest().encode() != saved:
+        raise DamagedFileError(path, "its checksum does not match")
+
+
 def check_seal(path: str | os.PathLike, content: Buffer) -> None:
     """Compare the content of a file with the checksum in it; raises DamagedFileError if they differ."""
     intact = matches_seal(content)
