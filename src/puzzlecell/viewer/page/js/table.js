@@ -40,7 +40,9 @@
       fields: {
         n: 0, dataset: new Uint8Array(fields), shard: new Uint16Array(fields), index: new Uint32Array(fields), id: [],
         // First row of the cells of the shard; codes into values per metadata column, 0 for "".
-        ...many(PER_FIELD, fields), metadata: {},
+        ...many(PER_FIELD, fields),
+        // Column -> its texts and a number per field (Object.create: columns of any name, also "__proto__").
+        metadata: Object.create(null),
       },
     };
   }
@@ -57,7 +59,7 @@
   function addMetadata(table, chunk, from, count) {
     for (const [name, { values }] of Object.entries(chunk.metadata || {})) {
       const all = table.fields.metadata;
-      if (!Object.hasOwn(all, name)) {
+      if (!(name in all)) {
         all[name] = { values: [""], numbers: new Map([["", 0]]), codes: new Uint32Array(table.fields.dataset.length) };
       }
       const numbers = values.map((text) => coded(all[name], text));
@@ -221,13 +223,14 @@
   // Class whose score counts for a row: the chosen one, or its most probable one.
   const classOf = (table, row, c) => (c === null ? table.top[row] : c);
 
-  // Distance of the probability from the threshold of calls (calibrated) or from 0.5, in 65535ths.
+  // Distance of the probability from the threshold of calls (calibrated) or from 0.5,
+  // in 65535ths: as viewer/selection.py compares them.
   function uncertainty(table, row, c) {
     const k = classOf(table, row, c);
     const calibrated = puzzlecell.run.thresholds && puzzlecell.run.datasets[table.dataset[row]].calibrated;
     const scores = calibrated ? table.calibrated[k] : table.scores[k];
     const threshold = calibrated ? puzzlecell.run.thresholds[k] : 0.5;
-    return Math.round(Math.abs(scores[row] - threshold * ONE));
+    return Math.abs(scores[row] - Math.round(threshold * ONE));
   }
 
   // The orders of the gallery. keep: which rows take part for class c (null: any class); key: 16 bits.
@@ -292,7 +295,7 @@
       else if (part && !fields.id[f].toLowerCase().includes(part)) kept[f] = 0;
     }
     for (const [name, value] of wanted) {
-      const column = Object.hasOwn(fields.metadata, name) ? fields.metadata[name] : null;
+      const column = fields.metadata[name] || null;
       const code = column && column.numbers.has(value) ? column.numbers.get(value) : -1;
       for (let f = 0; f < fields.n; f++) if (!column || column.codes[f] !== code) kept[f] = 0;
     }
