@@ -18,8 +18,8 @@
     };
   }
 
-  // From dark blue to yellow, by rising lightness.
-  const RAMP = [[61, 78, 138], [38, 130, 142], [53, 183, 121], [158, 216, 60], [253, 231, 37]];
+  // From blue to yellow, by rising lightness; the darkest is still seen on black.
+  const RAMP = [[112, 122, 204], [72, 154, 190], [66, 190, 136], [164, 219, 66], [253, 231, 37]];
 
   // Colour of a probability in [0, 1].
   function ofProbability(probability) {

@@ -46,7 +46,7 @@
     const maps = h("div", { class: "field-maps" });
     const tools = puzzlecell.fieldTools({
       see, set, step, field: () => field, modes: () => fieldOutlines.modes(field.chunk), go: search,
-      zoom: stage.zoomBy, fit: stage.fit, address: () => { keepNow(); return location.href; },
+      zoom: stage.zoomBy, fit: stage.fit, address: () => location.href.replace(/#.*/s, "") + puzzlecell.route.link(PATH, address()),
     });
     main.append(h("div", { class: "field-page" },
       tools.element,
@@ -54,21 +54,13 @@
         puzzlecell.controls.channels(drawPixels),
         h("section", { class: "panel", "aria-label": "Class activation map" }, h("h2", {}, "Activation map"), maps),
         list.element),
-      h("div", { class: "field-middle" }, stage.element, pictureNote),
+      h("div", { class: "field-middle" }, h("div", { class: "field-frame" }, stage.element, tools.zooms), pictureNote),
       panel));
 
     const address = () =>
       fieldAddress.written(field, selected === null ? null : field.chunk.columns.cell[selected], see);
 
-    // Not for each step of a drag: browsers refuse too many changes of the address.
-    let timer = 0;
     function keep() {
-      clearTimeout(timer);
-      timer = setTimeout(keepNow, 150);
-    }
-
-    function keepNow() {
-      clearTimeout(timer);
       if (!closed) puzzlecell.route.go(PATH, address(), { replace: true });
     }
 
@@ -170,8 +162,9 @@
       const index = see.class ?? cells.top(field.chunk, selected);
       panel.replaceChildren(puzzlecell.cellPanel({
         field, row: selected, details, note, chosen: see.class,
-        onclass: (pressed) => set({ class: see.class === pressed ? null : pressed }),
-        open: see.members, ontoggle: (shown) => { if (shown !== see.members) { see.members = shown; keepNow(); } },
+        onclass: (pressed) => set(see.class === pressed
+          ? { class: null, colour: "top" } : { class: pressed, colour: "class" }),
+        open: see.members, ontoggle: (shown) => { if (shown !== see.members) { see.members = shown; keep(); } },
         links: [
           h("a", { href: puzzlecell.route.link("/grade", { ...place, class: index }) }, "Grade this cell"), " · ",
           h("a", { href: puzzlecell.route.link("/gallery", { ds: field.dataset, class: index }) }, `More of ${run.classes[index]}`)],
@@ -190,7 +183,7 @@
     function select(row) {
       mark(row);
       if (row !== null) stage.reveal(row);
-      keepNow();
+      keep();
     }
 
     // Change what is seen, by the names of the address.
@@ -205,14 +198,16 @@
       panel.scrollTop = scroll;
       const again = focused && panel.querySelector(`[data-class="${focused.dataset.class}"] button`);
       if (again) again.focus();
-      keepNow();
+      keep();
     }
 
+    // Show another field, with an entry of its own in the browser's history.
     function moveTo(next) {
-      keepNow();
+      history.replaceState(null, "", puzzlecell.route.link(PATH, address()));
       see.mark = null;
       open(next);
       history.pushState(null, "", puzzlecell.route.link(PATH, address()));
+      keep();
     }
 
     async function step(by) {
@@ -247,12 +242,10 @@
       if (next !== null) select(next);
     }
 
-    const stopListening = fieldKeys.listen({
-      n: () => step(1), p: () => step(-1), ".": () => nextCell(1), ",": () => nextCell(-1), Escape: () => select(null),
-      "+": () => stage.zoomBy(1.4), "=": () => stage.zoomBy(1.4), "-": () => stage.zoomBy(1 / 1.4), 0: stage.fit,
-      o: () => set({ outlines: !see.outlines }), l: () => set({ labels: !see.labels }),
-      u: () => set({ nuclei: !see.nuclei }), a: () => set({ cam: !see.cam }), "?": tools.keys,
-    }, { arrow, pan: ([y, x]) => stage.panBy(60 * x, 60 * y) });
+    const unbind = puzzlecell.keys.bind(fieldKeys.list({
+      arrow, step, cell: nextCell, none: () => select(null), pan: ([y, x]) => stage.panBy(60 * x, 60 * y),
+      zoom: (factor) => stage.zoomBy(factor), fit: stage.fit, flip: (name) => set({ [name]: !see[name] }),
+    }));
 
     // A place to look at: about 300 pixels around it.
     const marked = see.mark && { zoom: Math.max(stage.element.clientWidth, 300) / 300, x: see.mark[0], y: see.mark[1] };
@@ -260,8 +253,7 @@
 
     return () => {
       closed = true;
-      clearTimeout(timer);
-      stopListening();
+      unbind();
       stage.close();
     };
   }

@@ -40,7 +40,6 @@
       outlines: see.outlines ? null : 0, labels: see.labels ? null : 0, nuclei: see.nuclei ? null : 0,
       cam: see.cam ? 1 : null, opacity: see.opacity === OPACITY ? null : see.opacity,
       members: see.members ? 1 : null, mark: see.mark ? see.mark.join(",") : null,
-      ch: puzzlecell.route.parse().state.ch,
     };
   }
 

@@ -24,21 +24,26 @@
     return cells.length ? cells.reduce((one, other) => (distance(other) < distance(one) ? other : one)).row : null;
   }
 
-  // Listen to keys: acts {key: function}, arrow(key), pan([y, x]) for Shift and an arrow. Returns a function that stops it.
-  function listen(acts, { arrow, pan }) {
-    function onkey(event) {
-      const { target, key } = event;
-      const typed = target.matches("select, textarea, input:not([type=checkbox])");
-      if (typed || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-      if (Object.hasOwn(acts, key)) acts[key]();
-      else if (!Object.hasOwn(DIRECTIONS, key)) return;
-      else if (event.shiftKey) pan(DIRECTIONS[key]);
-      else arrow(key);
-      event.preventDefault();
-    }
-    document.addEventListener("keydown", onkey);
-    return () => document.removeEventListener("keydown", onkey);
-  }
+  // Keys of the page, as puzzlecell.keys.bind() takes them. act: {arrow(key), pan([y, x]), step(by), cell(by), none(),
+  // zoom(factor), fit(), flip(name)}.
+  const list = (act) => [
+    {
+      keys: Object.keys(DIRECTIONS), what: "next cell in this direction; with Shift: move the picture",
+      act: ({ key, shiftKey }) => (shiftKey ? act.pan(DIRECTIONS[key]) : act.arrow(key)),
+    },
+    { keys: ["."], what: "next cell by number", act: () => act.cell(1) },
+    { keys: [","], what: "previous cell by number", act: () => act.cell(-1) },
+    { keys: ["Escape"], what: "no cell", act: () => act.none() },
+    { keys: ["n"], what: "next field", act: () => act.step(1) },
+    { keys: ["p"], what: "previous field", act: () => act.step(-1) },
+    { keys: ["+", "="], what: "zoom in (also the wheel, or press twice)", act: () => act.zoom(1.4) },
+    { keys: ["-"], what: "zoom out", act: () => act.zoom(1 / 1.4) },
+    { keys: ["0"], what: "whole field", act: () => act.fit() },
+    { keys: ["o"], what: "outlines on or off", act: () => act.flip("outlines") },
+    { keys: ["l"], what: "labels on or off", act: () => act.flip("labels") },
+    { keys: ["u"], what: "nuclei on or off", act: () => act.flip("nuclei") },
+    { keys: ["a"], what: "activation map on or off", act: () => act.flip("cam") },
+  ];
 
-  puzzlecell.fieldKeys = { towards, nearest, listen };
+  puzzlecell.fieldKeys = { towards, nearest, list };
 })();

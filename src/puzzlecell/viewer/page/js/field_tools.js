@@ -3,26 +3,7 @@
 (() => {
   const { h } = puzzlecell.dom;
 
-  const KEYS = [
-    [["←", "→", "↑", "↓"], "next cell in this direction"], [[",", "."], "previous, next cell by number"],
-    [["Esc"], "no cell"], [["p", "n"], "previous, next field"], [["+", "-", "0"], "zoom in, zoom out, whole field"],
-    [["Shift", "←"], "move the picture"], [["o"], "outlines on or off"], [["l"], "labels on or off"],
-    [["u"], "nuclei on or off"], [["a"], "activation map on or off"], [["?"], "these keys"],
-  ];
-
-  const button = (text, title, onclick, more = {}) => h("button", { type: "button", class: "button", title, onclick, ...more }, text);
-
-  function keys() {
-    const dialog = h("dialog", { class: "keys", "aria-label": "Keys" },
-      h("h2", {}, "Keys"),
-      h("dl", {}, KEYS.map(([names, meaning]) =>
-        [h("dt", {}, names.map((name) => h("kbd", {}, name))), h("dd", {}, meaning)])),
-      h("p", {}, "On the picture: press a cell, drag to move, turn the wheel or press twice to zoom."),
-      h("form", { method: "dialog" }, h("button", { class: "button" }, "Close")));
-    dialog.addEventListener("close", () => dialog.remove());
-    document.body.append(dialog);
-    dialog.showModal();
-  }
+  const button = (text, title, onclick, more = {}) => h("button", { type: "button", class: "small", title, onclick, ...more }, text);
 
   // Copy a text; where the browser does not allow it, show it marked, ready to be copied.
   async function copy(text, answer) {
@@ -37,7 +18,8 @@
   }
 
   // see: what is seen (read only); set(change): change it; field(): the field; modes(): ways to colour outlines;
-  // step(by), go(id), zoom(factor), fit(), address(). Returns {element, update()}.
+  // step(by), go(data set, id), zoom(factor), fit(), address(). Returns {element, zooms, update(),
+  // say(text)}.
   function tools({ see, set, field, modes, step, go, zoom, fit, address }) {
     const { run } = puzzlecell;
     const answer = h("span", { class: "answer", role: "status" });
@@ -67,11 +49,11 @@
       h("label", {}, "Outlines by ", colour), h("label", {}, "Class ", chosen),
       checks.map(([, , label]) => label),
       h("span", { class: "tools-end" },
-        button("−", "Zoom out (-)", () => zoom(1 / 1.4), { "aria-label": "Zoom out" }),
-        button("+", "Zoom in (+)", () => zoom(1.4), { "aria-label": "Zoom in" }),
-        button("Whole field", "Show the whole field (0)", fit),
-        button("Copy link", "Copy a link that leads back to exactly this view", () => copy(address(), answer)),
-        button("Keys", "Show the keys (?)", keys), answer));
+        button("Copy link", "Copy a link that leads back to exactly this view", () => copy(address(), answer)), answer));
+    const zooms = h("div", { class: "field-zooms", role: "group", "aria-label": "Zoom" },
+      button("−", "Zoom out (-)", () => zoom(1 / 1.4), { "aria-label": "Zoom out" }),
+      button("+", "Zoom in (+)", () => zoom(1.4), { "aria-label": "Zoom in" }),
+      button("Whole field", "Show the whole field (0)", fit));
 
     function update() {
       const { dataset: name, id } = field();
@@ -88,8 +70,7 @@
       for (const [flag, input] of checks) input.checked = see[flag];
       answer.replaceChildren();
     }
-    // Also used by the key "?".
-    return { element, update, keys, say: (text) => answer.replaceChildren(text) };
+    return { element, zooms, update, say: (text) => answer.replaceChildren(text) };
   }
 
   puzzlecell.fieldTools = tools;
