@@ -244,7 +244,7 @@
     const filters = h("div");
     const side = h("div", { class: "side" },
       h("fieldset", { class: "panel" }, h("legend", {}, "Cells"),
-        puzzlecell.controls.labelled("Class", classes), puzzlecell.controls.labelled("Order", order),
+        classes, puzzlecell.controls.labelled("Order", order),
         h("div", { class: "row", style: "margin-top: .5rem" }, outlines, h("span", { class: "segments" }, sizes))),
       channels, filters,
       h("fieldset", { class: "panel stack" }, h("legend", {}, "Export"), h("div", { class: "row" }, saveButton, saved), safely));
