@@ -22,7 +22,8 @@
     const quality = state.quality === undefined || state.quality === "" ? NaN : Number(state.quality);
     const usual = levels.find(({ by }) => by === "antibody") || levels[0];
     return {
-      dataset, by: (levels.find(({ by }) => by === state.by) || usual).by, name: state.name || "", other: state.other || "",
+      dataset, by: (levels.find(({ by }) => by === state.by) || usual).by,
+      name: state.name || "", other: state.other || "",
       basis: (bases.find(([basis]) => basis === state.basis) || bases[0])[0],
       quality: quality >= 0 && quality <= 1 ? quality : QUALITY,
       sort: COLUMNS.some(([column]) => column === state.sort) ? state.sort : "name", down: state.down === "1",
@@ -38,7 +39,8 @@
     }
     const progress = puzzlecell.controls.progress();
     main.append(progress.element);
-    const watch = (table) => progress.show(table.done, table.shards.length, `Reading cells: ${table.done} of ${table.shards.length} shards`);
+    const watch = ({ done, shards }) =>
+      progress.show(done, shards.length, `Reading cells: ${done} of ${shards.length} shards`);
     const table = await puzzlecell.table.load(watch);
     puzzlecell.table.unwatch(watch);
     progress.element.remove();
@@ -60,7 +62,8 @@
     const chosen = h("div", { class: "sample-panels" });
     const controls = h("div", { class: "row sample-controls" });
     main.append(h("div", { class: "samples-page" },
-      h("div", { class: "samples-left" }, puzzlecell.controls.problems(table.problems), controls, told, heads, list.element),
+      h("div", { class: "samples-left" },
+        puzzlecell.controls.problems(table.problems), controls, told, heads, list.element),
       h("div", { class: "samples-side" }, puzzlecell.controls.channels(() => panels.forEach((one) => one.draw()))),
       chosen));
 
@@ -147,7 +150,7 @@
           sort();
           keep();
         },
-      }, text, see.sort === column ? (see.down ? " ▼" : " ▲") : null)), h("span", { title: "Compare two groups" }, ""));
+      }, text, see.sort === column ? (see.down ? " ▼" : " ▲") : null)));
       if (focused) heads.querySelector(`[data-column="${focused}"]`).focus();
     }
 
@@ -167,8 +170,9 @@
         number(top < 0 ? NaN : all.share(groups, group, top), "Share of the cells that show this class", 2),
         number(groups.entropy[group], "Entropy of the calls over the classes, in bits", 2)),
         h("button", {
-          type: "button", class: "small compare", "aria-pressed": String(name === see.other), "aria-label": `Compare with ${name}`,
-          title: "Show beside the chosen group (Shift and a press on the row)", onclick: () => choose(name, true),
+          type: "button", class: "small compare", "aria-pressed": String(name === see.other),
+          "aria-label": `Compare with ${name}`, title: "Show beside the chosen group (Shift and a press on the row)",
+          onclick: () => choose(name, true),
         }, "vs"));
     }
 
@@ -186,21 +190,25 @@
     function links(name) {
       const filter = { [all.FIELD]: { id: name }, "folds.group": { id: name } }[see.by] || { [`m.${see.by}`]: name };
       const field = groups.of.indexOf(groups.names.indexOf(name));
-      const place = { ds: dataset().name, sh: table.shards[table.fields.shard[field]].name, id: table.fields.id[field] };
+      const ds = dataset().name;
+      const place = { ds, sh: table.shards[table.fields.shard[field]].name, id: table.fields.id[field] };
+      const { link } = puzzlecell.route;
       return [
-        h("a", { href: puzzlecell.route.link("/gallery", { ds: dataset().name, ...filter }) }, "All its cells"),
-        h("a", { href: puzzlecell.route.link("/field", place) }, see.by === all.FIELD ? "The field" : "Its first field")];
+        h("a", { href: link("/gallery", { ds, ...filter }) }, "All its cells"),
+        h("a", { href: link("/field", place) }, see.by === all.FIELD ? "The field" : "Its first field")];
     }
 
     function fillPanels() {
       panels = [see.name, see.other].filter(Boolean).map((name) => {
         const group = groups.names.indexOf(name);
-        if (group < 0) return { element: h("p", { class: "problem" }, `There is no group “${name}”.`), draw: () => {} };
+        if (group < 0) {
+          return { element: h("p", { class: "problem" }, `There is no group “${name}”.`), draw: () => {} };
+        }
         return puzzlecell.samplePanel(groups, group, { level: level().level, meaning: meaning(), links: links(name) });
       });
       chosen.classList.toggle("two", panels.length > 1);
       chosen.replaceChildren(...(panels.length ? panels.map(({ element }) => element)
-        : [h("p", { class: "faint" }, "Press a group to see what its cells show; “vs” shows a second one beside it.")]));
+        : [h("p", { class: "faint" }, "Press a group to see what its cells show; “vs” shows another beside it.")]));
       for (const one of panels) one.draw();
     }
 

@@ -66,8 +66,9 @@
     };
   }
 
-  // Counts of all groups of a data set: {names, cells, fields, counts (group by class), top (class that most cells show,
-  // -1 for none), entropy, of, dataset, mask(row), classes}. Only cells of at least this quality count.
+  // Counts of all groups of a data set: {names, cells, fields, counts (group by class), top (class that most cells
+  // show, -1 for none), entropy, of (group of each field), number (of the data set), classes, mask(row), least, table}.
+  // Only cells of at least this quality count.
   function count(table, number, { by, basis, quality }) {
     const dataset = puzzlecell.run.datasets[number];
     const classes = puzzlecell.run.classes.length;
@@ -119,7 +120,8 @@
       for (let i = 0; i < columns.name.length; i++) {
         const key = JSON.stringify([columns.level[i], String(columns.name[i])]);
         if (!found.has(key)) found.set(key, new Map());
-        found.get(key).set(columns.class[i], Object.fromEntries(Object.keys(columns).map((column) => [column, columns[column][i]])));
+        const line = Object.entries(columns).map(([column, values]) => [column, values[i]]);
+        found.get(key).set(columns.class[i], Object.fromEntries(line));
       }
       tables.set(columns, found);
     }

@@ -65,8 +65,8 @@
     return sorted[low] + (place - low) * (sorted[Math.min(low + 1, sorted.length - 1)] - sorted[low]);
   }
 
-  // Bootstrap interval of the entropy over the classes. patterns: bit masks of the classes that cells show, with the
-  // number of cells of each: Map(mask -> cells). name: its random numbers are those of the group. [NaN, NaN] without calls.
+  // Bootstrap interval of the entropy over the classes; [NaN, NaN] without calls. patterns: bit masks of the classes
+  // that cells show, with the number of cells of each: Map(mask -> cells). name: text that decides the random numbers.
   function entropyInterval(patterns, classes, name) {
     const random = generator(name);
     const entries = [...patterns];

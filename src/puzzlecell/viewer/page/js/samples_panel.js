@@ -43,8 +43,8 @@
     const [low, high] = intervals.entropyInterval(patterns, groups.classes, groups.names[group]);
     return {
       rows, cells, entropy: groups.entropy[group], low, high, measured: false,
-      how: `Computed here. ${meaning}. 95 % intervals: of Wilson for shares, of ${intervals.DRAWS} bootstrap draws of the `
-        + "cells for the entropy.",
+      how: `Computed here. ${meaning}. 95 % intervals: of Wilson for shares, of ${intervals.DRAWS} bootstrap draws of `
+        + "the cells for the entropy.",
     };
   }
 
@@ -52,9 +52,11 @@
   function shareBar({ share, low, high }, name) {
     const percent = (value) => `${(100 * Math.min(Math.max(value, 0), 1)).toFixed(2)}%`;
     const known = finite(low) !== null && finite(high) !== null;
-    return h("span", { class: "share-bar", title: `Share of cells that show ${name}: ${text(share, 3)}, 95 % interval ${span(low, high, 3)}` },
+    const title = `Share of cells that show ${name}: ${text(share, 3)}, 95 % interval ${span(low, high, 3)}`;
+    const interval = `left:${percent(low)};width:${percent(high - low)}`;
+    return h("span", { class: "share-bar", title },
       h("span", { class: "share-fill", style: `width:${percent(share)}` }),
-      known ? h("span", { class: "share-interval", style: `left:${percent(low)};width:${percent(high - low)}` }) : null);
+      known ? h("span", { class: "share-interval", style: interval }) : null);
   }
 
   function table(found) {
@@ -66,21 +68,24 @@
         heading("Share of cells", "Share of the cells that show the class, with its 95 % interval"),
         heading("", "Share"), heading("95 %", "95 % interval of the share"),
         heading("Bits", "Entropy of the share: 1 if half of the cells show the class, 0 if all or none do"),
-        found.measured ? heading("p", "p value of all cells showing the class, or none, given the measured errors") : null,
-        found.measured ? heading("Varies", "Whether cells differ more than errors alone explain") : null)),
+        found.measured ? [
+          heading("p", "p value of all cells showing the class, or none, given the measured errors"),
+          heading("Varies", "Whether cells differ more than errors alone explain")] : null)),
       h("tbody", {}, rows.map((row) => {
         const name = classes[row.index];
+        const spread = finite(row.entropyLow) === null ? ""
+          : `, 95 % interval ${span(row.entropyLow, row.entropyHigh)}`;
+        const tested = row.varies ? "Tested against the measured errors" : "Not tested: the errors are not known";
         return h("tr", { "data-class": row.index },
           h("th", { scope: "row", title: name }, h("span", { class: "class-cell" }, classStyle.swatch(row.index),
             h("span", { class: "class-name" }, `${row.index} ${name}`))),
           h("td", { class: "share-cell" }, shareBar(row, name)),
           h("td", {}, number(row.share, `Share of cells that show ${name}`, 3)),
-          h("td", { class: "number", title: `95 % interval of the share of cells that show ${name}` }, span(row.low, row.high)),
-          h("td", {}, number(finite(row.entropy), `Entropy of the share of ${name}, in bits${finite(row.entropyLow) === null ? ""
-            : `, 95 % interval ${span(row.entropyLow, row.entropyHigh)}`}`, 2)),
-          found.measured ? h("td", {}, number(row.p, `p value of ${name}`, 4)) : null,
-          found.measured ? h("td", { title: row.varies ? "Tested against the measured errors" : "Not tested: the errors are not known" },
-            row.varies || "–") : null);
+          h("td", { class: "number", title: `95 % interval of the share of cells that show ${name}` },
+            span(row.low, row.high)),
+          h("td", {}, number(finite(row.entropy), `Entropy of the share of ${name}, in bits${spread}`, 2)),
+          found.measured ? [h("td", {}, number(row.p, `p value of ${name}`, 4)),
+            h("td", { title: tested }, row.varies || "–")] : null);
       })));
   }
 
@@ -110,8 +115,9 @@
           drawn.push([canvas, row]);
           const place = puzzlecell.table.place(row);
           const score = (groups.table.scores[index][row] / 65535).toFixed(2);
+          const sh = groups.table.shards[groups.table.shard[row]].name;
           return h("a", {
-            href: puzzlecell.route.link("/field", { ...place, sh: groups.table.shards[groups.table.shard[row]].name, class: index }),
+            href: puzzlecell.route.link("/field", { ...place, sh, class: index }),
             title: `Cell ${place.cell} of ${place.id}: ${classes[index]} ${score}`,
           }, canvas, h("span", { class: "number" }, score));
         })));
@@ -136,14 +142,17 @@
     const known = all.variability(dataset, level, name);
     const found = known ? measured(known) : computed(groups, group, meaning);
     const pictures = strips(groups, group, found);
-    const element = h("article", { class: "panel sample-panel", "data-name": name, "data-measured": known ? "yes" : "no" },
+    const fields = `${groups.fields[group]} ${groups.fields[group] === 1 ? "field" : "fields"}`;
+    const attributes = { "data-name": name, "data-measured": known ? "yes" : "no" };
+    const element = h("article", { class: "panel sample-panel", ...attributes },
       h("h2", {}, name), h("p", { class: "row" }, links),
       h("p", { class: "sample-numbers" },
         h("span", { title: "Cells of sufficient quality" }, `${found.cells ?? groups.cells[group]} cells`), " in ",
-        h("span", { title: "Fields of this group" }, `${groups.fields[group]} ${groups.fields[group] === 1 ? "field" : "fields"}`),
+        h("span", { title: "Fields of this group" }, fields),
         " · entropy ", h("span", { class: "entropy" }, number(finite(found.entropy),
           "Entropy of the calls over the classes, in bits: 0 if all cells show the same class", 2)),
-        h("span", { class: "number entropy-interval", title: "95 % interval of the entropy" }, ` bits (${span(found.low, found.high)})`)),
+        h("span", { class: "number entropy-interval", title: "95 % interval of the entropy" },
+          ` bits (${span(found.low, found.high)})`)),
       h("p", { class: "faint small" }, found.how),
       found.rows.length ? table(found) : h("p", {}, "Its cells show no class."),
       h("h3", {}, "Cells side by side"), pictures.element);
