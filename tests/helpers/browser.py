@@ -66,8 +66,8 @@ def started(*arguments: str) -> Iterator[Browser]:
 class Viewer:
     """A view folder in a tab of the browser.
 
-    page: the tab, for everything that Playwright can do. problems: what went wrong so far: errors on the console, errors
-    of scripts, requests that failed or that were for something else than files.
+    page: the tab, for everything that Playwright can do. problems: what went wrong so far: errors on the console,
+    errors of scripts, requests that failed or that were for something else than files.
     """
 
     def __init__(self, context: BrowserContext, folder: Path):
@@ -132,7 +132,9 @@ class Viewer:
 @contextmanager
 def viewing(browser: Browser, folder: Path, **options) -> Iterator[Viewer]:
     """A view folder in a new tab of its own; options: those of Playwright's `new_context`."""
-    context = browser.new_context(**{"viewport": LAPTOP, "offline": True, "accept_downloads": True, **options})
+    context = browser.new_context(
+        **{"viewport": LAPTOP, "offline": True, "accept_downloads": True, **options}
+    )
     try:
         yield Viewer(context, folder)
     finally:
