@@ -23,7 +23,7 @@ def test_numbers_of_a_chunk_are_those_that_were_written(page, made_up, shard):
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(None, "data/test/009/cells.js cannot be read"), ("let x = 1;", "holds no chunk of this name")],
+    [(None, "data/test/009/cells.js cannot be read"), ("let x = 1;", "data/test/009/cells.js is damaged")],
 )
 def test_a_chunk_that_cannot_be_read_is_named(copied_view, open_view, content, told):
     if content is not None:

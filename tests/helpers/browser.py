@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 LAPTOP, DESKTOP = {"width": 1366, "height": 768}, {"width": 1920, "height": 1080}
 ALLOWED = ("file:", "data:", "blob:", "about:")
-SETTLED = "document.getElementById('page').dataset.ready === 'yes' || document.querySelector('#page .problem') !== null"
+SETTLED = "#page[data-ready]"
 GO = "place => { delete document.getElementById('page').dataset.ready; location.hash = place }"
 
 
@@ -94,7 +94,9 @@ class Viewer:
             self.problems.append(f"failed: {request.url} ({request.failure})")
 
     def open(self, place: str = "/") -> Page:
-        """Go to a page and state, such as `/gallery?class=3`, and wait until it says that it is ready.
+        """Go to a page and state, such as `/gallery?class=3`, and wait until it says that it is ready or failed.
+
+        (The pages forbid evaluating texts, so `page.wait_for_function` with an expression does not work in them.)
 
         The first call loads the view from disk, further ones change the address.
         """
@@ -106,13 +108,13 @@ class Viewer:
             self.page.evaluate(GO, place)
         else:
             self.page.goto(f"{address}#{place}")
-        self.page.wait_for_function(SETTLED)
+        self.page.wait_for_selector(SETTLED, state="attached")
         return self.page
 
     def reload(self) -> Page:
         """Load the same address again."""
         self.page.reload()
-        self.page.wait_for_function(SETTLED)
+        self.page.wait_for_selector(SETTLED, state="attached")
         return self.page
 
     def shot(self, name: str) -> None:
