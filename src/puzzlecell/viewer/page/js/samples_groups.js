@@ -113,7 +113,7 @@
 
   // Rows of `snakemake variability` of a group: Map(class or "all" -> {cells, share, share_low ...}); null without any.
   function variability(dataset, level, name) {
-    const columns = (puzzlecell.run.summary.variability || {})[dataset];
+    const columns = ((puzzlecell.run.summary || {}).variability || {})[dataset];
     if (!columns) return null;
     if (!tables.has(columns)) {
       const found = new Map();
