@@ -35,6 +35,7 @@ include: "rules/variability.smk"
 include: "rules/intermediates.smk"
 include: "rules/bundle.smk"
 include: "rules/export.smk"
+include: "rules/view.smk"
 include: "rules/warnings.smk"
 
 
@@ -61,3 +62,4 @@ rule all:
         rules.holdout.input,
         rules.fields.input,
         rules.export.input,
+        rules.view.input,
