@@ -140,7 +140,7 @@ def _written(
         )
         array[...] = pixels
         full, small = levels[0].shape[-2:], pixels.shape[-2:]
-        scale = [um * there / here for um, there, here in zip(size_um, full, small, strict=True)]
+        scale = [um * (there / here) for um, there, here in zip(size_um, full, small, strict=True)]
         transform = {"type": "scale", "scale": [*([1.0] if "c" in axes else []), *scale]}
         datasets.append({"path": str(level), "coordinateTransformations": [transform]})
     spatial = [{"name": axis, "type": "space", "unit": "micrometer"} for axis in axes if axis != "c"]
