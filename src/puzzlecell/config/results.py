@@ -223,6 +223,25 @@ def variability(settings: Configuration) -> Deciding:
     return {**deciding(settings.variability, "variability"), **_matching(settings), **group}
 
 
+def cams(settings: Configuration) -> Deciding:
+    """Settings that class activation maps depend on, besides the networks; the fields of a shard come in addition."""
+    members = [
+        [member.model, member.stage, member.weight]
+        for member in settings.ensemble.members
+        if member.step == 1
+    ]
+    return {
+        **steps(settings, "step1"),
+        # In each field, the classes are chosen by what the ensemble says.
+        **(
+            ensemble(settings)
+            if settings.cams.classes is None
+            else {"members of step 1": json.dumps(members)}
+        ),
+        "cams.classes": json.dumps(settings.cams.classes),
+    }
+
+
 def member_choice(settings: Configuration) -> Deciding:
     """Settings that the choice of members depends on, besides their tables."""
     bootstrap = {
