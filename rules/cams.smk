@@ -20,10 +20,10 @@ def cam_fields(wildcards):
     return None if given is None else [name for name in given if shard_of(name, count) == int(wildcards.sh)]
 
 
-def of_shard(paths):
-    """Paths of one shard, if the classes are chosen by what the ensemble says of its cells."""
+def where_chosen(paths):
+    """Paths of one shard among those of a data set, if what the ensemble says of its cells decides on the classes."""
     return lambda wildcards: (
-        [path for path in paths(wildcards.ds) if wildcards.sh in path.split("/")[-1].split(".")]
+        [path for path in paths(wildcards.ds) if os.path.basename(path).split(".")[0] == wildcards.sh]
         if settings.cams.classes is None
         else []
     )
@@ -34,9 +34,9 @@ rule field_cams:
         store="results/store/{ds}/{sh}.h5",
         masks="results/masks/{ds}/{sh}.h5",
         models=cam_models,
-        cells=of_shard(lambda ds: per_shard("results/masks/{ds}/{sh}.cells.parquet", [ds])),
-        members=of_shard(member_tables),
-        images=of_shard(image_tables),
+        cells=where_chosen(lambda ds: per_shard("results/masks/{ds}/{sh}.cells.parquet", [ds])),
+        members=where_chosen(member_tables),
+        images=where_chosen(image_tables),
         calibration=[CALIBRATION] if CALIBRATION and settings.cams.classes is None else [],
         checksums=(
             checksums(CALIBRATION) if CALIBRATION == RUN_CALIBRATION and not settings.cams.classes else []

@@ -2,49 +2,28 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from puzzlecell.calibration.apply import calibrated_columns, with_calls
 from puzzlecell.config.workflow import Configuration
-from puzzlecell.data.calibration_table import read_calibration
 from puzzlecell.data.store import ShardReader
-from puzzlecell.data.tables import class_columns, read_parts
-from puzzlecell.ensemble.combine import ensemble_cells, mean_table
 from puzzlecell.errors import UserError
 from puzzlecell.inference.class_maps import MapStage, write_class_maps
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.progress import Progress, no_progress
+from puzzlecell.viewer.cells import UNCALIBRATED, EnsembleRules, ShardCells, ShardFiles, shard_cells
 from puzzlecell.viewer.map_pictures import map_picture, picture_path, write_picture
-
-CALLED = 0.5
-"""Lowest probability at which a class counts as called for a cell without calibration."""
-
-
-@dataclass(frozen=True)
-class ShardTables:
-    """Tables of one shard from which the ensemble is computed; none if the classes are given."""
-
-    cells: Sequence[str | os.PathLike]
-    members: Sequence[str | os.PathLike]
-    images: Sequence[str | os.PathLike]
-    calibration: Sequence[str | os.PathLike] = ()
 
 
 def write_cams(
     path: str | os.PathLike,
     folder: str | os.PathLike,
     *,
-    store: str | os.PathLike,
-    masks: str | os.PathLike,
+    files: ShardFiles,
     models: Sequence[str | os.PathLike],
-    tables: ShardTables,
-    names: Sequence[str],
+    rules: EnsembleRules,
     settings: Configuration,
-    negative: int | None,
     fields: Sequence[str] | None = None,
     device: str = "cpu",
     threads: int = 1,
@@ -52,18 +31,19 @@ def write_cams(
 ) -> None:
     """Write the maps of a shard (`write_class_maps`), and a picture of each map into a folder.
 
-    models: networks of all folds of the members of step 1, member for member. names: of the classes. fields: IDs of the
-    fields; None for all. Raises UserError naming fields that are not stored.
+    files: of the shard; if the classes are given (`cams.classes`), only its store and masks are read. models: networks
+    of all folds of the members of step 1, member for member. fields: IDs of the fields; None for all. Raises UserError
+    naming fields that are not stored.
     """
-    stored, labels = ShardReader([store]), ShardReader([masks])
+    stored, labels, names = ShardReader([files.store]), ShardReader([files.masks]), rules.names
     absent = [field_id for field_id in fields or () if field_id not in stored]
     if absent:
         raise UserError(
-            f"cams.fields: {first_few(absent, 5)} not in {store}; the ID is wrong, or the field was rejected"
+            f"cams.fields: {first_few(absent, 5)} not in {files.store}; the ID is wrong, or the field was rejected"
         )
     wanted = stored.ids if fields is None else list(dict.fromkeys(fields))
     if settings.cams.classes is None:
-        shown = shown_classes(*_ensemble(tables, names, settings, negative), stored.ids)
+        shown = shown_classes(shard_cells(files, rules), stored.ids)
     else:
         given = np.isin(np.array(names, dtype=object), settings.cams.classes)
         shown = dict.fromkeys(stored.ids, given)
@@ -88,43 +68,19 @@ def write_cams(
     )
 
 
-def shown_classes(
-    cells: pd.DataFrame, columns: Sequence[str], thresholds: Sequence[float], ids: Iterable[str]
-) -> dict[str, np.ndarray]:
+def shown_classes(cells: ShardCells, ids: Iterable[str]) -> dict[str, np.ndarray]:
     """Return the classes (C,) bool of each field that are called for one of its cells or are most probable in one.
 
-    cells: table with `ID`, the probabilities `p00 ...`, and `columns` (C), which reach `thresholds` (C) where a class
-    is called. ids: all fields; one without cells has no classes.
+    ids: all fields; one without cells has no classes. Without calibration, a class is called at 0.5.
     """
-    probabilities = cells[class_columns(cells)].to_numpy()
-    said = cells[list(columns)].to_numpy() >= np.asarray(thresholds)
-    most = probabilities.argmax(axis=1)
+    said = cells.probabilities >= UNCALIBRATED if cells.called is None else cells.called.copy()
     # A cell all of whose probabilities are 0 has no most probable class.
-    some = np.flatnonzero(probabilities.max(axis=1, initial=0) > 0)
-    said[some, most[some]] = True
-    found = {field_id: np.zeros(probabilities.shape[1], bool) for field_id in ids}
-    for field_id, row in zip(cells["ID"], said, strict=True):
+    some = np.flatnonzero(cells.probabilities.max(axis=1, initial=0) > 0)
+    said[some, cells.probabilities[some].argmax(axis=1)] = True
+    found = {field_id: np.zeros(said.shape[1], bool) for field_id in ids}
+    for field_id, row in zip(cells.table["ID"], said, strict=True):
         found[field_id] |= row
     return found
-
-
-def _ensemble(
-    tables: ShardTables, names: Sequence[str], settings: Configuration, negative: int | None
-) -> tuple[pd.DataFrame, list[str], list[float]]:
-    """The ensemble's table of the cells of a shard, the columns in which classes are called, and their thresholds."""
-    members = read_parts(tables.members, len(settings.ensemble.members))
-    found = ensemble_cells(
-        read_parts(tables.cells, 1)[0],
-        [(table, member.weight) for table, member in zip(members, settings.ensemble.members, strict=True)],
-        mean_table([(table, 1.0) for table in read_parts(tables.images, len(tables.images))]),
-        settings.ensemble,
-        negative=negative,
-    )
-    if not tables.calibration:
-        return found, class_columns(found), [CALLED] * len(names)
-    rows = read_calibration(tables.calibration[0], names)
-    limits = [np.inf if row.threshold is None else row.threshold for row in rows]
-    return with_calls(found, rows, names), calibrated_columns(len(names)), limits
 
 
 def _drawer(
