@@ -74,8 +74,8 @@ class ViewServer(ThreadingHTTPServer):
         connections: int = CONNECTIONS,
     ):
         self.source, self.request_s = source, request_s
-        self.token = secrets.token_urlsafe(24)
-        self._free = threading.BoundedSemaphore(connections)
+        self.token, self._opening = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        self._lock, self._free = threading.Lock(), threading.BoundedSemaphore(connections)
         try:
             super().__init__((ADDRESS, port), _Handler)
         except OSError as error:
@@ -97,6 +97,19 @@ class ViewServer(ThreadingHTTPServer):
     def url(self) -> str:
         """Address of the first page, with the token."""
         return f"http://{ADDRESS}:{self.server_port}/{self.token}/"
+
+    @property
+    def opening_url(self) -> str:
+        """Address that leads to `url` once. The arguments of a browser's process can be seen by others."""
+        return f"http://{ADDRESS}:{self.server_port}/{self._opening}/"
+
+    def opens(self, token: str) -> bool:
+        """Whether this is the token of `opening_url`, which is used up thereby."""
+        with self._lock:
+            if not same(token, self._opening):
+                return False
+            self._opening = secrets.token_urlsafe(24)
+            return True
 
     def server_bind(self) -> None:
         """Bind without looking up the name of this machine, which can take long."""
@@ -132,6 +145,11 @@ class ViewServer(ThreadingHTTPServer):
         """Show errors on the terminal, except that a browser has closed the connection."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two tokens are equal; how long that takes says nothing of where they differ."""
+    return hmac.compare_digest(one.encode("latin-1"), other.encode("latin-1"))
 
 
 class _Limited(io.RawIOBase):
@@ -190,7 +208,9 @@ class _Handler(BaseHTTPRequestHandler):
         if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
             return self._refuse(HTTPStatus.BAD_REQUEST, "expected a request without content", close=True)
         token, slash, rest = self.path.partition("?")[0].removeprefix("/").partition("/")
-        if not hmac.compare_digest(token.encode("latin-1"), self.server.token.encode("latin-1")):
+        if with_body and self.server.opens(token):
+            return self._refuse(HTTPStatus.FOUND, "", Location=f"/{self.server.token}/")
+        if not same(token, self.server.token):
             return self._refuse(HTTPStatus.FORBIDDEN, "use the address that `puzzlecell view --serve` has printed")
         if not slash:
             return self._refuse(HTTPStatus.FOUND, "", Location=f"/{token}/")

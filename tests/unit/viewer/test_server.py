@@ -126,6 +126,18 @@ def test_the_token_alone_leads_to_the_page(server):
     assert (status, headers["location"]) == (302, f"/{server.token}/")
 
 
+def test_the_address_for_the_browser_leads_to_the_page_once(server):
+    before = len(server.asked)
+    once = server.opening_url.split("/")[3]
+    assert server.token not in server.opening_url
+    assert answer(server, request(server, token=once, host="evil.example"))[0] == 403
+    assert answer(server, request(server, token=once, method="HEAD"))[0] == 403
+    status, headers, _ = answer(server, request(server, token=once))
+    assert (status, headers["location"]) == (302, f"/{server.token}/")
+    assert answer(server, request(server, token=once))[0] == 403
+    assert len(server.asked) == before
+
+
 @pytest.mark.parametrize(
     "host",
     [
