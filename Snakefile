@@ -32,9 +32,10 @@ include: "rules/fields.smk"
 include: "rules/grades.smk"
 include: "rules/member_weights.smk"
 include: "rules/variability.smk"
-include: "rules/cams.smk"
 include: "rules/intermediates.smk"
 include: "rules/bundle.smk"
+include: "rules/view.smk"
+include: "rules/cams.smk"
 include: "rules/warnings.smk"
 
 
@@ -60,3 +61,4 @@ rule all:
         rules.oof.input,
         rules.holdout.input,
         rules.fields.input,
+        rules.view.input,

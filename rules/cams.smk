@@ -1,5 +1,6 @@
 # Class activation maps of fields as step 1 reads them, as pictures for people and numbers for the viewer; on request.
 from puzzlecell.data.raw_files import shard_of
+from puzzlecell.runtime.snakemake_internals import asked_for
 
 CAM_SETS = settings.cams.datasets or settings.datasets_of("test", "holdout")
 # Members of step 1, whose maps are averaged.
@@ -20,13 +21,16 @@ def cam_fields(wildcards):
     return None if given is None else [name for name in given if shard_of(name, count) == int(wildcards.sh)]
 
 
-def where_chosen(paths):
-    """Paths of one shard among those of a data set, if what the ensemble says of its cells decides on the classes."""
-    return lambda wildcards: (
-        [path for path in paths(wildcards.ds) if os.path.basename(path).split(".")[0] == wildcards.sh]
-        if settings.cams.classes is None
-        else []
-    )
+def of_ensemble(paths):
+    """Paths that the ensemble is computed from, if what it says of the cells decides on the classes."""
+    return lambda wildcards: paths(wildcards) if settings.cams.classes is None else []
+
+
+def cams(wildcards):
+    """The maps of a shard, where there are some or this run is asked for them: the viewer shows them."""
+    path = f"results/cams/{wildcards.ds}/{wildcards.sh}.h5"
+    asked = asked_for(workflow, "cams") and wildcards.ds in CAM_SETS
+    return [path] if asked or exists(in_bucket(path)) else []
 
 
 rule field_cams:
@@ -34,9 +38,9 @@ rule field_cams:
         store="results/store/{ds}/{sh}.h5",
         masks="results/masks/{ds}/{sh}.h5",
         models=cam_models,
-        cells=where_chosen(lambda ds: per_shard("results/masks/{ds}/{sh}.cells.parquet", [ds])),
-        members=where_chosen(member_tables),
-        images=where_chosen(image_tables),
+        cells=of_ensemble(lambda wildcards: f"results/masks/{wildcards.ds}/{wildcards.sh}.cells.parquet"),
+        members=of_ensemble(shard_members),
+        images=of_ensemble(shard_images),
         calibration=[CALIBRATION] if CALIBRATION and settings.cams.classes is None else [],
         checksums=(
             checksums(CALIBRATION) if CALIBRATION == RUN_CALIBRATION and not settings.cams.classes else []

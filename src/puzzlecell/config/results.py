@@ -223,23 +223,19 @@ def variability(settings: Configuration) -> Deciding:
     return {**deciding(settings.variability, "variability"), **_matching(settings), **group}
 
 
+def view(settings: Configuration) -> Deciding:
+    """Settings that a shard of the viewer depends on, besides its tables. `view.datasets` says which there are."""
+    own = deciding(settings.view, "view")
+    del own["view.datasets"]
+    return {**own, **ensemble(settings), **_matching(settings)}
+
+
 def cams(settings: Configuration) -> Deciding:
     """Settings that class activation maps depend on, besides the networks; the fields of a shard come in addition."""
-    members = [
-        [member.model, member.stage, member.weight]
-        for member in settings.ensemble.members
-        if member.step == 1
-    ]
-    return {
-        **steps(settings, "step1"),
-        # In each field, the classes are chosen by what the ensemble says.
-        **(
-            ensemble(settings)
-            if settings.cams.classes is None
-            else {"members of step 1": json.dumps(members)}
-        ),
-        "cams.classes": json.dumps(settings.cams.classes),
-    }
+    members = [[one.model, one.stage, one.weight] for one in settings.ensemble.members if one.step == 1]
+    # In each field, the classes are chosen by what the ensemble says.
+    chosen = ensemble(settings) if settings.cams.classes is None else {"members": json.dumps(members)}
+    return {**steps(settings, "step1"), **chosen, "cams.classes": json.dumps(settings.cams.classes)}
 
 
 def member_choice(settings: Configuration) -> Deciding:

@@ -121,7 +121,9 @@ class ViewServer(ThreadingHTTPServer):
         if not self._free.acquire(blocking=False):
             try:
                 request.settimeout(1)
-                request.sendall(b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                request.sendall(
+                    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+                )
             except OSError:
                 # It has gone.
                 pass
@@ -189,10 +191,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self._other_method
         raise AttributeError(name)
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer(with_body=True)
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._answer(with_body=False)
 
     def _other_method(self) -> None:
@@ -204,14 +206,18 @@ class _Handler(BaseHTTPRequestHandler):
         if len(hosts) != 1 or hosts[0] not in self.server.hosts:
             # A page of the network whose name leads to this machine (DNS rebinding) has another host.
             expected = " or ".join(sorted(self.server.hosts))
-            return self._refuse(HTTPStatus.FORBIDDEN, f"the host of the address has to be {expected}", close=True)
+            return self._refuse(
+                HTTPStatus.FORBIDDEN, f"the host of the address has to be {expected}", close=True
+            )
         if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
             return self._refuse(HTTPStatus.BAD_REQUEST, "expected a request without content", close=True)
         token, slash, rest = self.path.partition("?")[0].removeprefix("/").partition("/")
         if with_body and self.server.opens(token):
             return self._refuse(HTTPStatus.FOUND, "", Location=f"/{self.server.token}/")
         if not same(token, self.server.token):
-            return self._refuse(HTTPStatus.FORBIDDEN, "use the address that `puzzlecell view --serve` has printed")
+            return self._refuse(
+                HTTPStatus.FORBIDDEN, "use the address that `puzzlecell view --serve` has printed"
+            )
         if not slash:
             return self._refuse(HTTPStatus.FOUND, "", Location=f"/{token}/")
         try:

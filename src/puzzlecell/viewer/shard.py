@@ -14,6 +14,7 @@ from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_parquet
 from puzzlecell.data.unlike import RATIO, WHERE
 from puzzlecell.scoring.cell_truth import known_cells
+from puzzlecell.viewer.cam_pictures import CamPictures
 from puzzlecell.viewer.cells import EnsembleRules, ShardCells, ShardFiles, shard_cells
 from puzzlecell.viewer.chunks import quantised
 from puzzlecell.viewer.display import display_range
@@ -38,7 +39,7 @@ class ShardFacts:
     """
 
     shards: int
-    pixel_sizes: PixelSizes = PixelSizes()
+    pixel_sizes: PixelSizes = field(default_factory=PixelSizes)
     metadata: Mapping[str, Sequence[str]] | None = None
     score: ScoreSettings = field(default_factory=ScoreSettings)
     every: bool = False
@@ -105,6 +106,16 @@ class ShardView:
         black, white = (np.array(levels, np.uint8).reshape(-1, 4) for levels in zip(*found, strict=True))
         return black, white
 
+    @cached_property
+    def cams(self) -> CamPictures:
+        """The class activation maps that there are of its fields."""
+        return CamPictures(self.files.cams)
+
+    @cached_property
+    def shown_cams(self) -> np.ndarray:
+        """Whether (f, C) bool there is a map of each class of each field."""
+        return self.cams.shown(self.ids, len(self.rules.names))
+
     def cells_chunk(self) -> Chunk:
         """The chunk `cells`: fields, and cells with the probabilities of the ensemble."""
         cells, table = self.cells, self.cells.table
@@ -118,7 +129,7 @@ class ShardView:
             "black": black,
             "white": white,
             "field_unlike": self._distances(self.files.unlike_fields, ["ID"], pd.Index(self.ids)),
-            "cams": np.zeros(len(self.ids), np.uint32),
+            "cams": class_masks(self.shown_cams),
             **codes,
             "field": self.field_of_cell,
             "cell": table["cell"].to_numpy(np.uint32),
@@ -141,7 +152,8 @@ class ShardView:
             columns["calibrated"] = quantised(cells.calibrated.T)
             columns["calls"] = class_masks(cells.called)
             columns["calls"][: len(cells)][~cells.called.any(axis=1)] |= UNCERTAIN_BIT
-        return {"ids": self.ids, "metadata": metadata}, columns
+        content: dict[str, object] = {"ids": self.ids, "metadata": metadata}
+        return content, columns
 
     def details_chunk(self) -> Chunk:
         """The chunk `details`: probabilities by each step and member, and what is unlike the training fields."""
@@ -160,7 +172,7 @@ class ShardView:
             for member in self.rules.settings.members
         ]
         scores = np.stack([*self.cells.steps.values(), *self.cells.members])
-        content = {"predictions": named, "unlike_in": self._unlike_in()}
+        content: dict[str, object] = {"predictions": named, "unlike_in": self._unlike_in()}
         return content, {"scores": quantised(scores.transpose(0, 2, 1))}
 
     def shapes_chunk(self) -> Chunk:
@@ -185,9 +197,9 @@ class ShardView:
                 size = tuple(map(int, self.sizes[place]))
                 yield int(row), cell_picture(image, self.squares[row], (size[0], size[1]), self.settings.tile)
 
-    def field_picture(self, place: int, tile: int) -> np.ndarray:
+    def field_picture(self, place: int) -> np.ndarray:
         """Picture of a field; see `sheets.field_picture`. place: its number."""
-        return field_picture(self._shown(place), tile)
+        return field_picture(self._shown(place), self.settings.field_tile)
 
     def _shown(self, place: int) -> np.ndarray:
         image = self.store.read(self.ids[place])
@@ -210,7 +222,7 @@ class ShardView:
         texts = found.set_index(["ID", "cell"])[WHERE].reindex(self._keys()).fillna("")
         return {str(row): text for row, text in enumerate(texts) if text}
 
-    def _metadata(self) -> tuple[dict[str, object], Columns]:
+    def _metadata(self) -> Chunk:
         given = dict(self.facts.metadata or {})
         ids = given.pop("ID", [])
         places = pd.Index(ids).get_indexer(pd.Index(self.ids))
