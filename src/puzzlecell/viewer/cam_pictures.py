@@ -20,7 +20,7 @@ class CamPictures:
 
     def __init__(self, path: str | os.PathLike | None):
         self._maps = None if path is None else ShardReader([path])
-        self._chosen = {}
+        self._chosen: dict[str, np.ndarray] = {}
         if self._maps is not None:
             chosen = self._maps.column("chosen").astype(bool)
             self._chosen = dict(zip(self._maps.ids, chosen, strict=True))
@@ -30,11 +30,10 @@ class CamPictures:
         none = np.zeros(classes, bool)
         return np.array([self._chosen.get(field_id, none) for field_id in ids], bool).reshape(-1, classes)
 
-    def picture(self, field_id: str, index: int) -> bytes | None:
-        """The map of a class as WebP, (SIDE, SIDE) uint8; None if there is none."""
-        chosen = self._chosen.get(field_id, ())
-        if self._maps is None or index >= len(chosen) or not chosen[index]:
-            return None
+    def picture(self, field_id: str, index: int) -> bytes:
+        """The map of a class as WebP, (SIDE, SIDE) uint8. Raises KeyError if there is none; see `shown`."""
+        if self._maps is None or not self._chosen[field_id][index]:
+            raise KeyError(f"no map of class {index} of the field {field_id}")
         activation = self._maps.read(field_id, "maps")[index] / np.float32(WHOLE)
         enlarged = resized_maps(activation[None], SIDE, SIDE)[0]
         return webp(np.clip(np.round(255 * enlarged), 0, 255).astype(np.uint8), QUALITY)

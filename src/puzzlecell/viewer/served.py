@@ -95,10 +95,12 @@ def _picture(view: ShardView, file: str) -> bytes | None:
     """A picture of a shard by its file name: a sheet of cells, a field, or a map of a class; None: there is none."""
     if found := _SHEET(file):
         return one_sheet(view, int(found[1]))
-    found = _FIELD(file) or _CAM(file)
-    if found is None or int(found[1]) >= len(view.ids):
-        return None
-    place = int(found[1])
-    if found.re.groups == 1:
-        return webp(view.field_picture(place), view.settings.quality)
-    return view.cams.picture(view.ids[place], int(found[2]))
+    if found := _FIELD(file):
+        place = int(found[1])
+        return webp(view.field_picture(place), view.settings.quality) if place < len(view.ids) else None
+    if found := _CAM(file):
+        place, index = int(found[1]), int(found[2])
+        shown = view.shown_cams
+        there = place < shown.shape[0] and index < shown.shape[1] and shown[place, index]
+        return view.cams.picture(view.ids[place], index) if there else None
+    return None

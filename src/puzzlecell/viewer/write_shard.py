@@ -44,8 +44,8 @@ def write_shard_view(
         done += 1
         progress(done, total)
     for place, index in np.argwhere(view.shown_cams).tolist():
-        activation = view.cams.picture(view.ids[place], index)
-        (folder / f"cam-{place:04d}-{index:02d}.webp").write_bytes(activation or b"")
+        content = view.cams.picture(view.ids[place], index)
+        (folder / f"cam-{place:04d}-{index:02d}.webp").write_bytes(content)
     chunks = {"shapes": view.shapes_chunk, "cells": view.cells_chunk}
     if view.settings.details:
         chunks["details"] = view.details_chunk
