@@ -254,7 +254,7 @@
       if (filters.contains(document.activeElement)) return;
       filters.replaceChildren(puzzlecell.controls.filters(table, view.filter, changed));
     }
-    let drawn = 0;
+    let drawn = -Infinity;
     function onprogress() {
       if (!open) return;
       const whole = table.done === table.shards.length;
