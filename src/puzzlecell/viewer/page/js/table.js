@@ -140,8 +140,17 @@
     table.fields.n += shard.fields;
   }
 
+  // Let the page paint what is there: chunks that follow each other would keep it from that. In tabs that are not seen
+  // there are no frames.
+  const PAUSE = 150;
+  const painting = () => new Promise((resolve) => {
+    requestAnimationFrame(() => setTimeout(resolve));
+    setTimeout(resolve, PAUSE);
+  });
+
   async function loadAll(table) {
     const pending = new Map();
+    let painted = -Infinity;
     const ask = (number) => {
       if (number >= table.shards.length) return;
       const promise = puzzlecell.load(`${table.shards[number].path}/cells`);
@@ -164,6 +173,10 @@
       puzzlecell.forget(`${shard.path}/cells`);
       table.done = number + 1;
       for (const watcher of watchers) watcher(table);
+      if (performance.now() - painted > PAUSE) {
+        await painting();
+        painted = performance.now();
+      }
       ask(number + AT_ONCE);
     }
     watchers.clear();
