@@ -79,8 +79,9 @@ def shares(grades: np.ndarray, fields: np.ndarray, settings: ScoreSettings) -> p
     numbers, draws = drawn_fields(fields, settings)
     graded = ~np.isnan(grades)
     shown = np.where(graded, grades, 0) >= SHOWN
-    counts = np.stack([draws[:, numbers] @ part.astype(np.int64) for part in (shown, graded)])
-    found = np.divide(*counts, out=np.full(counts[0].shape, np.nan), where=counts[1] > 0)
+    drawn = draws[:, numbers]
+    positives, cells = drawn @ shown.astype(np.int64), drawn @ graded.astype(np.int64)
+    found = np.divide(positives, cells, out=np.full(cells.shape, np.nan), where=cells > 0)
     low, high = interval_of(found[1:], settings.interval)
     return pd.DataFrame({"share": found[0], "share_low": low, "share_high": high})
 

@@ -90,7 +90,6 @@ def test_only_held_out_cells_are_scored(tmp_path):
     with pytest.raises(UserError, match="no graded cell is held out"):
         write()
 
-
     # Class a of two cells of x came up in the random queue: ranks +, -. They say nothing about class b.
     write_parquet(tmp_path / "graded.parquet", table.assign(r00=[True, True, False, True]))
     write()

@@ -44,7 +44,12 @@ def test_people_are_averaged_after_their_grades_became_values():
 
 
 def test_one_person_who_saw_the_cell_in_the_random_queue_is_enough():
-    rows = [("a", 3, 0, "p", "random"), ("a", 3, 0, "q", "rare"), ("a", 3, 1, "p", "rare"), ("a", 0, 1, "p", "random")]
+    rows = [
+        ("a", 3, 0, "p", "random"),
+        ("a", 3, 0, "q", "rare"),
+        ("a", 3, 1, "p", "rare"),
+        ("a", 0, 1, "p", "random"),
+    ]
     placed = [
         Placed(Grade(2, field_id, index, 5, who, cell=1, queue=queue), cell)
         for field_id, cell, index, who, queue in rows

@@ -30,7 +30,9 @@ def test_the_queue_in_which_a_cell_came_up(tmp_path):
     table = write_table(tmp_path / "g.csv", ["a,1,Cytosol,4,random", "a,2,Cytosol,4,"], header)
     assert [grade.queue for grade in read_grades(table, CLASSES)] == ["random", ""]
     write_table(table, ["a,1,Cytosol,4,Random"], header)
-    with pytest.raises(TableError, match="line 2: queue 'Random'; expected uncertain, disagree, rare, random, or"):
+    with pytest.raises(
+        TableError, match="line 2: queue 'Random'; expected uncertain, disagree, rare, random, or"
+    ):
         read_grades(table, CLASSES)
 
 
