@@ -40,9 +40,9 @@ REPORT = ["line", "ID", "cell", "class", "grade", "annotator", "queue", "what"]
 class GradedFiles:
     """Where the results go.
 
-    cells: Parquet `ID, cell, annotators, held_out, p00 ...`, see `soft_values`, and `r00 ...`, see `queue_columns`. report: CSV
-    with a row per grade; its cell is 0 if there is none, and `what` says why, or what is worth knowing. warnings: CSV
-    `dataset, ID, what`.
+    cells: Parquet `ID, cell, annotators, held_out, p00 ...`, see `soft_values`, and `r00 ...`, see `queue_columns`.
+    report: CSV with a row per grade; its cell is 0 if there is none, and `what` says why, or what is worth knowing.
+    warnings: CSV `dataset, ID, what`.
     """
 
     cells: AnyPath
