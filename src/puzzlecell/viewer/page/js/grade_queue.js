@@ -11,25 +11,27 @@
 
   // Rows of the random sample. Each shard has drawn the cells with the lowest random places; up to the lowest last place
   // of a shard that has more cells, they are a uniform sample of all cells.
-  function sample(table, rows) {
+  function sample(table, ds, all) {
     let limit = Infinity;
-    table.shards.forEach((shard) => {
+    for (const shard of table.shards) {
+      // Shards that could not be read are named on the page.
+      if (puzzlecell.run.datasets[shard.dataset].name !== ds || shard.state !== "there") continue;
       let [last, drawn] = [-1, 0];
       for (let row = shard.start; row < shard.end; row++) {
         if (!(table.picked[row] & SAMPLE)) continue;
         drawn++;
-        if (table.order[row] > last) last = table.order[row];
+        last = Math.max(last, table.order[row]);
       }
-      if (puzzlecell.run.datasets[shard.dataset].name === rows.ds && drawn < shard.cells) limit = Math.min(limit, last);
-    });
-    return rows.all.filter((row) => table.picked[row] & SAMPLE && table.order[row] <= limit)
+      if (drawn < shard.cells) limit = Math.min(limit, last);
+    }
+    return all.filter((row) => table.picked[row] & SAMPLE && table.order[row] <= limit)
       .sort((a, b) => table.order[a] - table.order[b]);
   }
 
   // Rows (Uint32Array) in the order of a queue, for class c of a data set; only cells with a picture.
   function rows(table, { ds, c, queue }) {
     const all = puzzlecell.table.filtered({ dataset: ds, picture: true });
-    if (queue === "random") return sample(table, { ds, all });
+    if (queue === "random") return sample(table, ds, all);
     return puzzlecell.table.sorted(queue === "rare" ? "confident" : queue, c, all);
   }
 
