@@ -122,6 +122,7 @@
       const own = row === null ? null : { row, queue, seen: false, described: gradeCells.described(table, row) };
       current = own;
       main.dataset.seen = "no";
+      main.dataset.turn = Number(main.dataset.turn || 0) + 1;
       tell();
       if (!own) return;
       const shown = await pictures.show(row);
@@ -310,7 +311,11 @@
       back();
     };
     addEventListener("keydown", control);
-    const unwatch = grades.watch(() => { if (stage.contains(work)) renew(); });
+    const unwatch = grades.watch(({ elsewhere }) => {
+      if (!stage.contains(work)) return;
+      if (elsewhere) renew();
+      else tell();
+    });
     if (grades.annotator()) begin();
     else askName();
     return () => {

@@ -16,7 +16,7 @@
 
   function problem(what) {
     store.problem = what;
-    for (const watcher of watchers) watcher();
+    for (const watcher of watchers) watcher({ elsewhere: false });
   }
 
   function write(key, text) {
@@ -124,7 +124,8 @@
     write(NAME, name);
   }
 
-  // watch(f): f() is called when another window has changed the grades, or when they cannot be stored.
+  // watch(f): f({ elsewhere }) is called when another window has changed the grades (true), or when grades cannot be stored
+  // (false). Returns a function that ends this.
   function watch(watcher) {
     watchers.add(watcher);
     return () => watchers.delete(watcher);
@@ -134,7 +135,7 @@
     if (!puzzlecell.run || event.key === null || !event.key.startsWith(prefix())) return;
     items.delete(event.key);
     counts.clear();
-    for (const watcher of watchers) watcher();
+    for (const watcher of watchers) watcher({ elsewhere: true });
   });
 
   addEventListener("beforeunload", (event) => {
