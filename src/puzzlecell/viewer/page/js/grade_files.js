@@ -60,8 +60,9 @@
       }
       download(NAME, puzzlecell.gradeTable.write(own));
       puzzlecell.grades.exported(ds());
-      say(h("p", {}, `${own.length} grades are in ${NAME}. For training and scores, put it into the folder of the data set, `
-        + `data/${ds()}/.`), others.length ? [
+      const path = ((puzzlecell.run.grading || {}).tables || {})[ds()];
+      const where = path ? `save it as ${path}` : `name it in the configuration: datasets.${ds()}.cell_labels`;
+      say(h("p", {}, `${own.length} grades are in ${NAME}. For training and scores, ${where}.`), others.length ? [
         h("p", {}, `${others.length} grades are of cells that this view does not have: its masks have changed since, or they `
           + "are of another run with the same names. They are not in the file."),
         h("button", { class: "small", onclick: () => download("cell_labels_other.csv", puzzlecell.gradeTable.write(others)) },
