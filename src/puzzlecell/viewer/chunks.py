@@ -33,7 +33,9 @@ def write_chunk(
 def chunk_text(name: str, content: Mapping[str, object], columns: Mapping[str, np.ndarray]) -> str:
     """Return the text of a chunk; arguments as in `write_chunk`."""
     encoded = {key: [TYPES[values.dtype.name], _base64(values)] for key, values in columns.items()}
-    text = json.dumps({**content, "columns": encoded}, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(
+        {**content, "columns": encoded}, ensure_ascii=True, allow_nan=False, separators=(",", ":")
+    )
     return f"puzzlecell.receive({json.dumps(name)},{text});\n"
 
 
