@@ -16,40 +16,67 @@ const puzzlecell = { pages: [] };
     return found;
   }
 
-  // Called by every chunk. The description of the run ("run") is kept as puzzlecell.run.
-  puzzlecell.receive = (name, content) => {
+  // What is wrong with a chunk's file, for people: they can only make the view again, or copy the folder whole.
+  const damaged = (name, what) =>
+    new Error(`data/${name}.js ${what}. Copy the folder of the view again, or remake it with "snakemake view".`);
+
+  function decode(name, content) {
     const columns = content.columns || {};
     for (const key of Object.keys(columns)) {
       const [type, text] = columns[key];
-      columns[key] = new ARRAYS[type](bytes(text).buffer);
+      try {
+        columns[key] = new ARRAYS[type](bytes(text).buffer);
+      } catch {
+        throw damaged(name, `is damaged: its column "${key}" cannot be decoded`);
+      }
+    }
+    return content;
+  }
+
+  // Called by every chunk. The description of the run ("run") is kept as puzzlecell.run.
+  puzzlecell.receive = (name, content) => {
+    const entry = waiting.get(name);
+    try {
+      decode(name, content);
+    } catch (error) {
+      if (entry) entry.reject(error);
+      else puzzlecell.problem = error;
+      return;
     }
     if (name === "run") puzzlecell.run = content;
-    const entry = waiting.get(name);
     if (entry) entry.resolve(content);
     else loaded.set(name, Promise.resolve(content));
   };
 
-  // Content of a chunk such as "test/000/cells" (a promise). It is kept; forget() drops it.
+  // Content of a chunk such as "test/000/cells" (a promise). It is kept; forget() drops it. A chunk that is missing or
+  // damaged rejects with the name of its file, and is tried again when it is asked for the next time.
   puzzlecell.load = (name) => {
     if (!loaded.has(name)) {
-      loaded.set(name, new Promise((resolve, reject) => {
+      const promise = new Promise((resolve, reject) => {
         const script = document.createElement("script");
-        const done = () => { waiting.delete(name); script.remove(); };
-        waiting.set(name, { resolve });
+        let open = true;
+        const settle = (act) => (value) => {
+          if (!open) return;
+          open = false;
+          waiting.delete(name);
+          act(value);
+        };
+        const entry = { resolve: settle(resolve), reject: settle(reject) };
+        waiting.set(name, entry);
         script.onload = () => {
-          const missing = waiting.has(name) && waiting.get(name).resolve === resolve;
-          done();
-          // Harmless if receive() has resolved it.
-          if (missing) reject(new Error(`data/${name}.js holds no chunk of this name`));
+          script.remove();
+          // Harmless if receive() has settled it.
+          entry.reject(damaged(name, "is damaged: it is not a chunk of this name, or its end is missing"));
         };
         script.onerror = () => {
-          done();
-          loaded.delete(name);
-          reject(new Error(`data/${name}.js cannot be read`));
+          script.remove();
+          entry.reject(damaged(name, "cannot be read: it is missing, or this browser may not open it"));
         };
-        script.src = `data/${name}.js`;
+        script.src = `data/${name.split("/").map(encodeURIComponent).join("/")}.js`;
         document.head.append(script);
-      }));
+      });
+      loaded.set(name, promise);
+      promise.catch(() => { if (loaded.get(name) === promise) loaded.delete(name); });
     }
     return loaded.get(name);
   };
