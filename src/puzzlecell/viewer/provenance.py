@@ -13,7 +13,7 @@ from puzzlecell.config.workflow import Configuration
 
 VERSIONS = ("puzzlecell", "snakemake", "torch", "timm", "numpy", "scikit-image", "opencv-python-headless")
 
-SIMULATED = "drawn by the simulation of puzzlecell; nobody's rights are touched"
+SIMULATED = "simulated by puzzlecell; no licence is needed"
 OWN = (
     "given by whoever ran this; no licence is recorded here. Images of the Human Protein Atlas "
     "(www.proteinatlas.org) are licensed CC BY-SA 4.0: name the source when you show them"

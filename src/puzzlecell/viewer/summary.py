@@ -48,11 +48,14 @@ def summary(
 ) -> dict[str, Any]:
     """Collect what the overview and the quality page say of the run as a whole; JSON.
 
-    quality: data sets with a chunk `<ds>/quality`. warned: whether the chunk `warnings` is there, which `puzzlecell.viewer.warnings_chunk` writes at the end of a run.
-    The size does not grow with fields or cells. Raises DamagedFileError for tables that have changed since they were
+    quality: data sets with a chunk `<ds>/quality`. warned: whether the chunk `warnings` is there, which
+    `puzzlecell.viewer.warnings_chunk` writes at the end of a run. Trainings are in the order of the configuration. The
+    size does not grow with fields or cells. Raises DamagedFileError for tables that have changed since they were
     written.
     """
-    best_by = {names: settings.stage_training(*names).best_metric for names in files.histories}
+    stages = [(model, stage) for model, given in settings.models.items() for stage in given.stages]
+    histories = {names: files.histories[names] for names in stages if names in files.histories}
+    best_by = {names: settings.stage_training(*names).best_metric for names in histories}
     return {
         "counts": {
             name: class_counts(path, files.class_scores.get(name), classes)
@@ -62,7 +65,7 @@ def summary(
         "class_scores": {name: _class_scores(path) for name, path in files.class_scores.items()},
         "interval": settings.score.interval,
         "graded": {name: _rows(read_csv(path)) for name, path in files.graded.items()},
-        "curves": training_curves(files.histories, best_by),
+        "curves": training_curves(histories, best_by),
         "rejected": {name: _rejected(paths) for name, paths in files.rejected.items()},
         "calibration": None if files.calibration is None else _rows(read_csv(files.calibration)),
         "reliability": None if files.reliability is None else _rows(read_csv(files.reliability)),

@@ -23,7 +23,7 @@
     const power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999) * power;
     const found = [];
-    for (let value = Math.ceil(low / step - 1e-9) * step; value <= high + step * 1e-6; value += step) found.push(value);
+    for (let value = Math.ceil(low / step - 1e-9) * step + 0; value <= high + step * 1e-6; value += step) found.push(value);
     return found;
   }
 
@@ -55,7 +55,7 @@
       const parts = [
         svg("rect", { class: "hover", x: 0, y, width, height: row }),
         svg("text", { class: "label", x: labels - 6, y: y + row * 0.7, "text-anchor": "end" }, cut(entry.label, 28)),
-        svg("rect", { class: "bar", x: labels, y: y + 3, width: Math.max(scale(entry.value), entry.value ? 1 : 0), height: row - 6 }),
+        svg("rect", { class: "datum", x: labels, y: y + 3, width: Math.max(scale(entry.value), entry.value ? 1 : 0), height: row - 6 }),
         entry.mark === undefined || entry.mark === null ? null
           : svg("rect", { class: "outline", x: labels, y: y + 1.5, width: Math.max(scale(entry.mark), 0.5), height: row - 3 }),
         svg("text", { class: "value", x: labels + scale(Math.max(entry.value, entry.mark ?? 0)) + 6, y: y + row * 0.7 }, text),
@@ -124,7 +124,7 @@
       const [left, right] = bounds(x, 0);
       const [low, high] = bounds(y, 1);
       const levels = y.log ? powers(low, high) : ticks(low, high);
-      for (const number of ticks(left, right).filter((at) => !x.whole || Number.isInteger(at))) {
+      for (const number of ticks(left, right).filter((at) => !x.whole || Math.abs(at - Math.round(at)) < 1e-6)) {
         grid.push(svg("text", { class: "tick", x: X(number), y: height - pad.bottom + 15, "text-anchor": "middle" }, short(number)));
       }
       for (const number of levels) {
@@ -170,7 +170,7 @@
     return h("ul", { class: "legend" }, entries.map(({ name, style, marker = true }) => h("li", {},
       svg("svg", { width: 34, height: 12, viewBox: "0 0 34 12", "aria-hidden": "true" },
         svg("g", { class: classed(style) }, svg("path", { class: "line", d: "M1 6H33" }),
-          marker ? Object.assign(shape[markers[style % markers.length]](17, 6, 3), {}) : null)),
+          marker ? shape[markers[style % markers.length]](17, 6, 3) : null)),
       name)));
   }
 
@@ -193,7 +193,7 @@
         svg("line", { class: "grid", x1: pad.left, x2: width - pad.right, y1: Y(value), y2: Y(value) }),
         svg("text", { class: "tick", x: pad.left - 5, y: Y(value) + 4, "text-anchor": "end" }, count(value)),
       ]),
-      given.counts.map((value, k) => svg("rect", { class: "bar", x: pad.left + k * wide + 0.5, y: Y(value), width: Math.max(1, wide - 1), height: Y(0) - Y(value) },
+      given.counts.map((value, k) => svg("rect", { class: "datum", x: pad.left + k * wide + 0.5, y: Y(value), width: Math.max(1, wide - 1), height: Y(0) - Y(value) },
         tip(`${axis} ${range(k)}: ${count(value)} ${things}`))),
       ticks(given.from, given.to, 5).map((value) => svg("text", { class: "tick", x: X(value) + (whole && step === 1 ? wide / 2 : 0), y: height - pad.bottom + 14, "text-anchor": "middle" }, short(value))),
       given.median === null ? null : svg("g", {},
@@ -204,7 +204,7 @@
   }
 
   // A matrix of counts as a table whose cells are shaded by their share of the row. rows, columns: names. cell(r, c):
-  // { text, share, title, href } or null.
+  // { text, share, title, href, kind: "right", "wrong" or "neither" } or null.
   function matrix(rows, columns, cell, { caption, corner } = {}) {
     return h("div", { class: "matrix", tabindex: "0" }, h("table", {}, h("caption", {}, caption),
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, corner),
@@ -213,7 +213,7 @@
         const found = cell(r, c);
         if (!found) return h("td", {});
         const shade = `--share:${found.share.toFixed(3)}`;
-        return h("td", { style: shade, class: `${r === c ? "right" : "wrong"}${found.share > 0.5 ? " deep" : ""}`, title: found.title },
+        return h("td", { style: shade, class: `${found.kind}${found.share > 0.5 ? " deep" : ""}`, title: found.title },
           found.href ? h("a", { href: found.href, "aria-label": found.title }, found.text) : found.text);
       }))))));
   }

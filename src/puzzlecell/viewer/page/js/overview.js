@@ -12,7 +12,7 @@
     step2: "networks that see one cell at a time",
     ensemble: "the answer of this run: both steps together",
   };
-  const percent = (share) => `${(100 * share).toFixed(share === 1 || share === 0 ? 0 : 1)} %`;
+  const percent = (share) => `${Number((100 * share).toFixed(1))} %`;
 
   // A number with its tooltip.
   const said = (text, title, attributes = {}) => h("span", { class: "number", title, ...attributes }, text);
@@ -31,16 +31,16 @@
   function facts(run, summary) {
     const sum = (key) => run.datasets.reduce((total, dataset) => total + dataset[key], 0);
     const rejected = run.datasets.reduce((total, { name }) => total + ((summary.rejected || {})[name] || { count: 0 }).count, 0);
-    const fact = (value, name, title) => h("div", { class: "fact" }, said(value, title, { class: "number big" }), h("span", {}, name));
+    const fact = (value, name, title) => h("div", { class: "keyfigure" }, said(value, title, { class: "number big" }), h("span", {}, name));
     const scored = run.datasets.filter(({ name }) => (summary.scores || {})[name]);
-    return h("div", { class: "facts" },
+    return h("div", { class: "keyfigures" },
       fact(count(sum("fields")), "fields", "Fields of view of the data sets shown here, those without cells included"),
       fact(count(sum("cells")), "cells", "Segmented cells of these fields"),
       fact(count(run.classes.length), "classes", "Classes of the class table"),
       fact(count(rejected), rejected === 1 ? "field rejected" : "fields rejected", "Damaged fields of these data sets that were skipped"),
       scored.map(({ name }) => {
         const row = summary.scores[name].find(({ prediction }) => prediction === "ensemble");
-        return row ? h("div", { class: "fact", "data-score": name },
+        return row ? h("div", { class: "keyfigure", "data-score": name },
           said(charts.fixed(row.mean_ap), `Mean average precision of the ensemble on ${name}${intervalText(row, summary.interval)}`, { class: "number big" }),
           h("span", {}, `mean AP, ${name}`)) : null;
       }));
@@ -104,7 +104,7 @@
     }));
     return card("Cells per class", { class: "classes" },
       h("p", { class: "faint" }, found.called ? "Bars: cells for which the class is called" : "Bars: cells of which it is the most probable class",
-        found.true ? "; dashed: true cells that show it. " : ". ", "A name leads to its cells.",
+        found.true ? "; dashed: true cells that show it, perhaps besides others. " : ". ", "A name leads to its cells.",
         found.uncertain ? [" No class is called for ", said(count(found.uncertain), "Cells without a called class"), " cells."] : null),
       charts.bars(rows, { name: `Cells per class of ${dataset}` }));
   }

@@ -160,10 +160,9 @@
         if (!value) return null;
         const sum = counts[r].reduce((total, one) => total + one, 0);
         const share = value / sum;
-        const what = c < run.classes.length ? columns[c] : columns[c];
         const filter = key === "called" ? { called: c } : { top: c };
-        return { share, text: state.shares ? `${Math.round(100 * share)}` : count(value),
-          title: `${count(value)} cells (${percent(share)}) that truly show ${run.classes[r]}: ${key === "called" ? "called" : "most probable is"} ${what}`,
+        return { share, kind: r === c ? "right" : c === run.classes.length ? "neither" : "wrong", text: state.shares ? `${Math.round(100 * share)}` : count(value),
+          title: `${count(value)} cells (${percent(share)}) that truly show ${run.classes[r]}: ${key === "called" ? "called" : "most probable is"} ${columns[c]}`,
           href: c < run.classes.length ? puzzlecell.route.link("/gallery", { dataset, truth: r, ...filter }) : null };
       }, { caption: state.shares ? "Rows: what cells truly show. Columns: what they are taken for. Percent of the row." : "Rows: what cells truly show. Columns: what they are taken for. Numbers of cells.", corner: "true \\ taken for" }));
     });
