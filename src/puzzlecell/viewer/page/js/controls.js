@@ -46,6 +46,10 @@
       h("div", { class: "row" }, scale, reset));
   }
 
+  // Keys that switch the channels of a panel made by channels(), for keys.bind().
+  const channelKeys = (panel) => puzzlecell.channels.SHORT.map((short) => (
+    { keys: [short[0]], what: `${short} on or off`, act: () => panel.querySelector(`[data-channel=${short}]`).click() }));
+
   // A chooser of a class: classes({ value: 3 or null, any: "any class" or null, label, onchange(value) }).
   function classes({ value = null, any = null, label = "Class", onchange }) {
     const chosen = h("select", { "aria-label": label, onchange: () => onchange(chosen.value === "" ? null : +chosen.value) },
@@ -139,5 +143,5 @@
   const problems = (messages) => (messages.length ? h("div", { class: "problem panel", role: "alert" },
     h("strong", {}, "Not shown: "), messages.map((message) => h("div", {}, message))) : null);
 
-  puzzlecell.controls = { channels, classes, filters, progress, problems, labelled };
+  puzzlecell.controls = { channels, channelKeys, classes, filters, progress, problems, labelled };
 })();

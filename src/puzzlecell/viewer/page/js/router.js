@@ -33,12 +33,13 @@
   }
 
   // Go to another page or state. replace: without a new entry in the browser's history, for sliders and the like; the
-  // page is not made again.
-  function go(path, state, { replace = false } = {}) {
+  // page is not made again. now: written at once, such as before a link is followed.
+  function go(path, state, { replace = false, now = false } = {}) {
     if (replace) {
       last.set(path, state);
       pending = link(path, state);
       timer ??= setTimeout(write, DELAY);
+      if (now) write();
     } else {
       write();
       location.hash = link(path, state);
