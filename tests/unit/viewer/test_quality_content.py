@@ -34,7 +34,9 @@ def data():
         labels[::16] = labels[:, ::16] = 0
         texts = encode_cells(labels, 96, 96)
         shows = {cell: random.choice(3, random.integers(1, 3), replace=False) for cell in texts}
-        truth.append((f"f{number}", 96, 96, " ".join(f"{c} 1 {texts[cell]}" for cell in texts for c in shows[cell])))
+        truth.append(
+            (f"f{number}", 96, 96, " ".join(f"{c} 1 {texts[cell]}" for cell in texts for c in shows[cell]))
+        )
         found = labels.copy()
         found[found == 9] = 0
         # A quarter of cell 5 is left: an IoU of 0.25.
@@ -94,7 +96,9 @@ def test_curves_confusion_and_misses_agree_with_the_score(data):
 
 def test_chunk_has_the_numbers_of_the_score(data, tmp_path):
     masks, truth, cells = data
-    table = cells.assign(area_px=100, nucleus_area_px=25, touches_border=cells["cell"] == 1, border_quality=1.0)
+    table = cells.assign(
+        area_px=100, nucleus_area_px=25, touches_border=cells["cell"] == 1, border_quality=1.0
+    )
     table = table.assign(outlier_quality=0.5, calls="uncertain")
     write_parquet(tmp_path / "cells.parquet", table)
     ids = [*masks, "empty"]
@@ -135,7 +139,12 @@ def test_thinned_curves_keep_their_area():
     confidence = np.sort(random.uniform(size=20_000))[::-1]
     hit = random.uniform(size=20_000) < confidence**2
     matches = Matches(
-        np.zeros(20_000, int), np.zeros(20_000, int), confidence, hit.astype(int), hit, np.array([[hit.sum() + 500]])
+        np.zeros(20_000, int),
+        np.zeros(20_000, int),
+        confidence,
+        hit.astype(int),
+        hit,
+        np.array([[hit.sum() + 500]]),
     )
     whole = curve(matches, 0)
     few = thinned(whole)

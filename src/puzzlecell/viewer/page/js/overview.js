@@ -17,7 +17,7 @@
   // A number with its tooltip.
   const said = (text, title, attributes = {}) => h("span", { class: "number", title, ...attributes }, text);
   // Cells of class c in the gallery.
-  const cells = (dataset, c, more = {}) => puzzlecell.route.link("/gallery", { dataset, class: c, ...more });
+  const cells = (dataset, c, more = {}) => puzzlecell.route.link("/gallery", { ds: dataset, class: c, ...more });
 
   function intervalText(row, interval) {
     return row.low === null ? "" : `, ${percent(interval)} interval ${row.low.toFixed(3)} to ${row.high.toFixed(3)}`;
@@ -51,8 +51,8 @@
     const { link } = puzzlecell.route;
     const entry = (href, title, text) => h("li", {}, h("a", { href }, title), " ", text);
     return h("ul", { class: "next" },
-      entry(link("/gallery", { dataset, order: "uncertain" }), "Uncertain cells", "where the answer could tip"),
-      entry(link("/gallery", { dataset, order: "random" }), "Random cells", "an honest sample"),
+      entry(link("/gallery", { ds: dataset, order: "uncertain" }), "Uncertain cells", "where the answer could tip"),
+      entry(link("/gallery", { ds: dataset, order: "random" }), "Random cells", "an honest sample"),
       entry(link("/field", { ds: dataset }), "Fields", "cells in their place"),
       entry(link("/quality", { ds: dataset }), "Quality", "what is right, what was missed, and why"),
       entry(link("/grade", { ds: dataset }), "Grade", "measure the run on your own eyes"));
@@ -117,7 +117,7 @@
       h("tbody", {}, run.datasets.map((dataset) => {
         const rejected = (summary.rejected || {})[dataset.name];
         const score = ((summary.scores || {})[dataset.name] || []).find(({ prediction }) => prediction === "ensemble");
-        return h("tr", {}, h("th", { scope: "row" }, h("a", { href: puzzlecell.route.link("/gallery", { dataset: dataset.name }) }, dataset.name)),
+        return h("tr", {}, h("th", { scope: "row" }, h("a", { href: puzzlecell.route.link("/gallery", { ds: dataset.name }) }, dataset.name)),
           h("td", {}, dataset.role),
           h("td", {}, said(count(dataset.fields), "Fields of view")),
           h("td", {}, rejected ? said(count(rejected.count), "Damaged fields that were skipped") : "–"),

@@ -36,8 +36,8 @@
         row("True cells", count(curve.cells), `True cells that show ${name}`),
         row("Detections", count(curve.detections), "Cells that were ranked for this class"),
         row("True detections", count(curve.true), "Detections that match a true cell of the class")),
-      h("p", {}, h("a", { href: puzzlecell.route.link("/gallery", { dataset, class: c, order: "wrong" }) }, "Cells wrongly taken for it"), " · ",
-        h("a", { href: puzzlecell.route.link("/gallery", { dataset, class: c, order: "missed" }) }, "Cells that show it, taken for others")));
+      h("p", {}, h("a", { href: puzzlecell.route.link("/gallery", { ds: dataset, class: c, order: "wrong" }) }, "Cells wrongly taken for it"), " · ",
+        h("a", { href: puzzlecell.route.link("/gallery", { ds: dataset, class: c, order: "missed" }) }, "Cells that show it, taken for others")));
   }
 
   function precisionRecall(view) {
@@ -163,7 +163,7 @@
         const filter = key === "called" ? { called: c } : { top: c };
         return { share, kind: r === c ? "right" : c === run.classes.length ? "neither" : "wrong", text: state.shares ? `${Math.round(100 * share)}` : count(value),
           title: `${count(value)} cells (${percent(share)}) that truly show ${run.classes[r]}: ${key === "called" ? "called" : "most probable is"} ${columns[c]}`,
-          href: c < run.classes.length ? puzzlecell.route.link("/gallery", { dataset, truth: r, ...filter }) : null };
+          href: c < run.classes.length ? puzzlecell.route.link("/gallery", { ds: dataset, true: r, ...filter }) : null };
       }, { caption: state.shares ? "Rows: what cells truly show. Columns: what they are taken for. Percent of the row." : "Rows: what cells truly show. Columns: what they are taken for. Numbers of cells.", corner: "true \\ taken for" }));
     });
     return card("Confusion", { class: "confusion" },
@@ -211,7 +211,7 @@
       h("p", {}, said(count(found.cells), "Segmented cells of the data set", { class: "number", "data-what": "cells" }), " cells in ", said(count(found.fields), "Fields of the data set"), " fields; ",
         said(count(found.without_cells), "Fields in which no cell was found"), " without cells. ",
         said(count(found.at_border), "Cells that touch the border of their field", { class: "number", "data-what": "border" }), ` cells (${percent(share)}) touch the border; their sizes are left out below. `,
-        h("a", { href: puzzlecell.route.link("/gallery", { dataset, border: "only", order: "random" }) }, "See them")),
+        h("a", { href: puzzlecell.route.link("/gallery", { ds: dataset, border: "only", order: "random" }) }, "See them")),
       h("div", { class: "histograms" },
         charts.histogram(found.cell_area, { name: "Areas of cells", axis: "area of a cell (µm²)", things: "cells" }),
         charts.histogram(found.nucleus_area, { name: "Areas of nuclei", axis: "area of a nucleus (µm²)", things: "cells" }),
