@@ -1,10 +1,8 @@
 """Where a run comes from: its settings, the versions of what made it, and whose images it shows."""
 
-import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -43,21 +41,6 @@ def attribution(settings: Configuration) -> dict[str, str]:
         else:
             found[name] = OWN if given.download is None else given.download.attribution
     return found
-
-
-def weights_licence(settings: Configuration) -> str | None:
-    """Path of the licence of the weights: that of the configuration, or of the bundle that they come from."""
-    if settings.bundle.licence is not None:
-        return settings.bundle.licence
-    for model, stage in settings.member_stages():
-        ready = settings.models[model].stages[stage].checkpoints
-        if ready is None:
-            continue
-        # In a bundle: <bundle>/weights/<model>/<stage>/fold{fold}.safetensors.
-        folder = Path(ready).parent.parent.parent.parent
-        if (folder / "manifest.json").is_file() and (folder / "LICENCE.txt").is_file():
-            return os.fspath(folder / "LICENCE.txt")
-    return None
 
 
 def _yaml(values: Mapping[str, Any]) -> str:

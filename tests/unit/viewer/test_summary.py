@@ -15,7 +15,8 @@ from puzzlecell.data.plausibility import Finding
 from puzzlecell.data.tables import probability_columns, write_csv, write_parquet
 from puzzlecell.errors import DamagedFileError
 from puzzlecell.viewer.class_counts import class_counts
-from puzzlecell.viewer.provenance import OWN, SIMULATED, attribution, settings_texts, weights_licence
+from puzzlecell.viewer.licence import weights_licence
+from puzzlecell.viewer.provenance import OWN, SIMULATED, attribution, settings_texts
 from puzzlecell.viewer.summary import RunFiles, summary
 from puzzlecell.viewer.training_curves import training_curves
 from puzzlecell.viewer.warnings_chunk import MOST, write_warnings_chunk

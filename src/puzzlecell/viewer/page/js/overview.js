@@ -140,7 +140,13 @@
   // Warnings of the run, on top if there are any.
   async function warnings(summary) {
     if (!summary.warned) return null;
-    const { findings, fields, more } = await puzzlecell.load("warnings");
+    let found;
+    try {
+      found = await puzzlecell.load("warnings");
+    } catch (error) {
+      return h("p", { class: "problem", role: "alert" }, `The warnings of this run are not shown: ${error.message}. They are written when a run ends; results/warnings.csv has them too.`);
+    }
+    const { findings, fields, more } = found;
     if (!findings.length) return h("p", { class: "faint fine" }, "No warnings: nothing in the results looks wrong.");
     const whole = findings.filter(([, id]) => !id);
     const single = findings.filter(([, id]) => id);
