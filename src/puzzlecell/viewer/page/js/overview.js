@@ -210,7 +210,7 @@
       classChart(run, summary, name)].filter(Boolean));
     paint(dataset);
     const change = (name) => {
-      puzzlecell.route.go("/", { ds: name }, { replace: true });
+      puzzlecell.route.go("/", { ds: name }, { replace: true, now: true });
       paint(name);
     };
     main.append(...[await warnings(summary),

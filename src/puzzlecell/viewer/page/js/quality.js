@@ -241,7 +241,7 @@
       choose: (change) => {
         if (change.class !== undefined && change.class !== state.class && !change.reason) state.reason = null;
         Object.assign(state, change);
-        puzzlecell.route.go("/quality", { ...puzzlecell.route.parse().state, ...state }, { replace: true });
+        puzzlecell.route.go("/quality", { ...puzzlecell.route.parse().state, ...state }, { replace: true, now: true });
         for (const listener of listeners) listener();
       },
     };
