@@ -112,6 +112,7 @@ rule view_shard:
         images=shard_images,
         unlike_cells=shard_distances("parquet"),
         unlike_fields=shard_distances("images.parquet"),
+        cams=lambda wildcards: cams(wildcards),
         truth=lambda wildcards: [
             ancient(path) if own_truth(wildcards.ds) else path for path in tables("truth", [wildcards.ds])
         ],
@@ -162,8 +163,8 @@ rule view_index:
         quality=expand("results/view/data/{ds}/quality.js", ds=VIEW_SETS),
         answers=expand("results/cells/{ds}.parquet", ds=VIEW_SETS),
         tables=VIEW_SMALL_TABLES,
-        calibration=[] if CALIBRATION is None else CALIBRATION,
-        reliability=RELIABILITY if CALIBRATION == RUN_CALIBRATION else [],
+        calibration=[] if CALIBRATION is None else [CALIBRATION],
+        reliability=[RELIABILITY] if CALIBRATION == RUN_CALIBRATION else [],
         checksums=checksums(
             *VIEW_SMALL_TABLES, *([RUN_CALIBRATION, RELIABILITY] if CALIBRATION == RUN_CALIBRATION else [])
         ),
