@@ -1,6 +1,5 @@
-"""What jobs of the rules of the viewer are given, for their scripts and for the server, which runs no jobs."""
+"""What a job of a shard of the viewer is given, for its script and for the server, which runs no jobs."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from puzzlecell.config.class_table import read_classes
@@ -8,8 +7,10 @@ from puzzlecell.data.calibration_table import read_calibration
 from puzzlecell.data.field_sources import metadata_columns
 from puzzlecell.data.pixel_sizes import stated_pixel_sizes
 from puzzlecell.viewer.cells import EnsembleRules, ShardFiles
-from puzzlecell.viewer.index import run_content
 from puzzlecell.viewer.shard import ShardFacts, ShardView
+
+CALIBRATION, RELIABILITY = "results/calibration/calibration.csv", "results/calibration/reliability.csv"
+WARNINGS = "results/view/data/warnings.js"
 
 
 def shard_of_job(job: Any, *, every: bool = False) -> ShardView:
@@ -41,16 +42,3 @@ def shard_of_job(job: Any, *, every: bool = False) -> ShardView:
         read_calibration(given.calibration, names) if given.calibration else None,
     )
     return ShardView(files, rules, params.settings, facts)
-
-
-def run_of_job(job: Any, facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Content of the chunk `run` of a job of the rule `view_index`. facts: of each shard, see `shard_facts`."""
-    given, params = job.input, job.params
-    names = read_classes(given.classes)
-    return run_content(
-        facts,
-        params.whole.value,
-        names,
-        negative=params.negative.value,
-        calibration=read_calibration(given.calibration, names) if given.calibration else None,
-    )
