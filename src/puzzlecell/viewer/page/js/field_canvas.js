@@ -165,10 +165,11 @@
       onview({ ...view });
     }
 
+    // Rounded as the address holds it, so that a link shows the same to the last pixel.
     function set(next) {
-      view.zoom = next.zoom;
-      view.x = Math.min(Math.max(next.x, 0), field.width);
-      view.y = Math.min(Math.max(next.y, 0), field.height);
+      view.zoom = next.zoom === null ? null : Number(next.zoom.toPrecision(6));
+      view.x = Number(Math.min(Math.max(next.x, 0), field.width).toFixed(3));
+      view.y = Number(Math.min(Math.max(next.y, 0), field.height).toFixed(3));
       draw();
     }
 
