@@ -34,6 +34,7 @@ include: "rules/member_weights.smk"
 include: "rules/variability.smk"
 include: "rules/intermediates.smk"
 include: "rules/bundle.smk"
+include: "rules/view.smk"
 include: "rules/warnings.smk"
 
 
@@ -59,3 +60,4 @@ rule all:
         rules.oof.input,
         rules.holdout.input,
         rules.fields.input,
+        rules.view.input,

@@ -223,6 +223,13 @@ def variability(settings: Configuration) -> Deciding:
     return {**deciding(settings.variability, "variability"), **_matching(settings), **group}
 
 
+def view(settings: Configuration) -> Deciding:
+    """Settings that a shard of the viewer depends on, besides its tables. `view.datasets` says which there are."""
+    own = deciding(settings.view, "view")
+    del own["view.datasets"]
+    return {**own, **ensemble(settings), **_matching(settings)}
+
+
 def member_choice(settings: Configuration) -> Deciding:
     """Settings that the choice of members depends on, besides their tables."""
     bootstrap = {

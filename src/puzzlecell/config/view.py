@@ -42,6 +42,7 @@ class ViewSettings(Section):
 
     datasets: tuple[str, ...] | None = Field(
         None,
+        min_length=1,
         description="Data sets that are shown. null: those of the roles test and holdout.",
     )
     pictures: ViewPictures = ViewPictures()

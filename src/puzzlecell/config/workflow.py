@@ -40,6 +40,7 @@ from puzzlecell.config.submission import SubmissionSettings
 from puzzlecell.config.training import TrainingSettings, resolved
 from puzzlecell.config.unlike import UnlikeSettings
 from puzzlecell.config.variability import VariabilitySettings
+from puzzlecell.config.view import ViewSettings
 from puzzlecell.errors import UserError
 
 
@@ -84,6 +85,7 @@ class Configuration(Section):
     plausibility: PlausibilitySettings = PlausibilitySettings()
     unlike_training: UnlikeSettings = UnlikeSettings()
     bundle: BundleSettings = BundleSettings()
+    view: ViewSettings = ViewSettings()
 
     def stage_training(self, model: str, stage: str) -> TrainingSettings:
         """Training settings of a stage: the defaults, overridden by its model, then by the stage itself."""

@@ -38,7 +38,7 @@ class ShardFacts:
     """
 
     shards: int
-    pixel_sizes: PixelSizes = PixelSizes()
+    pixel_sizes: PixelSizes = field(default_factory=PixelSizes)
     metadata: Mapping[str, Sequence[str]] | None = None
     score: ScoreSettings = field(default_factory=ScoreSettings)
     every: bool = False
@@ -141,7 +141,8 @@ class ShardView:
             columns["calibrated"] = quantised(cells.calibrated.T)
             columns["calls"] = class_masks(cells.called)
             columns["calls"][: len(cells)][~cells.called.any(axis=1)] |= UNCERTAIN_BIT
-        return {"ids": self.ids, "metadata": metadata}, columns
+        content: dict[str, object] = {"ids": self.ids, "metadata": metadata}
+        return content, columns
 
     def details_chunk(self) -> Chunk:
         """The chunk `details`: probabilities by each step and member, and what is unlike the training fields."""
@@ -160,7 +161,7 @@ class ShardView:
             for member in self.rules.settings.members
         ]
         scores = np.stack([*self.cells.steps.values(), *self.cells.members])
-        content = {"predictions": named, "unlike_in": self._unlike_in()}
+        content: dict[str, object] = {"predictions": named, "unlike_in": self._unlike_in()}
         return content, {"scores": quantised(scores.transpose(0, 2, 1))}
 
     def shapes_chunk(self) -> Chunk:
@@ -185,9 +186,9 @@ class ShardView:
                 size = tuple(map(int, self.sizes[place]))
                 yield int(row), cell_picture(image, self.squares[row], (size[0], size[1]), self.settings.tile)
 
-    def field_picture(self, place: int, tile: int) -> np.ndarray:
+    def field_picture(self, place: int) -> np.ndarray:
         """Picture of a field; see `sheets.field_picture`. place: its number."""
-        return field_picture(self._shown(place), tile)
+        return field_picture(self._shown(place), self.settings.field_tile)
 
     def _shown(self, place: int) -> np.ndarray:
         image = self.store.read(self.ids[place])
@@ -210,7 +211,7 @@ class ShardView:
         texts = found.set_index(["ID", "cell"])[WHERE].reindex(self._keys()).fillna("")
         return {str(row): text for row, text in enumerate(texts) if text}
 
-    def _metadata(self) -> tuple[dict[str, object], Columns]:
+    def _metadata(self) -> Chunk:
         given = dict(self.facts.metadata or {})
         ids = given.pop("ID", [])
         places = pd.Index(ids).get_indexer(pd.Index(self.ids))

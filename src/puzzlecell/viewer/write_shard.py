@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.viewer.chunks import write_chunk
 from puzzlecell.viewer.shard import ShardView
@@ -20,16 +21,11 @@ IN_MEMORY = 200_000_000
 
 
 def write_shard_view(
-    folder: str | os.PathLike,
-    view: ShardView,
-    name: str,
-    *,
-    field_tile: int,
-    progress: Progress = no_progress,
+    folder: str | os.PathLike, view: ShardView, name: str, progress: Progress = no_progress
 ) -> None:
     """Write the folder of a shard, as a whole: what was in it before is removed first.
 
-    name: such as `test/000`. field_tile: side of the pictures of fields in pixels.
+    name: such as `test/000`. The facts for the index are written last, so that half a folder is not taken for a whole.
     """
     folder = Path(folder)
     shutil.rmtree(folder, ignore_errors=True)
@@ -42,7 +38,7 @@ def write_shard_view(
         done = min(pictures, done + PER_SHEET)
         progress(done, total)
     for place in fields.tolist():
-        picture = view.field_picture(place, field_tile)
+        picture = view.field_picture(place)
         (folder / f"field-{place:04d}.webp").write_bytes(webp(picture, view.settings.quality))
         done += 1
         progress(done, total)
@@ -52,9 +48,17 @@ def write_shard_view(
     for chunk, made in chunks.items():
         write_chunk(folder / f"{chunk}.js", f"{name}/{chunk}", *made())
     sizes = sum(path.stat().st_size for path in folder.iterdir())
-    facts = {"fields": len(view.ids), "cells": len(view.cells), "pictures": pictures, "bytes": sizes}
-    facts["field_pictures"] = len(fields)
-    (folder / FACTS).write_text(json.dumps(facts))
+    facts = {
+        "fields": len(view.ids),
+        "cells": len(view.cells),
+        "pictures": pictures,
+        "field_pictures": len(fields),
+        "bytes": sizes,
+        "metadata": [name for name in view.facts.metadata or {} if name != "ID"],
+        "truth": view.files.truth is not None,
+    }
+    with written_whole(folder / FACTS) as temporary:
+        temporary.write_text(json.dumps(facts))
 
 
 def sheets(view: ShardView) -> Iterator[tuple[int, bytes]]:

@@ -10,9 +10,11 @@
     disagree: ["steps disagree", "cells of the class whose step 1 and step 2 differ most first"],
     random: ["random", "cells of the class in a random order that is always the same"],
     unlike: ["unlike training", "cells of the class that are least like the training cells first"],
-    missed: ["missed", "cells that truly show the class, but are not called, lowest probability first"],
-    wrong: ["wrong", "cells that do not show the class, but are called, highest probability first"],
+    missed: ["missed", "cells that truly show the class but are not taken for it, lowest probability first"],
+    wrong: ["wrong", "cells that are taken for the class but do not show it, highest probability first"],
   };
+  const TAKEN = "A cell is taken for a class that is called for it; where nothing is calibrated, for its most probable "
+    + "class and those of probability 0.5 or more.";
   const count = new Intl.NumberFormat("en");
 
   // State of the address -> what is shown, and back.
@@ -174,12 +176,13 @@
       says.replaceChildren(h("span", { class: "number", title: "Cells shown with this class, order and filter" },
         count.format(rows.length)), " of ", h("span", { class: "number", title: "Cells of all data sets" },
         count.format(table.n)), " cells");
+      explained.title = ["missed", "wrong"].includes(view.order) ? TAKEN : "";
       explained.replaceChildren(`${ORDERS[view.order][1]} · `, h("span", { class: "number",
         title: "Those with a picture in this folder; the others show their outline" }, count.format(pictured)),
       " with a picture");
-      empty.replaceChildren(rows.length ? "" : table.done < table.shards.length ? "Reading …"
+      empty.replaceChildren(table.done < table.shards.length ? "Reading …"
         : "No cell has all of this. Choose another class, order or filter.");
-      list.element.classList.toggle("none", !rows.length);
+      empty.hidden = rows.length > 0;
       bar.replaceChildren(...(rows.length ? [h("span", { class: "faint" }, "Arrow keys move from cell to cell, Enter opens "
         + "the field. Hover a number to read what it is.")] : []));
       list.set(rows.length, SIZES[view.size], SIZES[view.size] + LINES, start);
@@ -254,7 +257,7 @@
       if (filters.contains(document.activeElement)) return;
       filters.replaceChildren(puzzlecell.controls.filters(table, view.filter, changed));
     }
-    let drawn = 0;
+    let drawn = -Infinity;
     function onprogress() {
       if (!open) return;
       const whole = table.done === table.shards.length;
@@ -267,6 +270,7 @@
       trouble.replaceChildren(...[puzzlecell.controls.problems(table.problems)].filter(Boolean));
       update(view.at || list.first());
       drawn = performance.now();
+      main.dataset.cells = whole ? "all" : "some";
       if (whole && view.on !== null && view.on < rows.length) list.activate(view.on);
     }
     const loading = puzzlecell.table.load(onprogress);

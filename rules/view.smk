@@ -1,0 +1,189 @@
+# The viewer: a folder that opens from disk, with the pictures and numbers of each shard in a folder of its own.
+from types import SimpleNamespace
+
+from puzzlecell.data.source_states import shard_metadata_state, shard_rows_state, texts_digest
+from puzzlecell.viewer.page_files import page_digest, page_files
+
+VIEW_SETS = list(settings.view.datasets or settings.datasets_of("test", "holdout"))
+VIEW_SHARDS = [(ds, sh) for ds in VIEW_SETS for sh in shards(ds)]
+
+
+def shard_members(wildcards):
+    """Prediction tables of the ensemble members for a shard."""
+    return [
+        f"results/step{member.step}/{wildcards.ds}/{member.model}.{member.stage}/{wildcards.sh}.parquet"
+        for member in settings.ensemble.members
+    ]
+
+
+def shard_images(wildcards):
+    """Field probability tables for a shard, for each stage of the ensemble that predicts fields."""
+    return [
+        f"results/step1/{wildcards.ds}/{model}.{stage}/{wildcards.sh}.images.parquet"
+        for model, stage in member_stages("fields")
+    ]
+
+
+def shard_distances(ending):
+    """Distances of a shard from the training fields; none if they are not computed."""
+    return lambda wildcards: (
+        [] if LOOK is None else [f"results/unlike/{wildcards.ds}/{wildcards.sh}.{ending}"]
+    )
+
+
+def own_truth(dataset):
+    """Whether the user provides the table of true cells, which changes with any field: its rows are compared instead."""
+    return settings.datasets[dataset].simulate is None and not is_url(raw(dataset, "truth"))
+
+
+def of_shard(state):
+    """What `state` says of the part of the raw data that belongs to a shard."""
+    return lambda wildcards: look(
+        wildcards,
+        lambda dataset: state(dataset, int(wildcards.sh), settings.datasets[wildcards.ds].shards),
+    )
+
+
+def true_rows(wildcards):
+    """State of the true cells of a shard, if the user provides them."""
+    paths = tables("truth", [wildcards.ds])
+    if not paths or not own_truth(wildcards.ds):
+        return Untracked()
+    # Snakemake stores the parameters as the main process has them.
+    if not workflow.is_main_process:
+        return "looked at by the main process"
+    count = settings.datasets[wildcards.ds].shards
+    return f"true cells: {shard_rows_state(paths[0], int(wildcards.sh), count)}"
+
+
+def view_settings():
+    """The settings of the viewer, with pictures of fields no larger than the stored fields."""
+    side = min(settings.view.field_tile, settings.ingest.size)
+    return settings.view.model_copy(update={"field_tile": side})
+
+
+rule view_budget:
+    input:
+        store=per_shard("results/store/{ds}/{sh}.h5", VIEW_SETS),
+        masks=per_shard("results/masks/{ds}/{sh}.h5", VIEW_SETS),
+        cells=per_shard("results/masks/{ds}/{sh}.cells.parquet", VIEW_SETS),
+        members=lambda wildcards: [
+            path for ds, sh in VIEW_SHARDS for path in shard_members(SimpleNamespace(ds=ds, sh=sh))
+        ],
+        images=lambda wildcards: [
+            path for ds, sh in VIEW_SHARDS for path in shard_images(SimpleNamespace(ds=ds, sh=sh))
+        ],
+        calibration=[] if CALIBRATION is None else CALIBRATION,
+        checksums=checksums(*([RUN_CALIBRATION] if CALIBRATION == RUN_CALIBRATION else [])),
+        classes=settings.classes,
+    output:
+        "results/view/budget.csv",
+        checksums=checksums("results/view/budget.csv"),
+    log:
+        "results/logs/view_budget.log",
+    benchmark:
+        "results/benchmarks/view_budget.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000, 0.05, lambda wildcards: max(map(fields, VIEW_SETS))),
+        runtime=minutes(30, 0.1 / 60, lambda wildcards: sum(map(fields, VIEW_SETS))),
+    params:
+        **tracked(results.view(settings)),
+        settings=view_settings(),
+        ensemble=settings.ensemble,
+        negative=Untracked(NEGATIVE),
+        shards=[f"{ds}/{sh}" for ds, sh in VIEW_SHARDS],
+        code=code("view_budget"),
+    message:
+        "Budget of the viewer"
+    script:
+        "../workflow/scripts/view_budget.py"
+
+
+rule view_shard:
+    input:
+        store="results/store/{ds}/{sh}.h5",
+        masks="results/masks/{ds}/{sh}.h5",
+        cells="results/masks/{ds}/{sh}.cells.parquet",
+        members=shard_members,
+        images=shard_images,
+        unlike_cells=shard_distances("parquet"),
+        unlike_fields=shard_distances("images.parquet"),
+        truth=lambda wildcards: [
+            ancient(path) if own_truth(wildcards.ds) else path for path in tables("truth", [wildcards.ds])
+        ],
+        image_table=lambda wildcards: image_tables_of([wildcards.ds]),
+        calibration=[] if CALIBRATION is None else CALIBRATION,
+        checksums=checksums(*([RUN_CALIBRATION] if CALIBRATION == RUN_CALIBRATION else [])),
+        classes=settings.classes,
+        # Printed before it is spent; another shard that changes the sum changes nothing here.
+        budget=ancient("results/view/budget.csv"),
+    output:
+        directory("results/view/data/{ds}/{sh}"),
+    log:
+        "results/logs/view_shard/{ds}/{sh}.log",
+    benchmark:
+        "results/benchmarks/view_shard/{ds}/{sh}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000, 0.5, in_shard),
+        runtime=minutes(60, 2 / 60, in_shard),
+    params:
+        **tracked(results.view(settings)),
+        settings=view_settings(),
+        ensemble=settings.ensemble,
+        score=settings.score,
+        negative=Untracked(NEGATIVE),
+        shards=lambda wildcards: Untracked(settings.datasets[wildcards.ds].shards),
+        raw=lambda wildcards: Untracked(raw_dataset(wildcards.ds)),
+        pixel_size_um=lambda wildcards: [f"pixel_size_um: {settings.datasets[wildcards.ds].pixel_size_um}"],
+        configured_um=lambda wildcards: Untracked(settings.datasets[wildcards.ds].pixel_size_um),
+        pixel_sizes=pixel_sizes,
+        metadata=of_shard(shard_metadata_state),
+        truth=true_rows,
+        code=code("view_shard"),
+    message:
+        "Viewer: {wildcards.ds}, shard {wildcards.sh}"
+    script:
+        "../workflow/scripts/view_shard.py"
+
+
+rule view_index:
+    input:
+        shards=per_shard("results/view/data/{ds}/{sh}", VIEW_SETS),
+        calibration=[] if CALIBRATION is None else CALIBRATION,
+        checksums=checksums(*([RUN_CALIBRATION] if CALIBRATION == RUN_CALIBRATION else [])),
+        classes=settings.classes,
+    output:
+        index="results/view/data/run.js",
+        page=[f"results/view/{name}" for name in page_files()],
+    log:
+        "results/logs/view_index.log",
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=minutes(30),
+    params:
+        settings=settings.view,
+        # Without a colon, so that the display does not take it for a setting with its value.
+        configuration=f"whole configuration {texts_digest([settings.model_dump_json()])}",
+        whole=Untracked(settings),
+        negative=Untracked(NEGATIVE),
+        shards=[f"{ds}/{sh}" for ds, sh in VIEW_SHARDS],
+        page=f"page {page_digest()}",
+        code=code("view_index"),
+    message:
+        "Write results/view/index.html"
+    script:
+        "../workflow/scripts/view_index.py"
+
+
+rule view:
+    input:
+        rules.view_index.output,
