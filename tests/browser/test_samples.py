@@ -84,8 +84,9 @@ def test_shares_and_entropies_are_those_of_pandas(viewer, made_up, dataset, by, 
     random = np.random.default_rng(0)
     draws = random.multinomial(len(cells), np.full(len(cells), 1 / len(cells)), 4000) @ shows
     # The page draws 500 times: its 2.5 % lie between 1 % and 5 % of many draws. It rounds to two digits.
-    ends = np.quantile(class_entropy(draws), [0.01, 0.05, 0.95, 0.99]) + [-0.006, 0.006, -0.006, 0.006]
-    assert ends[0] <= low <= ends[1] and ends[2] <= high <= ends[3]
+    ends = np.quantile(class_entropy(draws), [0.01, 0.05, 0.95, 0.99])
+    assert ends[0] - 0.006 <= low <= ends[1] + 0.006
+    assert ends[2] - 0.006 <= high <= ends[3] + 0.006
     viewer.shot(f"samples-{dataset}-{by}")
 
 
