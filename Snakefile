@@ -4,6 +4,9 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "rules/configuration.smk"
 include: "rules/common.smk"
 include: "rules/resources.smk"

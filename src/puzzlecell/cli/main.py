@@ -13,6 +13,7 @@ from puzzlecell.cli import (
     bundle,
     convert,
     download,
+    grades,
     init,
     merge,
     plan,
@@ -92,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     for command in (
         *(init, predict, bundle, validate, plan, status_command, download),
-        *(score, merge, convert, verify, schema),
+        *(score, grades, merge, convert, verify, schema),
     ):
         command.add_parser(commands)
     return parser

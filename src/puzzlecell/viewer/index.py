@@ -12,6 +12,7 @@ from puzzlecell.config.workflow import Configuration
 from puzzlecell.data.calibration_table import Row
 from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.viewer.chunks import write_chunk
+from puzzlecell.viewer.grading import grading
 from puzzlecell.viewer.page_files import PAGE, page_files
 from puzzlecell.viewer.sheets import PER_SHEET
 from puzzlecell.viewer.write_shard import FACTS
@@ -54,6 +55,7 @@ def run_content(
         },
         "datasets": list(datasets.values()),
         "thresholds": None if calibration is None else [row.threshold for row in calibration],
+        "grading": grading(settings, names),
     }
 
 
