@@ -102,7 +102,8 @@
 
     async function loadDetails(mine) {
       try {
-        const chunk = run.details === false ? null : await puzzlecell.load(`${field.dataset}/${field.shard}/details`);
+        const there = fields.described(field.dataset).details !== false;
+        const chunk = there ? await puzzlecell.load(`${field.dataset}/${field.shard}/details`) : null;
         if (stale(mine)) return;
         details = chunk;
         note = chunk ? "" : "The predictions of each step are not part of this view (setting view.details).";
