@@ -285,6 +285,18 @@ def test_outlines_tell_classes_without_colour(viewer, made_up, dataset):
         assert [label for label, _ in styles("right")] == expected
 
 
+def test_a_marked_place_is_in_the_middle(viewer, made_up):
+    cells = field_of(made_up, "holdout")
+    page = opened(viewer, cells, mark="300.5,430", outlines=0)
+    page.evaluate(SETTLED)
+    height, width, values = page.evaluate(LINES)
+    alpha = np.array(values, np.uint8).reshape(height, width)
+    drawn = np.argwhere(alpha > 0)
+    assert drawn.mean(0) == pytest.approx([height / 2, width / 2], abs=1)
+    state = page.evaluate(STATE)
+    assert (state["id"], state["mark"]) == (cells.ID[0], "300.5,430")
+
+
 def test_unknown_places_are_said(viewer, made_up):
     page = viewer.open("/field?ds=test&id=nothing")
     assert "has no field “nothing”" in page.locator("[role=alert]").inner_text()
