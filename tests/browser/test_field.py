@@ -319,6 +319,16 @@ def test_missing_predictions_of_steps_leave_the_rest_usable(copied_view, open_vi
     viewer.forgive("ERR_FILE_NOT_FOUND")
 
 
+def test_a_damaged_shard_leaves_the_fields_of_others_usable(copied_view, open_view, made_up):
+    (copied_view / "data/test/000/cells.js").write_text("0;")
+    viewer = open_view(copied_view)
+    page = viewer.open("/field?ds=test&id=test001_3")
+    assert page.locator(".field-name").inner_text() == "test001_3"
+    page = viewer.open("/field?ds=test&id=test000_3")
+    assert "data/test/000/cells.js is damaged" in page.locator("[role=alert]").inner_text()
+    viewer.forgive("data/test/000/cells.js is damaged")
+
+
 def test_hostile_names_stay_text(open_view, hostile_view):
     viewer = open_view(hostile_view.folder)
     cells = hostile_view.cells
