@@ -11,6 +11,7 @@ from puzzlecell.errors import UserError
 from puzzlecell.runtime.threads import available_cores
 
 SHOWN = {
+    "results/view/index.html": "the cells, to look at: open it in a browser",
     "results/cells/images.parquet": "cells, with their probabilities",
     "results/fields/images.csv": "fields, with their probabilities and classes",
     "results/submission.csv": "cells in the format of HPA 2021, with masks",
