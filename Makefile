@@ -6,7 +6,7 @@ RUNS ?= 10
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help env run test long cluster soak fuzz check bench study clean
+.PHONY: help env run test long cluster browser soak fuzz check bench study clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -32,6 +32,9 @@ long: env  ## Run the tests that take minutes
 
 cluster: env  ## Run the pipeline through a SLURM started on this machine (root on Debian or Ubuntu)
 	. $(BIN)/activate && python -m pytest -m cluster
+
+browser: env  ## Test the pages of the viewer in Chromium (installed with apt-get where it is missing)
+	. $(BIN)/activate && OMP_NUM_THREADS=1 python -m pytest -m browser
 
 soak: env  ## Make everything RUNS (10) times in a row: nothing may be left over or grow
 	. $(BIN)/activate && SOAK_RUNS=$(RUNS) python -m pytest -s -m "long or not long" tests/faults/test_soak.py

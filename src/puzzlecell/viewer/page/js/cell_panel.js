@@ -27,7 +27,9 @@
       if (called !== null && isTrue !== isCalled) {
         found.push(h("span", { class: "mark wrong", title: isTrue ? "True, but not called" : "Called, but not true" },
           isTrue ? "✗ missed" : "✗ wrong"));
-      } else if (called !== null && isTrue) found.push(h("span", { class: "mark right", title: "True and called" }, "✓ right"));
+      } else if (called !== null && isTrue) {
+        found.push(h("span", { class: "mark right", title: "True and called" }, "✓ right"));
+      }
     }
     return found;
   }
@@ -58,15 +60,13 @@
     const steps = details ? details.predictions.flatMap((one, index) => (one.model ? [] : [{ ...one, index }])) : [];
     const truth = cells.truth(chunk, row);
     const called = cells.called(chunk, row);
-    const order = puzzlecell.run.classes.map((_, index) => index)
-      .sort((one, other) => cells.probability(chunk, row, other) - cells.probability(chunk, row, one) || one - other);
     return h("table", { class: "probabilities" },
       h("thead", {}, h("tr", {},
         heading("Class", "Number and name; press one to colour outlines by it and to see its activation map"),
         heading("Probability", "Probability of the ensemble of all steps and members"),
         calibrated ? heading("Cal.", "Calibrated probability") : null,
         steps.map((one) => heading(short(one.name), meaning(one))))),
-      h("tbody", {}, order.map((index) => {
+      h("tbody", {}, falling(chunk, row).map((index) => {
         const name = puzzlecell.run.classes[index];
         return h("tr", { "data-class": index, class: index === chosen ? "chosen" : null },
           h("th", { scope: "row" },
@@ -76,10 +76,16 @@
             }, classStyle.swatch(index), h("span", { class: "class-name" }, `${index} ${name}`)),
             marks(index, called, truth)),
           h("td", {}, bar(cells.probability(chunk, row, index), `Probability of ${name}, ensemble`)),
-          calibrated ? h("td", {}, number(cells.probability(chunk, row, index, "calibrated"), `Calibrated probability of ${name}`)) : null,
-          steps.map((one) => h("td", {}, number(predicted(details, one.index, row, index), `${name}. ${meaning(one)}`))));
+          calibrated ? h("td", {},
+            number(cells.probability(chunk, row, index, "calibrated"), `Calibrated probability of ${name}`)) : null,
+          steps.map((one) =>
+            h("td", {}, number(predicted(details, one.index, row, index), `${name}. ${meaning(one)}`))));
       })));
   }
+
+  // All classes by falling probability.
+  const falling = (chunk, row) => puzzlecell.run.classes.map((_, index) => index)
+    .sort((one, other) => cells.probability(chunk, row, other) - cells.probability(chunk, row, one) || one - other);
 
   const short = (name) => name.replace(/^step /, "step\u00a0");
 
@@ -95,25 +101,25 @@
   function members({ field, row, details, open, ontoggle }) {
     const all = details.predictions.flatMap((one, index) => (one.model ? [{ ...one, index }] : []));
     if (!all.length) return null;
-    const order = puzzlecell.run.classes.map((_, index) => index)
-      .sort((one, other) => cells.probability(field.chunk, row, other) - cells.probability(field.chunk, row, one) || one - other);
     return h("details", { class: "members", open: open ? "" : null, ontoggle: (event) => ontoggle(event.target.open) },
       h("summary", {}, `Each of the ${all.length} members`),
       h("div", { class: "wide" }, h("table", { class: "probabilities" },
         h("thead", {}, h("tr", {}, heading("Class", "Number and name"), all.map((one) =>
           heading(one.name, `${meaning(one)}${Number.isFinite(one.weight) ? `; weight ${one.weight}` : ""}`)))),
-        h("tbody", {}, order.map((index) => h("tr", {},
+        h("tbody", {}, falling(field.chunk, row).map((index) => h("tr", {},
           h("th", { scope: "row", title: puzzlecell.run.classes[index] }, `${index} ${puzzlecell.run.classes[index]}`),
-          all.map((one) => h("td", {},
-            number(predicted(details, one.index, row, index), `${puzzlecell.run.classes[index]}. ${meaning(one)}`)))))))));
+          all.map((one) => h("td", {}, number(predicted(details, one.index, row, index),
+            `${puzzlecell.run.classes[index]}. ${meaning(one)}`)))))))));
   }
 
-  const fact = (name, meaningOf, ...value) => [h("dt", { title: meaningOf }, name), h("dd", { title: meaningOf }, ...value)];
+  // A named fact of a list; title: what it means.
+  const fact = (name, title, ...value) => [h("dt", { title }, name), h("dd", { title }, ...value)];
 
   function facts({ field, row, details }) {
     const { columns } = field.chunk;
     const { pixel } = fields.size(field);
-    const area = (pixels) => (Number.isNaN(pixel) ? `${pixels} px` : `${pixels} px = ${fixed(pixels * pixel * pixel, 1)} µm²`);
+    const area = (pixels) =>
+      `${pixels} px${Number.isNaN(pixel) ? "" : ` = ${fixed(pixels * pixel * pixel, 1)} µm²`}`;
     const [high, wide] = [columns.y1[row] - columns.y0[row], columns.x1[row] - columns.x0[row]];
     const extent = Number.isNaN(pixel) ? "" : ` = ${fixed(wide * pixel, 1)} x ${fixed(high * pixel, 1)} µm`;
     const reasons = REASONS.filter(([bit]) => columns.picked && columns.picked[row] & bit).map(([, text]) => text);
@@ -126,31 +132,35 @@
       fact("Size", "Width x height of the bounding box", `${wide} x ${high} px${extent}`),
       fact("Centre", "Centroid of the cell in pixels of the field: x, y",
         `${fixed(columns.centroid[2 * row + 1], 1)}, ${fixed(columns.centroid[2 * row], 1)} px`),
-      columns.disagree ? fact("Steps differ", "Largest difference over the classes between the means of step 1 and step 2",
+      columns.disagree ? fact("Steps differ",
+        "Largest difference over the classes between the means of step 1 and step 2",
         fixed(columns.disagree[row] / 65535, 3)) : null,
       columns.unlike && Number.isFinite(columns.unlike[row]) ? fact("Unlike training",
         "How far the cell is from the cells that the models were trained on; it does not change probabilities",
         fixed(columns.unlike[row], 2), reason ? ` – ${reason}` : "") : null,
-      reasons.length ? fact("Has a picture", "Why a picture of this cell is part of the view", reasons.join("; ")) : null,
+      reasons.length ? fact("Has a picture", "Why its picture is part of the view", reasons.join("; ")) : null,
       fields.metadata(field).map(([column, value]) => fact(column, `Metadata of the field: ${column}`,
         h("a", { href: puzzlecell.route.link("/samples", { ds: field.dataset, by: column, name: value }) }, value))));
   }
 
-  // Panel of the cell in `row` of a field. details: chunk "details", null while it is loading or without one; note: what
-  // to say instead. chosen: class that is marked; onclass(index): a class was pressed; links: further elements.
+  puzzlecell.fact = fact;
+
+  // Panel of the cell in `row` of a field. details: chunk "details", null while it is loading or without one; note:
+  // what to say instead. chosen: class that is marked; onclass(index): a class was pressed; links: further elements;
+  // open: whether the members are shown; ontoggle(shown): they were opened or closed.
   puzzlecell.cellPanel = (options) => {
     const { field, row, details, note, links } = options;
     const { chunk } = field;
     const top = cells.top(chunk, row);
     return h("section", { class: "cell-panel", "aria-label": "Cell", "data-cell": chunk.columns.cell[row] },
       h("h2", {}, `Cell ${chunk.columns.cell[row]}`,
-        h("small", {}, ` ${puzzlecell.run.classes[top]} `, number(cells.probability(chunk, row, top), "Probability of the most probable class", 2),
+        h("small", {}, ` ${puzzlecell.run.classes[top]} `,
+          number(cells.probability(chunk, row, top), "Probability of the most probable class", 2), " ",
           cells.uncertain(chunk, row) ? h("span", {
             class: "mark", title: chunk.columns.calls ? "Said by the calls" : "No class reaches a probability of 0.5",
           }, "uncertain") : null)),
       verdict(chunk, row),
       links ? h("p", { class: "links" }, links) : null,
-      options.cam || null,
       probabilities(options),
       note ? h("p", { class: "faint" }, note) : null,
       details ? members(options) : null,

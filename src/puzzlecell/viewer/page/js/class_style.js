@@ -32,7 +32,7 @@
   // A short line drawn as the class's outlines are, for lists.
   function swatch(index) {
     const { colour, dash } = ofClass(index);
-    return puzzlecell.dom.svg("svg", { class: "swatch", width: 26, height: 12, "aria-hidden": "true" },
+    return puzzlecell.dom.svg("svg", { class: "class-line", width: 26, height: 12, "aria-hidden": "true" },
       puzzlecell.dom.svg("rect", { width: 26, height: 12, rx: 2, fill: "#16181d" }),
       puzzlecell.dom.svg("line", {
         x1: 2, x2: 24, y1: 6, y2: 6, stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash.join(" ") || null,

@@ -46,7 +46,8 @@
     const maps = h("div", { class: "field-maps" });
     const tools = puzzlecell.fieldTools({
       see, set, step, field: () => field, modes: () => fieldOutlines.modes(field.chunk), go: search,
-      zoom: stage.zoomBy, fit: stage.fit, address: () => location.href.replace(/#.*/s, "") + puzzlecell.route.link(PATH, address()),
+      zoom: stage.zoomBy, fit: stage.fit,
+      address: () => location.href.replace(/#.*/s, "") + puzzlecell.route.link(PATH, address()),
     });
     main.append(h("div", { class: "field-page" },
       tools.element,
@@ -160,14 +161,15 @@
       const cell = field.chunk.columns.cell[selected];
       const place = { ds: field.dataset, id: field.id, cell };
       const index = see.class ?? cells.top(field.chunk, selected);
+      const { link } = puzzlecell.route;
       panel.replaceChildren(puzzlecell.cellPanel({
         field, row: selected, details, note, chosen: see.class,
         onclass: (pressed) => set(see.class === pressed
           ? { class: null, colour: "top" } : { class: pressed, colour: "class" }),
         open: see.members, ontoggle: (shown) => { if (shown !== see.members) { see.members = shown; keep(); } },
         links: [
-          h("a", { href: puzzlecell.route.link("/grade", { ...place, class: index }) }, "Grade this cell"), " · ",
-          h("a", { href: puzzlecell.route.link("/gallery", { ds: field.dataset, class: index }) }, `More of ${run.classes[index]}`)],
+          h("a", { href: link("/grade", { ...place, class: index }) }, "Grade this cell"), " · ",
+          h("a", { href: link("/gallery", { ds: field.dataset, class: index }) }, `More of ${run.classes[index]}`)],
       }));
     }
 

@@ -15,8 +15,9 @@
     return zoom > 0 && Number.isFinite(x + y) ? { zoom, x, y } : null;
   }
 
-  // Keys of the address as values: class (number or null), colour (mode of the outlines), outlines, labels, nuclei, cam,
-  // members (shown or not), opacity of the map, view ({zoom, x, y} or null for the whole field), mark ([x, y] or null).
+  // Keys of the address as values: class (number or null), colour (mode of the outlines), outlines, labels, nuclei,
+  // cam, members (shown or not), opacity of the map, view ({zoom, x, y} or null for the whole field), mark ([x, y] or
+  // null).
   function read(state) {
     const mark = (state.mark || "").split(",").map(Number);
     return {

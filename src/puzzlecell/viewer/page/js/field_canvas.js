@@ -16,14 +16,17 @@
     // view.zoom: pixels of the screen per raw pixel, null to fit the whole field; x, y: raw pixel in the middle.
     const view = { zoom: null, x: 0, y: 0 };
     let field = null;
-    let drawn = { pixels: null, cam: null, opacity: 0, outlines: [], lines: true, labels: true, nuclei: true, mark: null };
+    let drawn = {
+      pixels: null, cam: null, opacity: 0, outlines: [], lines: true, labels: true, nuclei: true, mark: null,
+    };
     let selected = null;
     let frame = 0;
     let smallest = 0;
 
     const fit = () => Math.min(element.clientWidth / field.width, element.clientHeight / field.height) || 1;
     const zoom = () => view.zoom || fit();
-    const toRaw = (x, y) => [view.x + (x - element.clientWidth / 2) / zoom(), view.y + (y - element.clientHeight / 2) / zoom()];
+    const toRaw = (x, y) =>
+      [view.x + (x - element.clientWidth / 2) / zoom(), view.y + (y - element.clientHeight / 2) / zoom()];
 
     function draw() {
       if (!frame && field) {
@@ -141,7 +144,8 @@
 
     function hit(x, y) {
       const inBox = ({ box }) => y >= box[0] && y < box[2] && x >= box[1] && x < box[3];
-      const found = drawn.outlines.find((outline) => inBox(outline) && puzzlecell.fieldOutlines.inside(outline.rings, x, y));
+      const { inside } = puzzlecell.fieldOutlines;
+      const found = drawn.outlines.find((outline) => inBox(outline) && inside(outline.rings, x, y));
       return found ? found.row : null;
     }
 
@@ -232,7 +236,8 @@
       last = [x, y];
     });
     const end = (event) => {
-      if (start !== null && !element.classList.contains("dragged") && event.type === "pointerup") click(...place(event));
+      const pressed = start !== null && !element.classList.contains("dragged");
+      if (pressed && event.type === "pointerup") click(...place(event));
       start = null;
       element.classList.remove("dragged");
     };

@@ -4,7 +4,7 @@
   const CAM_COLOUR = "#ff7a1a";
   const digits = (value, count) => String(value).padStart(count, "0");
 
-  const square = (side) => Object.assign(document.createElement("canvas"), { width: side, height: side });
+  const canvasOf = (width, height) => Object.assign(document.createElement("canvas"), { width, height });
 
   // Pictures to draw (a promise): {pixels: [{canvas, x, y, width, height}], kind: "field", "cells" or "none"}.
   async function pixels(field, channels) {
@@ -13,16 +13,17 @@
     const table = channels.scale === "common" ? await puzzlecell.table.load() : null;
     if (served || field.chunk.columns.field_picture[field.index]) {
       const { height, width } = puzzlecell.fields.size(field);
-      const canvas = square(pictures.field_tile);
+      const canvas = canvasOf(pictures.field_tile, pictures.field_tile);
       await puzzlecell.pictures.field(canvas, field.dataset, field.shard, field.index, channels);
       return { kind: "field", pixels: [{ canvas, x: 0, y: 0, width, height }] };
     }
     const { picture, crop } = field.chunk.columns;
     const rows = puzzlecell.fields.rows(field).filter((row) => picture[row]);
-    const ranges = table && puzzlecell.pictures.ranges(table, puzzlecell.table.findField(field.dataset, field.id), channels);
+    const number = table && puzzlecell.table.findField(field.dataset, field.id);
+    const ranges = table && puzzlecell.pictures.ranges(table, number, channels);
     const drawn = await Promise.all(rows.map(async (row) => {
       const strip = await puzzlecell.sheets.strip(`data/${field.dataset}/${field.shard}`, picture[row], () => true);
-      const canvas = square(pictures.tile);
+      const canvas = canvasOf(pictures.tile, pictures.tile);
       puzzlecell.pictures.mix(canvas.getContext("2d"), strip,
         { side: pictures.tile, to: [0, 0, pictures.tile, pictures.tile], channels, ranges });
       const [y, x, side] = crop.subarray(3 * row, 3 * row + 3);
@@ -40,7 +41,7 @@
   async function cam(field, index) {
     const name = `cam-${digits(field.index, 4)}-${digits(index, 2)}.webp`;
     const image = await puzzlecell.sheets.image(`data/${field.dataset}/${field.shard}/${name}`);
-    const canvas = Object.assign(document.createElement("canvas"), { width: image.naturalWidth, height: image.naturalHeight });
+    const canvas = canvasOf(image.naturalWidth, image.naturalHeight);
     const context = canvas.getContext("2d");
     context.drawImage(image, 0, 0);
     context.globalCompositeOperation = "multiply";

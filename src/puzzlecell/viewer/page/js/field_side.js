@@ -2,15 +2,18 @@
 // What stands beside the picture of a field: its cells, its activation maps, and what is known about the field.
 (() => {
   const { h, number } = puzzlecell.dom;
-  const { cells, classStyle, fields, fieldPixels } = puzzlecell;
+  const { cells, classStyle, fact, fields, fieldPixels } = puzzlecell;
 
   // A cell in a few words, for tooltips.
   function summary(field, row) {
     const { chunk } = field;
     const top = cells.top(chunk, row);
     const right = cells.right(chunk, row);
-    return [`Cell ${chunk.columns.cell[row]}: ${puzzlecell.run.classes[top]} ${cells.probability(chunk, row, top).toFixed(2)}`,
-      cells.uncertain(chunk, row) ? ", uncertain" : "", right === null ? "" : right ? ", ✓ right" : ", ✗ wrong"].join("");
+    const probability = cells.probability(chunk, row, top).toFixed(2);
+    const verdict = right === null ? [] : [right ? "✓ right" : "✗ wrong"];
+    const doubt = cells.uncertain(chunk, row) ? ["uncertain"] : [];
+    const first = `Cell ${chunk.columns.cell[row]}: ${puzzlecell.run.classes[top]} ${probability}`;
+    return [first, ...doubt, ...verdict].join(", ");
   }
 
   // List of the cells of a field: {element, fill(field), mark(row)}.
@@ -54,7 +57,8 @@
         }), ` ${names[see.class]}`),
         h("label", { class: "check" }, "Opacity ", h("input", {
           type: "range", min: 0.1, max: 1, step: 0.05, value: see.opacity, disabled: !see.cam,
-          title: "How strongly the map is added to the picture", oninput: (event) => onopacity(Number(event.target.value)),
+          title: "How strongly the map is added to the picture",
+          oninput: (event) => onopacity(Number(event.target.value)),
         }))];
     }
     const those = names.flatMap((name, index) => (fieldPixels.hasCam(field, index) ? [[name, index]] : []));
@@ -74,10 +78,10 @@
     const { height, width, pixel } = fields.size(field);
     const rows = fields.rows(field);
     const unlike = columns.field_unlike ? columns.field_unlike[field.index] : NaN;
-    const fact = (name, meaning, ...value) => [h("dt", { title: meaning }, name), h("dd", { title: meaning }, ...value)];
     const um = Number.isNaN(pixel) ? "" : ` = ${(width * pixel).toFixed(0)} x ${(height * pixel).toFixed(0)} µm`;
-    const counts = puzzlecell.run.classes.map((name, index) => [index, rows.filter((row) => cells.top(field.chunk, row) === index).length])
-      .filter(([, count]) => count).sort((one, other) => other[1] - one[1]);
+    const tops = rows.map((row) => cells.top(field.chunk, row));
+    const counts = [...new Set(tops)].map((index) => [index, tops.filter((top) => top === index).length])
+      .sort((one, other) => other[1] - one[1] || one[0] - other[0]);
     return h("section", { class: "field-facts", "aria-label": "Field" },
       h("h2", {}, field.id), h("p", { class: "faint" }, note),
       h("dl", { class: "facts" },
@@ -85,8 +89,8 @@
         fact("Size", "Width x height of the field", `${width} x ${height} px${um}`),
         fact("Pixel", "Size of a pixel of the field", Number.isNaN(pixel) ? "not known" : `${pixel.toFixed(4)} µm`),
         fact("Cells", "Cells that were segmented in the field", String(rows.length)),
-        Number.isFinite(unlike) ? fact("Unlike training", "How far the field is from those that the models were trained on",
-          unlike.toFixed(2)) : null,
+        Number.isFinite(unlike) ? fact("Unlike training",
+          "How far the field is from those that the models were trained on", unlike.toFixed(2)) : null,
         fields.metadata(field).map(([column, value]) => fact(column, `Metadata of the field: ${column}`,
           h("a", { href: puzzlecell.route.link("/samples", { ds: field.dataset, by: column, name: value }) }, value)))),
       h("h3", {}, "Most probable classes"),

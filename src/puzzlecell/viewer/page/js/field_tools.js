@@ -3,7 +3,8 @@
 (() => {
   const { h } = puzzlecell.dom;
 
-  const button = (text, title, onclick, more = {}) => h("button", { type: "button", class: "small", title, onclick, ...more }, text);
+  const button = (text, title, onclick, more = {}) =>
+    h("button", { type: "button", class: "small", title, onclick, ...more }, text);
 
   // Copy a text; where the browser does not allow it, show it marked, ready to be copied.
   async function copy(text, answer) {
@@ -25,17 +26,23 @@
     const answer = h("span", { class: "answer", role: "status" });
     const title = h("strong", { class: "field-name" });
     const position = h("span", { class: "faint" });
-    const dataset = h("select", { "aria-label": "Data set", title: "Data set", onchange: (event) => go(event.target.value, "") },
-      run.datasets.map((one) => h("option", { value: one.name }, one.name)));
-    const wanted = h("input", { type: "search", class: "field-search", placeholder: "ID of a field", "aria-label": "Go to the field with this ID" });
+    const dataset = h("select", {
+      "aria-label": "Data set", title: "Data set", onchange: (event) => go(event.target.value, ""),
+    }, run.datasets.map((one) => h("option", { value: one.name }, one.name)));
+    const wanted = h("input", {
+      type: "search", class: "field-search", placeholder: "ID of a field", "aria-label": "Go to the field with this ID",
+    });
     const search = h("form", {
       class: "field-form", onsubmit: (event) => { event.preventDefault(); go(field().dataset, wanted.value.trim()); },
     }, wanted);
-    const colour = h("select", { title: "What colours and labels the outlines", onchange: (event) => set({ colour: event.target.value }) });
+    const colour = h("select", {
+      title: "What colours and labels the outlines", onchange: (event) => set({ colour: event.target.value }),
+    });
     const chosen = h("select", {
       title: "Class whose probability and activation map are shown",
       onchange: (event) => set({ class: event.target.value === "" ? null : Number(event.target.value) }),
-    }, h("option", { value: "" }, "no class"), run.classes.map((name, index) => h("option", { value: index }, `${index} ${name}`)));
+    }, h("option", { value: "" }, "no class"),
+    run.classes.map((name, index) => h("option", { value: index }, `${index} ${name}`)));
     const checks = [["outlines", "Outlines"], ["nuclei", "Nuclei"], ["labels", "Labels"]].map(([name, text]) => {
       const input = h("input", { type: "checkbox", onchange: (event) => set({ [name]: event.target.checked }) });
       return [name, input, h("label", { class: "check" }, input, ` ${text}`)];
@@ -48,8 +55,8 @@
       position, search,
       h("label", {}, "Outlines by ", colour), h("label", {}, "Class ", chosen),
       checks.map(([, , label]) => label),
-      h("span", { class: "tools-end" },
-        button("Copy link", "Copy a link that leads back to exactly this view", () => copy(address(), answer)), answer));
+      h("span", { class: "tools-end" }, answer,
+        button("Copy link", "Copy a link that leads back to exactly this view", () => copy(address(), answer))));
     const zooms = h("div", { class: "field-zooms", role: "group", "aria-label": "Zoom" },
       button("−", "Zoom out (-)", () => zoom(1 / 1.4), { "aria-label": "Zoom out" }),
       button("+", "Zoom in (+)", () => zoom(1.4), { "aria-label": "Zoom in" }),
