@@ -13,10 +13,10 @@ from puzzlecell.config.ensemble import EnsembleMember, EnsembleSettings
 from puzzlecell.config.segmentation import QualitySettings
 from puzzlecell.config.view import ViewSettings
 from puzzlecell.data.rle import encode_mask
-from puzzlecell.data.store import ShardReader
+from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.data.tables import probability_table, write_parquet
 from puzzlecell.ensemble.answer import write_answer
-from puzzlecell.segmentation.cell_table import cell_table
+from puzzlecell.segmentation.cell_table import CELL_COLUMNS, cell_table
 from puzzlecell.viewer.cells import EnsembleRules, ShardFiles
 from puzzlecell.viewer.shard import ShardFacts, ShardView
 
@@ -35,7 +35,7 @@ ENSEMBLE = EnsembleSettings(
 def write_view_shard(folder: Path, name: str = "000", fields: int = 5, first: int = 0) -> ShardFiles:
     """Write all files of a shard; field 2 of the first shard has no cells, field 3 one cell of one pixel."""
     folder.mkdir(exist_ok=True)
-    store, masks = write_data(folder, fields, name, first)
+    store, masks = write_data(folder, fields, name, first) if fields else _write_none(folder, name)
     fields_of, labels = ShardReader([store]), ShardReader([masks])
     tables = [
         cell_table(
@@ -49,7 +49,11 @@ def write_view_shard(folder: Path, name: str = "000", fields: int = 5, first: in
         )
         for field_id in fields_of.ids
     ]
-    cells = pd.concat(tables, ignore_index=True)
+    cells = (
+        pd.concat(tables, ignore_index=True)
+        if tables
+        else pd.DataFrame(columns=list(CELL_COLUMNS)).astype(CELL_COLUMNS)
+    )
     write_parquet(folder / f"{name}.cells.parquet", cells)
     random = np.random.default_rng(first + 1)
 
@@ -66,6 +70,16 @@ def write_view_shard(folder: Path, name: str = "000", fields: int = 5, first: in
     ]
     images = [predicted(folder / f"{name}.{stage}.images.parquet", {"ID": fields_of.ids}) for stage in "ab"]
     return ShardFiles(store, masks, folder / f"{name}.cells.parquet", members, images)
+
+
+def _write_none(folder: Path, name: str) -> tuple[Path, Path]:
+    """Store and masks without fields."""
+    sides = {"height": np.zeros(0, np.int64), "width": np.zeros(0, np.int64)}
+    store, masks = folder / f"{name}.h5", folder / f"{name}.masks.h5"
+    write_shard(store, [], {"images": np.zeros((0, SIZE, SIZE, 4), np.uint8), **sides}, {})
+    labels = np.zeros((0, SIZE, SIZE), np.uint16)
+    write_shard(masks, [], {"cells": labels, "nuclei": labels, **sides}, {})
+    return store, masks
 
 
 def shard_view(files: ShardFiles, settings=SETTINGS, calibration=None, **facts) -> ShardView:
