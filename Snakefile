@@ -4,6 +4,9 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "rules/configuration.smk"
 include: "rules/common.smk"
 include: "rules/resources.smk"
@@ -35,6 +38,7 @@ include: "rules/variability.smk"
 include: "rules/intermediates.smk"
 include: "rules/bundle.smk"
 include: "rules/view.smk"
+include: "rules/cams.smk"
 include: "rules/warnings.smk"
 
 

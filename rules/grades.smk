@@ -122,7 +122,12 @@ rule score_grades:
         ),
         classes=settings.classes,
     output:
-        "results/score/{ds}.graded.csv",
+        report(
+            "results/score/{ds}.graded.csv",
+            caption="../workflow/report/graded_score.rst",
+            category="Score",
+            labels={"data set": "{ds}", "shows": "table of graded cells"},
+        ),
         checksums=checksums("results/score/{ds}.graded.csv"),
     log:
         "results/logs/score/{ds}.graded.log",

@@ -111,6 +111,7 @@ rule view_shard:
         images=shard_images,
         unlike_cells=shard_distances("parquet"),
         unlike_fields=shard_distances("images.parquet"),
+        cams=lambda wildcards: cams(wildcards),
         truth=lambda wildcards: [
             ancient(path) if own_truth(wildcards.ds) else path for path in tables("truth", [wildcards.ds])
         ],

@@ -76,7 +76,7 @@ SMALL = (
 )
 
 
-def million(cells: int = 1_000_000, fields: int = 50_000, shards: int = 100) -> tuple[Layout, ...]:
+def million(cells: int = 1_000_000, fields: int = 50_000, shards: int = 40) -> tuple[Layout, ...]:
     """A data set of `cells` cells; pictures as many as the default configuration makes."""
     each = round(cells / fields)
     return (

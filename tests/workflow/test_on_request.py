@@ -2,11 +2,12 @@
 
 import pandas as pd
 import yaml
+from helpers.report import built_report
 
 CELLS = "results/cells/test.parquet"
 
 
-def test_members_per_class_and_variability(changed):
+def test_members_per_class_and_variability(changed, tmp_path):
     def choose_easily(settings):
         settings["member_choice"] = {"standard_errors": 0, "least_gain": 0, "least_cells": 1}
         settings["variability"] = {"thresholds": 0.2, "least_known": 2}
@@ -45,3 +46,7 @@ def test_members_per_class_and_variability(changed):
         == good.groupby(good["ID"].str.replace("_[0-9]+$", "", regex=True)).size().to_dict()
     )
     assert set(found["varies"].dropna()) <= {"yes", "no"}
+
+    reported = built_report(changed, tmp_path / "report.zip", "variability", configuration=asked)
+    entry = reported["results/variability/test.csv"]
+    assert (entry["category"], entry["labels"]["data set"]) == ("Variability", "test")

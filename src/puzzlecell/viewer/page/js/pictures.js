@@ -152,10 +152,35 @@
     stroke(context, path(rings(chunk, "cell", number), square, canvas.width), thick, null);
   }
 
-  function fit(canvas, size) {
-    const pixels = Math.round(size * (window.devicePixelRatio || 1));
+  // Give a canvas the pixels that it needs for a square of `size` CSS pixels, at most `most` (0: any number).
+  function fit(canvas, size, most = 0) {
+    const wanted = Math.round(size * (window.devicePixelRatio || 1));
+    const pixels = most ? Math.min(most, wanted) : wanted;
     if (canvas.width !== pixels || canvas.height !== pixels) canvas.width = canvas.height = pixels;
-    return pixels;
+  }
+
+  // Drawing takes a share of each frame only, so that scrolling stays smooth; what is no longer wanted is left out.
+  const SHARE = 7;
+  const drawings = [];
+  let frame = 0;
+  function drawSome() {
+    frame = 0;
+    const start = performance.now();
+    while (drawings.length && performance.now() - start < SHARE) drawings.shift()();
+    if (drawings.length) frame = requestAnimationFrame(drawSome);
+  }
+  function inTurn(wanted, draw) {
+    return new Promise((resolve, reject) => {
+      drawings.push(() => {
+        try {
+          if (wanted()) draw();
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+      });
+      frame ||= requestAnimationFrame(drawSome);
+    });
   }
 
   // A cell without a picture: its box, dashed, until its outline has been read.
@@ -171,18 +196,20 @@
     stroke(context, box, Math.max(1, canvas.width / 110), [4, 4], "#888");
   }
 
-  // Draw a cell on a canvas, channels mixed. options: size (CSS pixels of the square, default: the canvas as it is),
+  // Draw a cell on a canvas, channels mixed. options: size (CSS pixels of the square; default: the canvas as it is),
   // outline: false, "cell" or "both". Returns a promise of "picture", "outline" (it has none, outside the budget) or
   // "replaced" (the canvas was given another cell). Rejects with the name of the file if it cannot be read; the canvas
   // then shows the cell's box.
   async function cell(canvas, table, row, channels = puzzlecell.channels, options = {}) {
     const token = { row };
+    const before = wishes.get(canvas);
     wishes.set(canvas, token);
     const wanted = () => wishes.get(canvas) === token;
-    if (options.size) fit(canvas, options.size);
     const key = table.picture[row];
+    // More pixels than the picture has are worth their time only for outlines.
+    if (options.size) fit(canvas, options.size, key && !options.outline ? puzzlecell.run.pictures.tile : 0);
     if (!key) {
-      placeholder(canvas, table, row);
+      if (!before || before.row !== row) placeholder(canvas, table, row);
       await nextTurn();
       if (!wanted()) return "replaced";
       const outlined = document.createElement("canvas");
@@ -196,14 +223,22 @@
       return "outline";
     }
     const folder = `data/${table.shards[table.shard[row]].path}`;
-    let strip = puzzlecell.sheets.kept(folder, key);
-    if (!strip) {
-      placeholder(canvas, table, row);
-      strip = await puzzlecell.sheets.strip(folder, key, wanted);
-      if (!strip || !wanted()) return "replaced";
+    if (!before || before.row !== row) {
+      const context = canvas.getContext("2d");
+      context.fillStyle = "#000";
+      context.fillRect(0, 0, canvas.width, canvas.height);
     }
-    mix(canvas.getContext("2d"), strip, { side: puzzlecell.run.pictures.tile, to: [0, 0, canvas.width, canvas.height],
-      channels, ranges: ranges(table, table.field[row], channels) });
+    let strip = null;
+    try {
+      strip = puzzlecell.sheets.kept(folder, key) || await puzzlecell.sheets.strip(folder, key, wanted);
+    } catch (error) {
+      if (wanted()) placeholder(canvas, table, row);
+      throw error;
+    }
+    if (!strip) return "replaced";
+    await inTurn(wanted, () => mix(canvas.getContext("2d"), strip, { side: puzzlecell.run.pictures.tile,
+      to: [0, 0, canvas.width, canvas.height], channels, ranges: ranges(table, table.field[row], channels) }));
+    if (!wanted()) return "replaced";
     if (options.outline) await outline(canvas, table, row, { wanted, nucleus: options.outline !== "cell" });
     return wanted() ? "picture" : "replaced";
   }

@@ -43,6 +43,8 @@
       shown.delete(index);
       clear(tile);
       tile.hidden = true;
+      tile.removeAttribute("id");
+      tile.setAttribute("aria-selected", "false");
       free.push(tile);
     }
 
@@ -150,7 +152,8 @@
       if (event.ctrlKey || event.altKey || event.metaKey || !count) return;
       if (event.key === "Enter" && active >= 0) onopen(active);
       else if (MOVES[event.key]) {
-        const next = active < 0 ? first() : active + MOVES[event.key]();
+        const step = MOVES[event.key]();
+        const next = active < 0 && Number.isFinite(step) ? first() : active + step;
         activate(Math.min(Math.max(0, next), count - 1));
       } else return;
       event.preventDefault();
