@@ -73,4 +73,5 @@ BYTES: dict[str, float] = {
     "view cell": 752,
     "view picture": 0.22,
 }
-"""Bytes per pixel of a field (`simulated`, `store`, `masks`) or picture (`view picture`), per shard (`overlay`) and per cell (the others)."""
+"""Bytes per pixel of a field (`simulated`, `store`, `masks`) or of a picture (`view picture`), per shard (`overlay`)
+and per cell (the others)."""
