@@ -68,7 +68,7 @@ def _served(workflow: Any) -> ServedView:
             first[dataset] = shard(name)
     facts = {name: _facts(given, first[name.split("/")[0]]) for name, given in inputs.items()}
     shards = {name: partial(shard, name) for name in inputs}
-    return ServedView(partial(run_of_job, index, facts), shards, _further(first))
+    return ServedView(partial(run_of_job, index, facts, served=True), shards, _further(first))
 
 
 def _wildcards(name: str) -> dict[str, str]:

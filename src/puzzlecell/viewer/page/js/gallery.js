@@ -63,14 +63,14 @@
       try {
         const drawn = await puzzlecell.pictures.cell(canvas, table, row, puzzlecell.channels, options());
         if (drawn === "replaced") return;
-        if (drawn === "outline") said = "no picture: outside the budget";
+        if (drawn === "outline") said = "no picture";
       } catch (error) {
         said = error.message;
       }
       if (tile.row !== row || !said) return;
       note.textContent = said;
-      note.title = said.startsWith("no picture")
-        ? 'The view has pictures of some cells of each class. "puzzlecell view --serve" shows all of them.' : said;
+      note.title = said === "no picture"
+        ? 'Outside the budget of pictures: some cells of each class have one. "puzzlecell view --serve" shows all.' : said;
       note.hidden = false;
     }
 
@@ -122,7 +122,7 @@
       explained.title = ["missed", "wrong"].includes(view.order) ? TAKEN : "";
       explained.replaceChildren(`${ORDERS[view.order][1]} · `, h("span", { class: "number",
         title: "Those with a picture in this folder; the others show their outline" }, count.format(pictured)),
-      " with a picture");
+      pictured < rows.length ? ' with a picture, all with "puzzlecell view --serve"' : " with a picture");
       empty.replaceChildren(table.done < table.shards.length ? "Reading …"
         : "No cell has all of this. Choose another class, order or filter.");
       empty.hidden = rows.length > 0;

@@ -47,7 +47,8 @@
       h("span", {}, "quality ", number(table.quality[row] / 255, "Quality: how complete the cell is at the border of the "
         + "field, and how usual its size, 0 to 1", 2)),
       Number.isNaN(table.unlike[row]) ? null : h("span", {}, "unlike training ",
-        number(table.unlike[row], "Distance of the cell's features from those of training cells", 2)),
+        number(table.unlike[row], "How far the cell is from what the training fields looked like: above 1, do not trust its "
+          + "probabilities", 2)),
       metadata.map(([name, text]) => h("span", { class: "faint" }, `${name} ${text}`)),
       h("a", { href: puzzlecell.route.link("/field", { ...place, class: chosen }) }, "Open its field")];
   }
