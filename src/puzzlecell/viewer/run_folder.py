@@ -13,10 +13,11 @@ from puzzlecell.errors import UserError
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.run_record import RunRequest, last_request
 from puzzlecell.runtime.snakemake_internals import inputs_of, job_with, loaded_workflow
-from puzzlecell.viewer.jobs import run_of_job, shard_of_job
+from puzzlecell.viewer.index_job import run_of_job
 from puzzlecell.viewer.served import ServedView
 from puzzlecell.viewer.server import ViewServer
 from puzzlecell.viewer.shard import ShardView
+from puzzlecell.viewer.shard_job import shard_of_job
 from puzzlecell.viewer.write_shard import metadata_names
 
 VIEW = Path("results/view")
