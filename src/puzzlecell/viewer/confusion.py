@@ -17,8 +17,9 @@ def confusion(truth: np.ndarray, answers: np.ndarray) -> np.ndarray:
     classes = truth.shape[1]
     found = np.zeros((classes, classes + 2), np.int64)
     right, wrong = truth & answers, answers & ~truth
-    shown = truth.astype(np.int64)
-    found[:, :classes] = shown.T @ wrong
+    # Products of floats take a tenth of the time of those of integers, and are as exact for such numbers.
+    shown = truth.astype(np.float64)
+    found[:, :classes] = shown.T @ wrong.astype(np.float64)
     np.fill_diagonal(found[:, :classes], right.sum(axis=0))
     found[:, classes + OTHER_TRUE] = shown.T @ right.sum(axis=1) - right.sum(axis=0)
     found[:, classes + NOTHING] = shown.T @ ~answers.any(axis=1)

@@ -1,4 +1,4 @@
-"""The shard of a job of the rule `view_shard`, for its script and for the server, which runs no jobs."""
+"""What a job of a shard of the viewer is given, for its script and for the server, which runs no jobs."""
 
 from typing import Any
 
@@ -8,6 +8,9 @@ from puzzlecell.data.field_sources import metadata_columns
 from puzzlecell.data.pixel_sizes import stated_pixel_sizes
 from puzzlecell.viewer.cells import EnsembleRules, ShardFiles
 from puzzlecell.viewer.shard import ShardFacts, ShardView
+
+CALIBRATION, RELIABILITY = "results/calibration/calibration.csv", "results/calibration/reliability.csv"
+WARNINGS = "results/view/data/warnings.js"
 
 
 def shard_of_job(job: Any, *, every: bool = False) -> ShardView:

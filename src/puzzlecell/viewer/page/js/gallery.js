@@ -56,22 +56,24 @@
     const kept = (now) => puzzlecell.route.go("/gallery", address(view), { replace: true, now });
     const options = () => ({ size: SIZES[view.size] - 10, outline: view.outlines ? "both" : false });
 
+    function say(note, text, title = text) {
+      note.textContent = text;
+      note.title = title;
+      note.hidden = !text;
+    }
+
     async function draw(tile, row) {
       const { canvas, note } = tile.parts;
-      note.hidden = true;
-      let said = "";
-      try {
-        const drawn = await puzzlecell.pictures.cell(canvas, table, row, puzzlecell.channels, options());
-        if (drawn === "replaced") return;
-        if (drawn === "outline") said = "no picture";
-      } catch (error) {
-        said = error.message;
+      if (table.picture[row]) say(note, "");
+      else {
+        say(note, "no picture", "Outside the budget of pictures: some cells of each class have one. "
+          + '"puzzlecell view --serve" shows all.');
       }
-      if (tile.row !== row || !said) return;
-      note.textContent = said;
-      note.title = said === "no picture"
-        ? 'Outside the budget of pictures: some cells of each class have one. "puzzlecell view --serve" shows all.' : said;
-      note.hidden = false;
+      try {
+        await puzzlecell.pictures.cell(canvas, table, row, puzzlecell.channels, options());
+      } catch (error) {
+        if (tile.row === row) say(note, error.message);
+      }
     }
 
     function fill(tile, index) {

@@ -1,7 +1,4 @@
-"""What the job of the rule `view_index` is given, for its script and for the server, which runs no jobs.
-
-Apart from `shard_job`, so that what the index shows is no part of the code of the shards.
-"""
+"""What the job of the index of the viewer is given, for its script and for the server, which runs no jobs."""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -52,6 +49,7 @@ def run_files(given: Any, params: Any) -> RunFiles:
     # Path and checksum of each result that was made on request.
     there = {text.rsplit(" ", 1)[0] for text in params.requested}
     graded = {name: f"results/score/{name}.graded.csv" for name in params.datasets}
+    variability = {name: f"results/variability/{name}.csv" for name in params.datasets}
     return RunFiles(
         answers=dict(zip(params.datasets, given.answers, strict=True)),
         scores=dict(zip(scored, islice(tables, len(scored)), strict=True)),
@@ -59,6 +57,7 @@ def run_files(given: Any, params: Any) -> RunFiles:
         rejected={name: list(islice(tables, count)) for name, count in params.listed.value.items()},
         histories={names: list(islice(tables, folds)) for names, folds in params.trainings.value.items()},
         graded={name: path for name, path in graded.items() if path in there},
+        variability={name: path for name, path in variability.items() if path in there},
         calibration=next(iter([*given.calibration, *({CALIBRATION} & there)]), None),
         reliability=next(iter([*given.reliability, *({RELIABILITY} & there)]), None),
         licence=next(iter(given.licence), None),
