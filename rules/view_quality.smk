@@ -18,6 +18,7 @@ RELIABILITY = "results/calibration/reliability.csv"
 # Results that are made on request alone: they are shown where they are there, and nothing makes them for the viewer.
 VIEW_REQUESTED = [
     *expand("results/score/{ds}.graded.csv", ds=VIEW_SETS),
+    *expand("results/variability/{ds}.csv", ds=VIEW_SETS),
     *([] if CALIBRATION == RUN_CALIBRATION else [RUN_CALIBRATION, RELIABILITY]),
 ]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from puzzlecell.runtime.job import job
 from puzzlecell.viewer.index import copy_page, write_run
-from puzzlecell.viewer.jobs import run_of_job
+from puzzlecell.viewer.run_job import run_of_job
 from puzzlecell.viewer.write_shard import read_facts
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Write the part of the viewer that shows one shard: its numbers, outlines and pictures."""
 
 from puzzlecell.runtime.job import job
-from puzzlecell.viewer.jobs import shard_of_job
+from puzzlecell.viewer.shard_job import shard_of_job
 from puzzlecell.viewer.write_shard import write_shard_view
 
 if __name__ == "__main__":

@@ -8,14 +8,12 @@ from itertools import chain
 import numpy as np
 
 from puzzlecell.config.steps import Step1Settings
+from puzzlecell.data.activation_maps import WHOLE, resized_maps
 from puzzlecell.data.store import ShardReader, open_shard
 from puzzlecell.inference.predict import load_networks
-from puzzlecell.inference.step1 import enlarged, field_outputs, interpolation, scaled_map
+from puzzlecell.inference.step1 import field_outputs, scaled_map
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads
-
-WHOLE = 65535
-"""The stored number of a map's value 1."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +66,6 @@ def _scaled_maps(
         for row in range(len(batch)):
             of_folds = [[scaled_map(one) for one in maps[row]] for _, maps in outputs]
             yield np.asarray(np.mean(of_folds, axis=0, dtype=np.float64), np.float32)
-
-
-def resized_maps(maps: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Enlarge maps (C, h, w) float32 to (C, height, width), as step 1 enlarges them to a label image."""
-    if maps.shape[1:] == (height, width):
-        return maps
-    down, across = interpolation(maps.shape[1], height), interpolation(maps.shape[2], width)
-    return np.stack([enlarged(one, down, across) for one in maps])
 
 
 def write_class_maps(

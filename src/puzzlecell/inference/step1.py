@@ -8,13 +8,13 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-import cv2
 import numpy as np
 import pandas as pd
 from scipy.special import expit
 
 from puzzlecell.config.base import class_limit
 from puzzlecell.config.steps import Step1Settings
+from puzzlecell.data.activation_maps import enlarged, interpolation
 from puzzlecell.data.resize import sized_field
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import probability_table, write_parquet
@@ -196,39 +196,6 @@ def pixels_by_cell(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(labels.ravel(), kind="stable")[background:]
     sizes = counts[1:][counts[1:] > 0]
     return order, np.append(0, np.cumsum(sizes))
-
-
-def enlarged(image: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Return down @ image @ across.T, (H, W) float32, for weights of `interpolation`.
-
-    OpenCV computes the same several times faster, but repeats the outermost pixels instead of mirroring them; only the
-    margins are therefore computed from the weights.
-    """
-    (height, h), (width, w) = down.shape, across.shape
-    result = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    rows, columns = -(-height // (2 * h)), -(-width // (2 * w))
-    wide, tall = image @ across.T, down @ image
-    for side in (slice(rows), slice(height - rows, None)):
-        result[side] = down[side] @ wide
-    for side in (slice(columns), slice(width - columns, None)):
-        result[:, side] = tall @ across[side].T
-    return result
-
-
-def interpolation(size: int, target: int) -> np.ndarray:
-    """Weights (target, size) float32 of linear interpolation between pixel centres, mirrored at both ends.
-
-    Equals `skimage.transform.resize` of order 1 when enlarging.
-    """
-    if size == 1:
-        return np.ones((target, 1), np.float32)
-    centre = np.abs((np.arange(target) + 0.5) * size / target - 0.5)
-    centre = np.where(centre > size - 1, 2 * (size - 1) - centre, centre)
-    before = np.minimum(centre.astype(int), size - 2)
-    weights = np.zeros((target, size), np.float32)
-    weights[np.arange(target), before] = before + 1 - centre
-    weights[np.arange(target), before + 1] = centre - before
-    return weights
 
 
 def upper_quantile(values: np.ndarray, quantile: float) -> float:

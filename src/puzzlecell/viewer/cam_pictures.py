@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from puzzlecell.data.activation_maps import WHOLE, resized_maps
 from puzzlecell.data.store import ShardReader
-from puzzlecell.inference.class_maps import WHOLE, resized_maps
 from puzzlecell.viewer.sheets import webp
 
 SIDE = 256

@@ -8,7 +8,7 @@ import cv2
 import matplotlib
 import numpy as np
 
-from puzzlecell.inference.class_maps import resized_maps
+from puzzlecell.data.activation_maps import resized_maps
 from puzzlecell.segmentation.overlay import overlay
 
 COLOURS = "inferno"

@@ -13,10 +13,11 @@ from puzzlecell.errors import UserError
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.run_record import RunRequest, last_request
 from puzzlecell.runtime.snakemake_internals import inputs_of, job_with, loaded_workflow
-from puzzlecell.viewer.jobs import run_of_job, shard_of_job
+from puzzlecell.viewer.run_job import run_of_job
 from puzzlecell.viewer.served import ServedView
 from puzzlecell.viewer.server import ViewServer
 from puzzlecell.viewer.shard import ShardView
+from puzzlecell.viewer.shard_job import shard_of_job
 from puzzlecell.viewer.write_shard import metadata_names
 
 VIEW = Path("results/view")
@@ -68,7 +69,7 @@ def _served(workflow: Any) -> ServedView:
             first[dataset] = shard(name)
     facts = {name: _facts(given, first[name.split("/")[0]]) for name, given in inputs.items()}
     shards = {name: partial(shard, name) for name in inputs}
-    return ServedView(partial(run_of_job, index, facts, served=True), shards, _further(first))
+    return ServedView(partial(run_of_job, index, facts, served=True), shards, chunks_of_other_rules(first))
 
 
 def _wildcards(name: str) -> dict[str, str]:
@@ -91,8 +92,8 @@ def _check_files(paths: Iterable[str]) -> None:
         )
 
 
-def _further(datasets: Iterable[str]) -> dict[str, Path]:
-    """Chunks of the viewer besides those of the shards and of the run, as far as `snakemake view` has made them."""
+def chunks_of_other_rules(datasets: Iterable[str]) -> dict[str, Path]:
+    """Chunks of the viewer besides those of the shards and of the run, by name, as far as there are some; no links."""
     data = VIEW / "data"
     return {
         path.relative_to(data).with_suffix("").as_posix(): path.absolute()

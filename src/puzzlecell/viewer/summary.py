@@ -14,6 +14,7 @@ from puzzlecell.viewer.class_counts import class_counts
 from puzzlecell.viewer.json_numbers import number
 from puzzlecell.viewer.provenance import attribution, settings_texts, versions
 from puzzlecell.viewer.training_curves import training_curves
+from puzzlecell.viewer.variability_columns import variability_columns
 
 AnyPath = str | os.PathLike
 MOST_REJECTED = 100
@@ -28,8 +29,9 @@ class RunFiles:
     answers: `results/cells/<ds>.parquet` of the data sets that are shown. scores, class_scores: of those with ground
     truth, `results/score/<ds>.csv` and `<ds>.classes.csv`. rejected: of all data sets, `rejected.csv` of each shard.
     histories: `history.csv` of each fold, by model and stage. Further files are those that are made on request; they
-    are left out where they do not exist. graded: `results/score/<ds>.graded.csv`. calibration, reliability: tables of
-    `results/calibration`. licence: text of the licence of the weights.
+    are left out where they do not exist. graded: `results/score/<ds>.graded.csv`. variability:
+    `results/variability/<ds>.csv`. calibration, reliability: tables of `results/calibration`. licence: text of the
+    licence of the weights.
     """
 
     answers: Mapping[str, AnyPath]
@@ -38,6 +40,7 @@ class RunFiles:
     rejected: Mapping[str, Sequence[AnyPath]]
     histories: Mapping[tuple[str, str], Sequence[AnyPath]]
     graded: Mapping[str, AnyPath] = field(default_factory=dict)
+    variability: Mapping[str, AnyPath] = field(default_factory=dict)
     calibration: AnyPath | None = None
     reliability: AnyPath | None = None
     licence: AnyPath | None = None
@@ -50,8 +53,8 @@ def summary(
 
     quality: data sets with a chunk `<ds>/quality`. warned: whether the chunk `warnings` is there, which
     `puzzlecell.viewer.warnings_chunk` writes at the end of a run. Trainings are in the order of the configuration. The
-    size does not grow with fields or cells. Raises DamagedFileError for tables that have changed since they were
-    written.
+    size does not grow with fields or cells, but for groups of fields whose variability has been computed. Raises
+    DamagedFileError for tables that have changed since they were written.
     """
     stages = [(model, stage) for model, given in settings.models.items() for stage in given.stages]
     histories = {names: files.histories[names] for names in stages if names in files.histories}
@@ -65,6 +68,7 @@ def summary(
         "class_scores": {name: _class_scores(path) for name, path in files.class_scores.items()},
         "interval": settings.score.interval,
         "graded": {name: _rows(read_csv(path)) for name, path in files.graded.items()},
+        "variability": {name: variability_columns(path) for name, path in files.variability.items()},
         "curves": training_curves(histories, best_by),
         "rejected": {name: _rejected(paths) for name, paths in files.rejected.items()},
         "calibration": None if files.calibration is None else _rows(read_csv(files.calibration)),

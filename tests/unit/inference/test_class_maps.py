@@ -4,9 +4,10 @@ from helpers.inference_data import CLASSES, MASK, write_data, write_network
 from skimage.transform import resize
 
 from puzzlecell.config.steps import Step1Settings
+from puzzlecell.data.activation_maps import WHOLE
 from puzzlecell.data.resize import sized_field
 from puzzlecell.data.store import ShardReader
-from puzzlecell.inference.class_maps import WHOLE, MapStage, class_maps, write_class_maps
+from puzzlecell.inference.class_maps import MapStage, class_maps, write_class_maps
 from puzzlecell.inference.predict import load_networks, predict
 from puzzlecell.inference.step1 import step1_tables
 

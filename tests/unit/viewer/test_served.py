@@ -9,6 +9,7 @@ from helpers.inference_data import CLASSES
 from helpers.viewer_data import shard_view, write_shard_files
 
 from puzzlecell.viewer.page_files import PAGE, page_files
+from puzzlecell.viewer.run_folder import chunks_of_other_rules
 from puzzlecell.viewer.served import SHARDS, ServedView
 from puzzlecell.viewer.write_shard import FACTS, write_shard_view
 
@@ -107,6 +108,21 @@ def test_pages_and_chunks_of_other_rules(source):
 )
 def test_nothing_is_at_other_paths(source, path):
     assert source(path) is None
+
+
+def test_chunks_of_other_rules_are_listed_without_links(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results/view/data/test/000").mkdir(parents=True)
+    (tmp_path / "secret.js").write_text("secret")
+    for name in ("run.js", "warnings.js", "test/quality.js", "test/000/cells.js"):
+        (tmp_path / "results/view/data" / name).write_text("")
+    (tmp_path / "results/view/data/link.js").symlink_to(tmp_path / "secret.js")
+    (tmp_path / "results/view/data/folder.js").mkdir()
+    found = chunks_of_other_rules(["test", "holdout"])
+    assert {name: path.relative_to(tmp_path).as_posix() for name, path in found.items()} == {
+        "warnings": "results/view/data/warnings.js",
+        "test/quality": "results/view/data/test/quality.js",
+    }
 
 
 def test_the_oldest_shards_leave_the_memory(files):

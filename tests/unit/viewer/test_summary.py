@@ -63,6 +63,15 @@ def files(tmp_path, settings):
     write_csv(tmp_path / "history.csv", history.assign(seconds=random.uniform(size=150)), digits=None)
     graded = pd.DataFrame({"class": [*names, "mean"], "cells": 3, "ap": 0.5, "low": np.nan})
     write_csv(tmp_path / "graded.csv", graded)
+    varying = {
+        "level": ["well"],
+        "name": ["001"],
+        "class": ["all"],
+        "cells": [3],
+        "entropy": [0.5],
+        "varies": [""],
+    }
+    write_csv(tmp_path / "variability.csv", pd.DataFrame(varying))
     return RunFiles(
         answers=answers,
         scores={"holdout": tmp_path / "score.csv"},
@@ -73,6 +82,7 @@ def files(tmp_path, settings):
             ("lite0", "stage1"): [tmp_path / "history.csv"],
         },
         graded={"test": tmp_path / "graded.csv"},
+        variability={"test": tmp_path / "variability.csv"},
     )
 
 
@@ -111,6 +121,7 @@ def test_summary_of_a_run(files, settings, tmp_path):
     assert "seconds" not in text
     assert found["graded"]["test"]["class"][-1] == "mean"
     assert found["graded"]["test"]["low"][-1] is None
+    assert found["variability"]["test"]["name"] == ["001"]
     with files.scores["holdout"].open("a") as file:
         file.write("ensemble,1,1,1\n")
     with pytest.raises(DamagedFileError, match="score.csv"):
