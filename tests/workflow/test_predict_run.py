@@ -90,6 +90,8 @@ def test_images_get_the_same_probabilities_as_in_the_run_that_made_the_bundle(fi
         "step2": 1,
         "unlike_training": 1,
         "ensemble": 1,
+        "export_csv": 1,
+        "export_h5ad": 1,
         "field_answer": 1,
         "submission": 1,
         "view_budget": 1,
