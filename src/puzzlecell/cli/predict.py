@@ -11,6 +11,7 @@ from puzzlecell.errors import UserError
 from puzzlecell.runtime.threads import available_cores
 
 SHOWN = {
+    "results/view/index.html": "the cells, to look at: open it in a browser",
     "results/cells/images.parquet": "cells, with their probabilities",
     "results/export/images.csv.gz": "the same with the names of the classes",
     "results/export/images.h5ad": "the same for scanpy and R (docs/export.md)",
