@@ -68,6 +68,8 @@ BYTES: dict[str, float] = {
     "unlike table": 55.6,
     "answer": 163,
     "submission": 3623,
+    "export_h5ad": 286,
+    "export_csv": 109,
     "overlay": 3534000,
     "oof table": 217,
     "view cell": 752,

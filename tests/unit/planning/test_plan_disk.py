@@ -64,6 +64,8 @@ def weight_bytes(work):
         (job("oof_cells", ds="train"), "oof", 90 * BYTES["answer"]),
         (job("unlike_training", ds="test", sh="000"), "unlike", 30 * BYTES["unlike table"]),
         (job("ensemble", ds="test"), "cells", 60 * BYTES["answer"]),
+        (job("export_h5ad", ds="test"), "export", 60 * BYTES["export_h5ad"]),
+        (job("export_csv", ds="test"), "export", 60 * BYTES["export_csv"]),
         (job("submission"), "submission.csv", 60 * BYTES["submission"]),
     ],
 )
