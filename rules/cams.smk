@@ -38,7 +38,7 @@ rule field_cams:
         store="results/store/{ds}/{sh}.h5",
         masks="results/masks/{ds}/{sh}.h5",
         models=cam_models,
-        cells=of_ensemble(lambda wildcards: f"results/masks/{wildcards.ds}/{wildcards.sh}.cells.parquet"),
+        cells=of_ensemble(lambda wildcards: [f"results/masks/{wildcards.ds}/{wildcards.sh}.cells.parquet"]),
         members=of_ensemble(shard_members),
         images=of_ensemble(shard_images),
         calibration=[CALIBRATION] if CALIBRATION and settings.cams.classes is None else [],

@@ -63,6 +63,8 @@ def view_settings():
     return settings.view.model_copy(update={"field_tile": side})
 
 
+# No shard waits for it: it needs all shards, and Snakemake overlooks changed parameters of a job with an `ancient` input
+# that is made again in the same run. Its priority lets it go first, and each shard says its own part before it begins.
 rule view_budget:
     input:
         store=per_shard("results/store/{ds}/{sh}.h5", VIEW_SETS),
@@ -84,6 +86,7 @@ rule view_budget:
         "results/logs/view_budget.log",
     benchmark:
         "results/benchmarks/view_budget.tsv"
+    priority: 10
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -120,8 +123,6 @@ rule view_shard:
         calibration=[] if CALIBRATION is None else CALIBRATION,
         checksums=checksums(*([RUN_CALIBRATION] if CALIBRATION == RUN_CALIBRATION else [])),
         classes=settings.classes,
-        # Printed before it is spent; another shard that changes the sum changes nothing here.
-        budget=ancient("results/view/budget.csv"),
     output:
         directory("results/view/data/{ds}/{sh}"),
     log:
@@ -161,6 +162,7 @@ rule view_index:
     input:
         shards=per_shard("results/view/data/{ds}/{sh}", VIEW_SETS),
         quality=expand("results/view/data/{ds}/quality.js", ds=VIEW_SETS),
+        budget="results/view/budget.csv",
         answers=expand("results/cells/{ds}.parquet", ds=VIEW_SETS),
         tables=VIEW_SMALL_TABLES,
         calibration=[] if CALIBRATION is None else [CALIBRATION],

@@ -96,7 +96,7 @@ def test_images_get_the_same_probabilities_as_in_the_run_that_made_the_bundle(fi
         "submission": 1,
         "view_budget": 1,
         "view_shard": 1,
+        "view_quality": 1,
         "view_index": 1,
-        "view": 1,
         "all": 1,
     }

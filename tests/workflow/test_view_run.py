@@ -87,4 +87,5 @@ def test_a_run_makes_the_viewer_and_says_what_it_costs_and_where_it_is(finished)
         np.testing.assert_allclose(
             np.concatenate(scores), table[class_columns(table)].to_numpy(), atol=0.51 / 65535
         )
-    assert said.index("started: Budget of the viewer") < said.index("started: Viewer: ")
+        log = (finished.folder / f"results/logs/view_shard/{name}/000.log").read_text()
+        assert f" {name}/000: {given['shards'][0]['cells']} cells in " in log

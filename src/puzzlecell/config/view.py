@@ -37,7 +37,7 @@ class ViewPictures(Section):
 class ViewSettings(Section):
     """The viewer `results/view/index.html`, which the target `view` makes.
 
-    The job `view_budget` says what it will cost, before it is spent.
+    The job `view_budget` says what it takes on disk, in all, and each shard says its part before it is made.
     """
 
     datasets: tuple[str, ...] | None = Field(

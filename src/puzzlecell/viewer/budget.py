@@ -72,8 +72,8 @@ def write_budget(
     every = sum(costs.values(), Cost())
     write_csv(path, pd.DataFrame([*rows, *_rows("all", every)], columns=["dataset", "kind", "number", "mb"]))
     return [
-        *(_words(dataset, cost) for dataset, cost in costs.items()),
-        *([_words("in all", every)] if len(costs) > 1 else []),
+        *(budget_line(dataset, cost) for dataset, cost in costs.items()),
+        *([budget_line("in all", every)] if len(costs) > 1 else []),
     ]
 
 
@@ -138,10 +138,11 @@ def _rows(dataset: str, cost: Cost) -> Iterator[tuple[str, str, int, float]]:
     yield dataset, "all", cost.cells, cost.total / 1e6
 
 
-def _words(dataset: str, cost: Cost) -> str:
+def budget_line(name: str, cost: Cost) -> str:
+    """What a shard or data set will have and take, in words."""
     numbers = cost.probabilities + cost.details + cost.outlines
     return (
-        f"{dataset}: {cost.cells:,} cells in {cost.fields:,} fields; pictures of {cost.pictures:,} cells "
+        f"{name}: {cost.cells:,} cells in {cost.fields:,} fields; pictures of {cost.pictures:,} cells "
         f"({cost.picture_bytes / 1e6:.1f} MB) and {cost.field_pictures:,} fields "
         f"({cost.field_picture_bytes / 1e6:.1f} MB), numbers and outlines ({numbers / 1e6:.1f} MB): "
         f"{cost.total / 1e6:.1f} MB"
