@@ -54,6 +54,8 @@ def test_images_get_the_same_probabilities_as_in_the_run_that_made_the_bundle(fi
     named = (
         "view/index.html",
         "cells/images.parquet",
+        "export/images.csv.gz",
+        "export/images.h5ad",
         "fields/images.csv",
         "submission.csv",
         "masks/images",
