@@ -38,6 +38,7 @@ include: "rules/variability.smk"
 include: "rules/intermediates.smk"
 include: "rules/bundle.smk"
 include: "rules/view.smk"
+include: "rules/cams.smk"
 include: "rules/warnings.smk"
 
 

@@ -2,6 +2,7 @@
 from types import SimpleNamespace
 
 from puzzlecell.data.source_states import shard_metadata_state, shard_rows_state, texts_digest
+from puzzlecell.viewer.licence import weights_licence
 from puzzlecell.viewer.page_files import page_digest, page_files
 
 VIEW_SETS = list(settings.view.datasets or settings.datasets_of("test", "holdout"))
@@ -111,6 +112,7 @@ rule view_shard:
         images=shard_images,
         unlike_cells=shard_distances("parquet"),
         unlike_fields=shard_distances("images.parquet"),
+        cams=lambda wildcards: cams(wildcards),
         truth=lambda wildcards: [
             ancient(path) if own_truth(wildcards.ds) else path for path in tables("truth", [wildcards.ds])
         ],
@@ -152,11 +154,21 @@ rule view_shard:
         "../workflow/scripts/view_shard.py"
 
 
+include: "view_quality.smk"
+
+
 rule view_index:
     input:
         shards=per_shard("results/view/data/{ds}/{sh}", VIEW_SETS),
-        calibration=[] if CALIBRATION is None else CALIBRATION,
-        checksums=checksums(*([RUN_CALIBRATION] if CALIBRATION == RUN_CALIBRATION else [])),
+        quality=expand("results/view/data/{ds}/quality.js", ds=VIEW_SETS),
+        answers=expand("results/cells/{ds}.parquet", ds=VIEW_SETS),
+        tables=VIEW_SMALL_TABLES,
+        calibration=[] if CALIBRATION is None else [CALIBRATION],
+        reliability=[RELIABILITY] if CALIBRATION == RUN_CALIBRATION else [],
+        checksums=checksums(
+            *VIEW_SMALL_TABLES, *([RUN_CALIBRATION, RELIABILITY] if CALIBRATION == RUN_CALIBRATION else [])
+        ),
+        licence=[path for path in [weights_licence(settings)] if path],
         classes=settings.classes,
     output:
         index="results/view/data/run.js",
@@ -176,6 +188,13 @@ rule view_index:
         whole=Untracked(settings),
         negative=Untracked(NEGATIVE),
         shards=[f"{ds}/{sh}" for ds, sh in VIEW_SHARDS],
+        datasets=VIEW_SETS,
+        scored=VIEW_SCORED,
+        listed=Untracked({ds: settings.datasets[ds].shards for ds in VIEW_LISTED}),
+        trainings=Untracked({names: len(paths) for names, paths in VIEW_TRAININGS.items()}),
+        requested=view_requested,
+        # At the end of a run, its warnings are written beside the index.
+        warned=not BUCKET,
         page=f"page {page_digest()}",
         code=code("view_index"),
     message:

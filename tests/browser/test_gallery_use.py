@@ -3,11 +3,10 @@
 import re
 from urllib.parse import unquote
 
-import cv2
 import numpy as np
 import pytest
 from helpers.browser import LAPTOP
-from helpers.gallery import CHOSEN, FRAMES, by, place, places, read, settle, shown, whole
+from helpers.gallery import CHOSEN, FRAMES, by, picture, place, places, read, settle, shown, whole
 
 ACTIVE = "document.getElementById(document.activeElement.getAttribute('aria-activedescendant')).href"
 NUMBERS = """() => [...document.querySelectorAll("#many .tile:not([hidden])")]
@@ -44,7 +43,6 @@ def test_a_click_opens_the_cell_and_back_leads_to_it(gallery):
 
 def test_keys_alone_choose_move_and_open(gallery):
     page = gallery()
-    page.locator("body").click(position={"x": 500, "y": 5})
     page.keyboard.press("]")
     assert page.locator("select[aria-label=Class]").input_value() == "0"
     focus = "document.activeElement.getAttribute('role') === 'listbox'"
@@ -67,11 +65,6 @@ def test_keys_alone_choose_move_and_open(gallery):
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("#/field"))
     assert place(page.url) == place(active)
-
-
-def picture(locator) -> np.ndarray:
-    """What is seen of an element: (h, w, 3) BGR."""
-    return cv2.imdecode(np.frombuffer(locator.screenshot(), np.uint8), cv2.IMREAD_COLOR).astype(int)
 
 
 def test_channels_change_what_is_seen(gallery):

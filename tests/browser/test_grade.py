@@ -287,3 +287,21 @@ def test_hostile_names_come_out_as_they_are(open_view, hostile_view, tmp_path):
     page.set_input_files(".grade-import", tmp_path / "again.csv")
     page.get_by_text(f"again.csv: 0 grades taken over, {len(graded)} were here already.").wait_for()
     assert page.evaluate("window.hacked") is None
+
+
+def test_two_windows_share_the_grades(viewer):
+    page = opened(viewer, "ds=test&class=7&queue=rare")
+    first = shown(page)
+    other = viewer.context.new_page()
+    other.goto(page.url)
+    other.wait_for_selector(SEEN)
+    assert shown(other) == first
+    # The window learns that its cell has been graded in the other one, and goes on.
+    turned(page, lambda: press(other, "4"))
+    second = shown(page)
+    assert second == shown(other) != first
+    assert press(page, "2") == [second]
+    exported_grades = {
+        (row["ID"], int(row["cell"])): row["grade"] for row in csv.DictReader(io.StringIO(exported(page)))
+    }
+    assert exported_grades == {first: "4", second: "2"}

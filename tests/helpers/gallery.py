@@ -3,9 +3,10 @@
 import re
 from urllib.parse import parse_qs
 
+import cv2
 import numpy as np
 import pandas as pd
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 READ = "#page[data-cells=all]"
 FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -83,3 +84,8 @@ def says(cells: pd.DataFrame, chosen: int) -> pd.Series:
     called = (cells.calls.to_numpy() >> chosen & 1).astype(bool)
     plain = (top(cells) == chosen) | (whole(cells[f"p{chosen}"]) >= 32768)
     return pd.Series(np.where(cells.calls >= 0, called, plain), cells.index)
+
+
+def picture(locator: Locator) -> np.ndarray:
+    """What is seen of an element: (h, w, 3) BGR."""
+    return cv2.imdecode(np.frombuffer(locator.screenshot(), np.uint8), cv2.IMREAD_COLOR).astype(int)

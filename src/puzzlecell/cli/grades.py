@@ -102,6 +102,8 @@ def _settings(given: "Sequence[str] | None") -> "Configuration":
 
 
 def _print_counts(found: "CheckedGrades", names: "Sequence[str]") -> None:
+    from puzzlecell.runtime.messages import first_few
+
     cells = {(row.grade.ID, row.cell) for row in found.grades}
     people = sorted({row.annotator for row in found.grades})
     print(f"{len(found.grades)} grades of {len(cells)} cells by {len(people)}: {', '.join(people)}")
@@ -111,7 +113,7 @@ def _print_counts(found: "CheckedGrades", names: "Sequence[str]") -> None:
     print("queues: " + ", ".join(f"{queue} {count}" for queue, count in sorted(queues.items())))
     missing = set(range(len(names))) - {row.grade.index for row in found.grades}
     if missing:
-        print(f"no grades of {len(missing)} classes: {', '.join(names[index] for index in sorted(missing))}")
+        print(f"no grades of {len(missing)} classes: {first_few(names[index] for index in sorted(missing))}")
 
 
 def _print_moved(found: "CheckedGrades") -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from puzzlecell.config.calibration import BETWEEN_CALLS, UNCERTAIN
+from puzzlecell.config.cams import cam_problems
 from puzzlecell.config.cell_stage_checks import cell_stage_problems, dataset_role_problem
 from puzzlecell.config.class_table import ClassTableError, read_classes
 from puzzlecell.config.grades import grade_class_problems
@@ -248,6 +249,7 @@ def class_problems(configuration: Any, root: Path) -> list[str]:
         configuration.ensemble.with_indices(names)
     except ValueError as error:
         problems += [f"ensemble.{line}" for line in str(error).splitlines()]
+    problems += cam_problems(configuration.cams, names, configuration.datasets)
     return [*problems, *grade_class_problems(configuration.grades, names)]
 
 

@@ -230,6 +230,15 @@ def view(settings: Configuration) -> Deciding:
     return {**own, **ensemble(settings), **_matching(settings)}
 
 
+def cams(settings: Configuration) -> Deciding:
+    """Settings that class activation maps depend on, besides the networks; the fields of a shard come in addition."""
+    members = [[one.model, one.stage, one.weight] for one in settings.ensemble.members if one.step == 1]
+    found = {**steps(settings, "step1"), "cams.classes": json.dumps(settings.cams.classes)}
+    # By default, the classes of each field are chosen by what the ensemble says.
+    chosen = ensemble(settings) if settings.cams.classes is None else {}
+    return {**chosen, **found, "members of step 1": json.dumps(members)}
+
+
 def member_choice(settings: Configuration) -> Deciding:
     """Settings that the choice of members depends on, besides their tables."""
     bootstrap = {

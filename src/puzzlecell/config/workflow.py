@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from puzzlecell.config.base import NO_EFFECT, Section
 from puzzlecell.config.bundle import BundleSettings
 from puzzlecell.config.calibration import CalibrationSettings
+from puzzlecell.config.cams import CamSettings
 from puzzlecell.config.cell_stage import Teacher
 from puzzlecell.config.cell_stage_checks import seen_problems
 from puzzlecell.config.checks import (
@@ -82,6 +83,7 @@ class Configuration(Section):
     score: ScoreSettings = ScoreSettings()
     member_choice: MemberChoiceSettings = MemberChoiceSettings()
     variability: VariabilitySettings = VariabilitySettings()
+    cams: CamSettings = CamSettings()
     plausibility: PlausibilitySettings = PlausibilitySettings()
     unlike_training: UnlikeSettings = UnlikeSettings()
     bundle: BundleSettings = BundleSettings()

@@ -116,6 +116,14 @@ class JobWork:
             return [train_cells_work(training, canvas, cells * (folds - 1) / folds, cells / folds)]
         if script == "ablation":
             return self._ablation(job)
+        if script == "cams":
+            return [
+                step1_work(
+                    self.stage(member.model, member.stage, folds), settings.step1, fields, self.label_side
+                )
+                for member in settings.ensemble.members
+                if member.step == 1
+            ]
         if script in ("training_look", "unlike_training"):
             first = settings.first_member
             held_out = min(fields / folds, settings.unlike_training.max_fields)

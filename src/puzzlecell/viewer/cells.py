@@ -25,7 +25,7 @@ class ShardFiles:
 
     members: predictions of the ensemble's members in turn. images: probabilities of the fields by each stage that
     predicts them. unlike_cells, unlike_fields: distances from the training fields; None: not computed. truth: table of
-    the true cells of the data set; None: not known. cams: folder of class activation maps; None: there are none.
+    the true cells of the data set; None: not known. cams: its class activation maps; None: there are none.
     """
 
     store: AnyPath

@@ -1,6 +1,5 @@
 """The chunk `run`, with which every page of the viewer begins, and the page itself."""
 
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,14 +14,13 @@ from puzzlecell.viewer.chunks import write_chunk
 from puzzlecell.viewer.grading import grading
 from puzzlecell.viewer.page_files import PAGE, page_files
 from puzzlecell.viewer.sheets import PER_SHEET
-from puzzlecell.viewer.write_shard import FACTS
 
 FORMAT = 1
 """Number of the format of all chunks; a page refuses others."""
 
 
 def run_content(
-    shards: Mapping[str, str | os.PathLike],
+    shards: Mapping[str, Mapping[str, Any]],
     settings: Configuration,
     names: Sequence[str],
     *,
@@ -31,16 +29,15 @@ def run_content(
 ) -> dict[str, Any]:
     """Content of the chunk `run`, but for the summaries of other parts.
 
-    shards: folder of each shard, by its name such as `test/000`, in their order. calibration: None without.
+    shards: `shard_facts` of each shard, by its name such as `test/000`, in their order. calibration: None without.
     """
     datasets: dict[str, dict[str, Any]] = {}
-    for name, folder in shards.items():
+    for name, facts in shards.items():
         dataset, shard = name.split("/")
-        facts = json.loads((Path(folder) / FACTS).read_text())
         found = datasets.setdefault(dataset, _dataset(dataset, settings, calibrated=calibration is not None))
-        found["metadata"] = facts.pop("metadata")
-        found["truth"] = facts.pop("truth")
-        found["shards"].append({"name": shard, **facts})
+        found["metadata"], found["truth"] = facts["metadata"], facts["truth"]
+        numbers = ("fields", "cells", "pictures", "field_pictures", "bytes")
+        found["shards"].append({"name": shard, **{key: facts[key] for key in numbers}})
         found["fields"] += facts["fields"]
         found["cells"] += facts["cells"]
     return {

@@ -14,6 +14,7 @@ from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_parquet
 from puzzlecell.data.unlike import RATIO, WHERE
 from puzzlecell.scoring.cell_truth import known_cells
+from puzzlecell.viewer.cam_pictures import CamPictures
 from puzzlecell.viewer.cells import EnsembleRules, ShardCells, ShardFiles, shard_cells
 from puzzlecell.viewer.chunks import quantised
 from puzzlecell.viewer.display import display_range
@@ -105,6 +106,16 @@ class ShardView:
         black, white = (np.array(levels, np.uint8).reshape(-1, 4) for levels in zip(*found, strict=True))
         return black, white
 
+    @cached_property
+    def cams(self) -> CamPictures:
+        """The class activation maps that there are of its fields."""
+        return CamPictures(self.files.cams)
+
+    @cached_property
+    def shown_cams(self) -> np.ndarray:
+        """Whether (f, C) bool there is a map of each class of each field."""
+        return self.cams.shown(self.ids, len(self.rules.names))
+
     def cells_chunk(self) -> Chunk:
         """The chunk `cells`: fields, and cells with the probabilities of the ensemble."""
         cells, table = self.cells, self.cells.table
@@ -118,7 +129,7 @@ class ShardView:
             "black": black,
             "white": white,
             "field_unlike": self._distances(self.files.unlike_fields, ["ID"], pd.Index(self.ids)),
-            "cams": np.zeros(len(self.ids), np.uint32),
+            "cams": class_masks(self.shown_cams),
             **codes,
             "field": self.field_of_cell,
             "cell": table["cell"].to_numpy(np.uint32),

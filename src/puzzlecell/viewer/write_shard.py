@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,23 +43,40 @@ def write_shard_view(
         (folder / f"field-{place:04d}.webp").write_bytes(webp(picture, view.settings.quality))
         done += 1
         progress(done, total)
+    for place, index in np.argwhere(view.shown_cams).tolist():
+        content = view.cams.picture(view.ids[place], index)
+        (folder / f"cam-{place:04d}-{index:02d}.webp").write_bytes(content)
     chunks = {"shapes": view.shapes_chunk, "cells": view.cells_chunk}
     if view.settings.details:
         chunks["details"] = view.details_chunk
     for chunk, made in chunks.items():
         write_chunk(folder / f"{chunk}.js", f"{name}/{chunk}", *made())
-    sizes = sum(path.stat().st_size for path in folder.iterdir())
-    facts = {
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    with written_whole(folder / FACTS) as temporary:
+        temporary.write_text(json.dumps(shard_facts(view, size)))
+
+
+def shard_facts(view: ShardView, size: int) -> dict[str, Any]:
+    """What the chunk `run` says of a shard. size: bytes of its folder."""
+    return {
         "fields": len(view.ids),
         "cells": len(view.cells),
-        "pictures": pictures,
-        "field_pictures": len(fields),
-        "bytes": sizes,
-        "metadata": [name for name in view.facts.metadata or {} if name != "ID"],
+        "pictures": int(view.picture_numbers.max(initial=0)),
+        "field_pictures": int(np.count_nonzero(view.field_pictures)),
+        "bytes": size,
+        "metadata": metadata_names(view),
         "truth": view.files.truth is not None,
     }
-    with written_whole(folder / FACTS) as temporary:
-        temporary.write_text(json.dumps(facts))
+
+
+def metadata_names(view: ShardView) -> list[str]:
+    """Names of the columns of metadata."""
+    return [name for name in view.facts.metadata or {} if name != "ID"]
+
+
+def read_facts(folder: str | os.PathLike) -> dict[str, Any]:
+    """The `shard_facts` of the folder of a shard."""
+    return json.loads((Path(folder) / FACTS).read_text())
 
 
 def sheets(view: ShardView) -> Iterator[tuple[int, bytes]]:
@@ -66,16 +84,33 @@ def sheets(view: ShardView) -> Iterator[tuple[int, bytes]]:
 
     As many sheets are filled at a time as fit into memory, so that each field is read a few times at most.
     """
-    numbers, tile = view.picture_numbers, view.settings.tile
-    rows = np.flatnonzero(numbers)
-    rows = rows[np.argsort(numbers[rows])]
-    at_once = PER_SHEET * max(1, IN_MEMORY // (PER_SHEET * 4 * tile * tile))
+    rows = pictured_rows(view)
+    at_once = PER_SHEET * max(1, IN_MEMORY // (PER_SHEET * 4 * view.settings.tile**2))
     for start in range(0, len(rows), at_once):
-        part = rows[start : start + at_once]
-        place_of = {int(row): place for place, row in enumerate(part)}
-        pictures = np.zeros((len(part), tile, 4 * tile), np.uint8)
-        for row, picture in view.cell_pictures(part):
-            pictures[place_of[row]] = picture
-        for first in range(0, len(part), PER_SHEET):
+        pictures = _pictures(view, rows[start : start + at_once])
+        for first in range(0, len(pictures), PER_SHEET):
             content = webp(sheet(list(pictures[first : first + PER_SHEET])), view.settings.quality)
             yield (start + first) // PER_SHEET, content
+
+
+def one_sheet(view: ShardView, number: int) -> bytes | None:
+    """Content of one sheet of a shard; None if there is no sheet of this number."""
+    rows = pictured_rows(view)[number * PER_SHEET : (number + 1) * PER_SHEET]
+    return webp(sheet(list(_pictures(view, rows))), view.settings.quality) if len(rows) else None
+
+
+def pictured_rows(view: ShardView) -> np.ndarray:
+    """Rows of the cells with pictures, in the order of the pictures."""
+    numbers = view.picture_numbers
+    rows = np.flatnonzero(numbers)
+    return rows[np.argsort(numbers[rows])]
+
+
+def _pictures(view: ShardView, rows: np.ndarray) -> np.ndarray:
+    """Pictures of cells in their order: (k, tile, 4 * tile) uint8."""
+    tile = view.settings.tile
+    place_of = {int(row): place for place, row in enumerate(rows)}
+    pictures = np.zeros((len(rows), tile, 4 * tile), np.uint8)
+    for row, picture in view.cell_pictures(rows):
+        pictures[place_of[row]] = picture
+    return pictures

@@ -73,6 +73,11 @@ def test_bytes_by_hand(work, planned, folder, expected):
     assert (found.training, found.measured) == (0, frozenset())
 
 
+def test_maps_take_the_networks_that_step_1_takes(work):
+    shard = {"ds": "test", "sh": "000"}
+    assert work(job("cams", **shard)) == work(job("step1", model="m", stage="s", **shard))
+
+
 def test_a_training_keeps_a_state_while_it_runs(work):
     found = disk_use([job("train", model="m", stage="s", fold="1")], work)
     assert found.folders == {"models": weight_bytes(work)}

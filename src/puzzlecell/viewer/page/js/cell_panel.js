@@ -60,7 +60,7 @@
     const steps = details ? details.predictions.flatMap((one, index) => (one.model ? [] : [{ ...one, index }])) : [];
     const truth = cells.truth(chunk, row);
     const called = cells.called(chunk, row);
-    return h("table", { class: "probabilities" },
+    return h("table", { class: `probabilities${calibrated ? " tight" : ""}` },
       h("thead", {}, h("tr", {},
         heading("Class", "Number and name; press one to colour outlines by it and to see its activation map"),
         heading("Probability", "Probability of the ensemble of all steps and members"),

@@ -122,7 +122,7 @@
         "Whether the cell touches the border of its field"),
       labelled("Quality", [quality, least]),
       unlike ? labelled("Unlike training", far,
-        "How far the cell's features lie from those of training cells, at least") : null,
+        "At least this far from what the training fields looked like: above 1, do not trust the probabilities") : null,
       run.served ? null : h("label", { class: "check" }, picture, "only cells with a picture"));
   }
 

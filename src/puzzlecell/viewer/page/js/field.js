@@ -33,6 +33,8 @@
     let closed = false;
     // Counts the fields that were opened, so that what arrives late is not shown in another one.
     let turn = 0;
+    // The same for mixed pictures, of which only the last one asked for is shown.
+    let wishes = 0;
     const stale = (mine) => closed || mine !== turn;
 
     const stage = puzzlecell.fieldCanvas({
@@ -49,10 +51,11 @@
       zoom: stage.zoomBy, fit: stage.fit,
       address: () => location.href.replace(/#.*/s, "") + puzzlecell.route.link(PATH, address()),
     });
+    const channels = puzzlecell.controls.channels(drawPixels);
     main.append(h("div", { class: "field-page" },
       tools.element,
       h("div", { class: "field-side" },
-        puzzlecell.controls.channels(drawPixels),
+        channels,
         h("section", { class: "panel", "aria-label": "Class activation map" }, h("h2", {}, "Activation map"), maps),
         list.element),
       h("div", { class: "field-middle" }, h("div", { class: "field-frame" }, stage.element, tools.zooms), pictureNote),
@@ -102,7 +105,8 @@
 
     async function loadDetails(mine) {
       try {
-        const chunk = run.details === false ? null : await puzzlecell.load(`${field.dataset}/${field.shard}/details`);
+        const there = fields.described(field.dataset).details !== false;
+        const chunk = there ? await puzzlecell.load(`${field.dataset}/${field.shard}/details`) : null;
         if (stale(mine)) return;
         details = chunk;
         note = chunk ? "" : "The predictions of each step are not part of this view (setting view.details).";
@@ -115,9 +119,10 @@
 
     async function drawPixels() {
       const mine = turn;
+      const wish = ++wishes;
       try {
         const found = await fieldPixels.pixels(field, puzzlecell.channels);
-        if (stale(mine)) return;
+        if (stale(mine) || wish !== wishes) return;
         stage.update({ pixels: found.pixels });
         stage.element.dataset.pixels = found.kind;
         pictureNote.textContent = NOTES[found.kind];
@@ -244,10 +249,11 @@
       if (next !== null) select(next);
     }
 
-    const unbind = puzzlecell.keys.bind(fieldKeys.list({
+    const keys = fieldKeys.list({
       arrow, step, cell: nextCell, none: () => select(null), pan: ([y, x]) => stage.panBy(60 * x, 60 * y),
       zoom: (factor) => stage.zoomBy(factor), fit: stage.fit, flip: (name) => set({ [name]: !see[name] }),
-    }));
+    });
+    const unbind = puzzlecell.keys.bind([...keys, ...puzzlecell.controls.channelKeys(channels)]);
 
     // A place to look at: about 300 pixels around it.
     const marked = see.mark && { zoom: Math.max(stage.element.clientWidth, 300) / 300, x: see.mark[0], y: see.mark[1] };

@@ -36,8 +36,7 @@
     return {
       ds: field.dataset, sh: field.shard, id: field.id, cell, class: see.class,
       colour: see.colour === "top" ? null : see.colour,
-      z: zoomed ? Number(view.zoom.toPrecision(6)) : null,
-      x: zoomed ? Number(view.x.toFixed(2)) : null, y: zoomed ? Number(view.y.toFixed(2)) : null,
+      z: zoomed ? view.zoom : null, x: zoomed ? view.x : null, y: zoomed ? view.y : null,
       outlines: see.outlines ? null : 0, labels: see.labels ? null : 0, nuclei: see.nuclei ? null : 0,
       cam: see.cam ? 1 : null, opacity: see.opacity === OPACITY ? null : see.opacity,
       members: see.members ? 1 : null, mark: see.mark ? see.mark.join(",") : null,

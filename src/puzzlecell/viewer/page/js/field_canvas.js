@@ -110,7 +110,7 @@
       stroke(cross, "#fff", 2, []);
     }
 
-    // The long label where it fits into the cell, else the short one; none in cells that are tiny on the screen.
+    // The long label where it fits into the cell, else the short one; none where even that is too wide.
     function drawLabel(context, { box, centre, label, long, row }) {
       const room = (box[3] - box[1]) * zoom();
       if (room < 22 && row !== selected) return;
@@ -121,6 +121,10 @@
       context.font = "600 12px system-ui, sans-serif";
       const text = context.measureText(long).width + 8 < room ? long : label;
       const width = context.measureText(text).width + 8;
+      if (width > room + 8 && row !== selected) {
+        context.setTransform(transform);
+        return;
+      }
       context.fillStyle = "rgba(0,0,0,.6)";
       context.fillRect(-width / 2, -9, width, 18);
       context.fillStyle = "#fff";
@@ -165,10 +169,11 @@
       onview({ ...view });
     }
 
+    // Rounded as the address holds it, so that a link shows the same to the last pixel.
     function set(next) {
-      view.zoom = next.zoom;
-      view.x = Math.min(Math.max(next.x, 0), field.width);
-      view.y = Math.min(Math.max(next.y, 0), field.height);
+      view.zoom = next.zoom === null ? null : Number(next.zoom.toPrecision(6));
+      view.x = Number(Math.min(Math.max(next.x, 0), field.width).toFixed(3));
+      view.y = Number(Math.min(Math.max(next.y, 0), field.height).toFixed(3));
       draw();
     }
 

@@ -24,6 +24,7 @@
 
     function fill(field) {
       const found = fields.rows(field);
+      rows.scrollTop = 0;
       title.textContent = `${found.length} ${found.length === 1 ? "cell" : "cells"}`;
       rows.replaceChildren(...found.map((row) => {
         const top = cells.top(field.chunk, row);

@@ -7,15 +7,32 @@
   // A field: {dataset, shard, chunk, index} with the functions below.
   const place = (dataset, shard, chunk, index) => ({ dataset, shard, chunk, index, id: chunk.ids[index] });
 
-  // The field with an ID (a promise; null if there is none). shard: where to look first.
+  // Name of the shard of a field, if the table of all cells has it.
+  function shardOf(dataset, id) {
+    const table = puzzlecell.table.current;
+    const number = puzzlecell.table.findField(dataset, id);
+    return number < 0 ? null : table.shards[table.fields.shard[number]].name;
+  }
+
+  // The field with an ID, the first one without (a promise; null if there is none). shard: where to look first. Shards
+  // that cannot be read are passed over; if it is in none of the others, their error is what is said.
   async function find(dataset, id, shard = null) {
     const shards = described(dataset).shards.filter((one) => one.fields).map((one) => one.name);
-    const order = shards.includes(shard) ? [shard, ...shards.filter((name) => name !== shard)] : shards;
-    for (const name of order) {
-      const chunk = await load(dataset, name);
+    const first = [shard, shardOf(dataset, id)].filter((name) => shards.includes(name));
+    let problem = null;
+    for (const name of new Set([...first, ...shards])) {
+      let chunk = null;
+      try {
+        chunk = await load(dataset, name);
+      } catch (error) {
+        problem ??= error;
+        continue;
+      }
       const index = id ? chunk.ids.indexOf(id) : 0;
-      if (index >= 0 && chunk.ids.length) return place(dataset, name, chunk, index);
+      if (index >= 0) return place(dataset, name, chunk, index);
+      puzzlecell.forget(`${dataset}/${name}/cells`);
     }
+    if (problem) throw problem;
     return null;
   }
 

@@ -1,7 +1,8 @@
 "use strict";
 // The gallery: cells of a class in a chosen order, filtered. Everything that is chosen stands in the address.
 (() => {
-  const { h, number } = puzzlecell.dom;
+  const { h } = puzzlecell.dom;
+  const { texts, details, blank } = puzzlecell.galleryTile;
   const SIZES = [112, 152, 216];
   const LINES = 63;
   const ORDERS = {
@@ -44,64 +45,6 @@
     };
   }
 
-  const share = (value) => value / puzzlecell.table.ONE;
-
-  // What is said of a cell: marks on its picture and three lines below. Words and signs, so that no colour is needed.
-  function texts(table, row, chosen) {
-    const { run } = puzzlecell;
-    const c = chosen ?? table.top[row];
-    const name = run.classes[c];
-    const { calibrated } = run.datasets[table.dataset[row]];
-    const place = puzzlecell.table.place(row);
-    const mark = (text, title, kind = "") => h("span", { class: `mark ${kind}`, title }, text);
-    const marks = [];
-    if (table.touches_border[row]) marks.push(mark("edge", "Touches the border of its field"));
-    if (calibrated && table.calls[row] >>> c & 1) marks.push(mark("called", `Called ${name}`));
-    if (table.known[row]) {
-      const truth = `True classes: ${puzzlecell.table.names(table.truth[row]).join(", ") || "none"}`;
-      const right = table.truth[row] >>> c & 1;
-      marks.push(right ? mark("✓ true", `Truly shows ${name}. ${truth}`, "good")
-        : mark("✗ not", `Does not show ${name}. ${truth}`, "bad"));
-    }
-    const first = [h("span", { class: "p number", title: `Probability of ${name}: mean of the ensemble` },
-      share(table.scores[c][row]).toFixed(3))];
-    if (calibrated) {
-      first.push(h("span", { class: "number faint", title: `Calibrated probability of ${name}` },
-        `cal ${share(table.calibrated[c][row]).toFixed(2)}`));
-    }
-    const top = run.classes[table.top[row]];
-    return { marks, lines: [first, h("span", { class: "text", title: `Most probable class: ${top}` }, top),
-      h("span", { class: "text faint", title: `Cell ${place.cell} of field ${place.id}, data set ${place.ds}` },
-        `${place.id} · ${place.cell}`)] };
-  }
-
-  // The bar below the list: the cell that the keys are at.
-  function details(table, row) {
-    const place = puzzlecell.table.place(row);
-    const best = puzzlecell.run.classes.map((name, c) => [table.scores[c][row], name]).sort((a, b) => b[0] - a[0]);
-    const metadata = Object.keys(table.fields.metadata)
-      .map((name) => [name, puzzlecell.table.text(name, table.field[row])]).filter(([, text]) => text !== "");
-    return [h("strong", {}, `Cell ${place.cell} of ${place.id} (${place.ds})`),
-      best.slice(0, 3).map(([value, name]) => h("span", {}, `${name} `,
-        number(share(value), `Probability of ${name}: mean of the ensemble`))),
-      h("span", {}, "quality ", number(table.quality[row] / 255, "Quality: how complete the cell is at the border of the "
-        + "field, and how usual its size, 0 to 1", 2)),
-      Number.isNaN(table.unlike[row]) ? null : h("span", {}, "unlike training ",
-        number(table.unlike[row], "Distance of the cell's features from those of training cells", 2)),
-      metadata.map(([name, text]) => h("span", { class: "faint" }, `${name} ${text}`)),
-      h("a", { href: puzzlecell.route.link("/field", place) }, "Open its field")];
-  }
-
-  const blank = () => {
-    const [first, second, third] = [1, 2, 3].map(() => h("div", { class: "line" }));
-    const canvas = h("canvas", { "aria-hidden": "true" });
-    const note = h("div", { class: "note", hidden: true });
-    const marks = h("div", { class: "marks" });
-    const tile = h("a", { class: "tile", role: "option", tabindex: -1, draggable: "false" },
-      h("div", { class: "picture" }, canvas, marks, note), first, second, third);
-    return Object.assign(tile, { parts: { canvas, note, marks, lines: [first, second, third] } });
-  };
-
   async function show(main, state) {
     const view = understood(state);
     const table = await new Promise((resolve, reject) => {
@@ -113,22 +56,24 @@
     const kept = (now) => puzzlecell.route.go("/gallery", address(view), { replace: true, now });
     const options = () => ({ size: SIZES[view.size] - 10, outline: view.outlines ? "both" : false });
 
+    function say(note, text, title = text) {
+      note.textContent = text;
+      note.title = title;
+      note.hidden = !text;
+    }
+
     async function draw(tile, row) {
       const { canvas, note } = tile.parts;
-      note.hidden = true;
-      let said = "";
-      try {
-        const drawn = await puzzlecell.pictures.cell(canvas, table, row, puzzlecell.channels, options());
-        if (drawn === "replaced") return;
-        if (drawn === "outline") said = "no picture: outside the budget";
-      } catch (error) {
-        said = error.message;
+      if (table.picture[row]) say(note, "");
+      else {
+        say(note, "no picture", "Outside the budget of pictures: some cells of each class have one. "
+          + '"puzzlecell view --serve" shows all.');
       }
-      if (tile.row !== row || !said) return;
-      note.textContent = said;
-      note.title = said.startsWith("no picture")
-        ? 'The view has pictures of some cells of each class. "puzzlecell view --serve" shows all of them.' : said;
-      note.hidden = false;
+      try {
+        await puzzlecell.pictures.cell(canvas, table, row, puzzlecell.channels, options());
+      } catch (error) {
+        if (tile.row === row) say(note, error.message);
+      }
     }
 
     function fill(tile, index) {
@@ -146,7 +91,7 @@
     const list = puzzlecell.tiles({
       label: "Cells", make: blank, fill,
       clear: (tile) => { tile.row = -1; puzzlecell.pictures.release(tile.parts.canvas); },
-      onactive(index) { view.on = index; bar.replaceChildren(...details(table, rows[index]).flat().filter(Boolean)); kept(); },
+      onactive(index) { view.on = index; bar.replaceChildren(...details(table, rows[index], view.chosen).flat().filter(Boolean)); kept(); },
       onopen(index) {
         puzzlecell.route.go("/field", { ...puzzlecell.table.place(rows[index]), class: view.chosen });
       },
@@ -179,7 +124,7 @@
       explained.title = ["missed", "wrong"].includes(view.order) ? TAKEN : "";
       explained.replaceChildren(`${ORDERS[view.order][1]} · `, h("span", { class: "number",
         title: "Those with a picture in this folder; the others show their outline" }, count.format(pictured)),
-      " with a picture");
+      pictured < rows.length ? ' with a picture, all with "puzzlecell view --serve"' : " with a picture");
       empty.replaceChildren(table.done < table.shards.length ? "Reading …"
         : "No cell has all of this. Choose another class, order or filter.");
       empty.hidden = rows.length > 0;
@@ -283,8 +228,16 @@
       classes.value = view.chosen === null ? "" : String(view.chosen);
       changed();
     };
+    // Arrow keys reach the list from wherever nothing else uses them.
+    function enter(event) {
+      if (event.target !== document.body && event.target !== main) return false;
+      list.element.focus();
+      if (rows.length) list.activate(list.active() < 0 ? list.first() : list.active());
+      return true;
+    }
     const unbind = puzzlecell.keys.bind([
-      { keys: ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], what: "from cell to cell (also page up, home ...)" },
+      { keys: ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], what: "from cell to cell (also page up, home ...)",
+        act: enter },
       { keys: ["Enter"], what: "open the cell in its field" },
       { keys: ["]"], what: "next class", act: step(1) }, { keys: ["["], what: "class before", act: step(-1) },
       { keys: ["o"], what: "outlines on or off", act: () => outlines.click() },
@@ -292,7 +245,6 @@
       { keys: ["-"], what: "smaller pictures", act: () => resize(view.size - 1) },
       ...puzzlecell.controls.channelKeys(channels),
     ]);
-    if (document.activeElement === document.body) list.element.focus();
     return () => {
       open = false;
       puzzlecell.table.unwatch(onprogress);

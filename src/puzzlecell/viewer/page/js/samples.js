@@ -61,10 +61,11 @@
     const told = h("p", { class: "faint", role: "status" });
     const chosen = h("div", { class: "sample-panels" });
     const controls = h("div", { class: "row sample-controls" });
+    const channels = puzzlecell.controls.channels(() => panels.forEach((one) => one.draw()));
     main.append(h("div", { class: "samples-page" },
       h("div", { class: "samples-left" },
         puzzlecell.controls.problems(table.problems), controls, told, heads, list.element),
-      h("div", { class: "samples-side" }, puzzlecell.controls.channels(() => panels.forEach((one) => one.draw()))),
+      h("div", { class: "samples-side" }, channels),
       chosen));
 
     function keep() {
@@ -218,7 +219,8 @@
     if (at >= 0) list.reveal(at);
     return puzzlecell.keys.bind([
       { keys: ["ArrowUp", "ArrowDown"], what: "previous, next group of the list" },
-      { keys: ["Enter"], what: "show the group; with Shift: beside the other one" }]);
+      { keys: ["Enter"], what: "show the group; with Shift: beside the other one" },
+      ...puzzlecell.controls.channelKeys(channels)]);
   }
 
   puzzlecell.pages.push({ name: "samples", path: PATH, title: "Samples", tab: true, show });

@@ -2,8 +2,8 @@
 // Pictures from disk: sheets of cells and pictures of fields, decoded off the main thread, the last used ones kept.
 (() => {
   // Bytes of decoded pictures that are kept, and strips (four grey tiles) of cells.
-  const BUDGET = 192 * 2 ** 20;
-  const STRIPS = 800;
+  const BUDGET = 128 * 2 ** 20;
+  const STRIPS = 400;
   const AT_ONCE = 4;
   const images = new Map();
   const strips = new Map();
