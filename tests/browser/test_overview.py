@@ -66,8 +66,10 @@ def test_warnings_come_first_and_texts_stay_texts(viewer):
     page = viewer.open("/")
     first = page.locator("#page > *").first
     assert first.get_attribute("aria-label") == "Warnings"
-    assert "2 warnings" in first.inner_text()
-    first.locator("summary").click()
+    assert "7 warnings" in first.inner_text()
+    assert first.locator(":scope > ul > li").count() == 4
+    assert "2 more about whole data sets" in first.inner_text()
+    first.locator("summary").last.click()
     assert "a <i>field</i>" in first.inner_text()
     assert "<b>torn</b>: not a PNG" in page.locator(".rejected").inner_text()
     assert page.locator("#page i, #page b").count() == 0

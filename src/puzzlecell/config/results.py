@@ -171,6 +171,24 @@ def ensemble(settings: Configuration) -> Deciding:
     return {**deciding(settings.ensemble, "ensemble"), "negative": negative_class(settings)}
 
 
+def answer(settings: Configuration, dataset: str) -> Deciding:
+    """All settings that the predictions of a data set depend on, also by way of networks and other tables."""
+    found = {**simulation(settings, dataset), **store(settings, dataset), **segmentation(settings, dataset)}
+    for model, stage in settings.trained_stages():
+        of_stage = training(settings, model, stage)
+        found |= {f"models.{model}.stages.{stage}.{key}": text for key, text in of_stage.items()}
+    found |= {**folds(settings), **steps(settings, "step1"), **steps(settings, "step2"), **ensemble(settings)}
+    return found | {
+        "calibration.file": json.dumps(settings.calibration.file),
+        "unlike_training.look": json.dumps(settings.unlike_training.look),
+    }
+
+
+def ome_zarr(settings: Configuration) -> Deciding:
+    """Settings that an OME-Zarr depends on, besides the field, its masks and the predictions."""
+    return deciding(settings.export.ome_zarr, "export.ome_zarr")
+
+
 def field_thresholds(settings: Configuration) -> Deciding:
     """Settings that the thresholds of whole fields depend on; a table of thresholds is an input."""
     given = settings.fields.thresholds

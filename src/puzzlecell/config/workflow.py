@@ -25,6 +25,7 @@ from puzzlecell.config.checks import (
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import DatasetSettings, FoldSettings, IngestSettings
 from puzzlecell.config.ensemble import EnsembleMember, EnsembleSettings
+from puzzlecell.config.export import ExportSettings, export_problems
 from puzzlecell.config.field_checks import field_problems
 from puzzlecell.config.fields import FieldSettings
 from puzzlecell.config.grades import GradeSettings
@@ -87,6 +88,7 @@ class Configuration(Section):
     plausibility: PlausibilitySettings = PlausibilitySettings()
     unlike_training: UnlikeSettings = UnlikeSettings()
     bundle: BundleSettings = BundleSettings()
+    export: ExportSettings = ExportSettings()
     view: ViewSettings = ViewSettings()
 
     def stage_training(self, model: str, stage: str) -> TrainingSettings:
@@ -194,6 +196,7 @@ def load_configuration(
     problems += reference_problems(values)
     if configuration is not None:
         problems += class_problems(configuration, Path(root))
+        problems += export_problems(configuration.export, configuration.datasets)
         problems += file_problems(configuration, Path(root), raw_files=raw_files) if files else []
         problems += [] if of_training else size_problems(configuration)
         if not problems:

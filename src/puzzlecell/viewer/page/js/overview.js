@@ -12,6 +12,8 @@
     step2: "networks that see one cell at a time",
     ensemble: "the answer of this run: both steps together",
   };
+  // Warnings about whole data sets that stand on top; the others are folded.
+  const SHOWN = 4;
   const percent = (share) => `${Number((100 * share).toFixed(1))} %`;
 
   // A number with its tooltip.
@@ -80,7 +82,7 @@
         title: `mean AP ${charts.fixed(row.mean_ap)}${intervalText(row, summary.interval)}; ${MEANING[row.prediction] || ""}`,
       })), { name: `Mean average precision of each prediction on ${dataset}`, from: Math.min(0.8, Math.floor(low * 10) / 10),
         axis: `mean average precision, ${percent(summary.interval)} interval over fields`, labels: 96 }),
-      h("p", { class: "faint" }, "The field's own: every cell gets the probabilities of its field."),
+      rows.every((row) => row.prediction !== "broadcast") ? null : h("p", { class: "faint" }, "The field's own: every cell gets the probabilities of its field."),
       graded(summary, dataset));
   }
 
@@ -151,10 +153,12 @@
     const whole = findings.filter(([, id]) => !id);
     const single = findings.filter(([, id]) => id);
     const total = Object.values(fields).reduce((sum, value) => sum + value, 0);
+    const ofSet = ([dataset, , what]) => h("li", {}, h("strong", {}, dataset), ": ", what);
     const shown = new Set(puzzlecell.run.datasets.map(({ name }) => name));
     return h("section", { class: "card warned", "aria-label": "Warnings" },
       h("h2", {}, said(count(whole.length + total), "Findings in results/warnings.csv"), whole.length + total === 1 ? " warning" : " warnings"),
-      h("ul", {}, whole.map(([dataset, , what]) => h("li", {}, h("strong", {}, dataset), ": ", what))),
+      h("ul", {}, whole.slice(0, SHOWN).map(ofSet)),
+      whole.length > SHOWN ? h("details", {}, h("summary", {}, said(count(whole.length - SHOWN), "Further findings about whole data sets"), " more about whole data sets"), h("ul", {}, whole.slice(SHOWN).map(ofSet))) : null,
       total ? h("details", {}, h("summary", {}, said(count(total), "Findings about single fields"), " about single fields"),
         h("ul", {}, single.map(([dataset, id, what]) => h("li", {},
           shown.has(dataset) ? h("a", { href: puzzlecell.route.link("/field", { ds: dataset, id }) }, id) : h("code", {}, id), ` (${dataset}): `, what))),
