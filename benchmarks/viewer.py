@@ -123,7 +123,10 @@ def measure_view(browser: Browser, view: Path, options: argparse.Namespace) -> N
                 # The state of the run is all that the first page needs.
                 continue
             print(f"  first pictures after {at(page, 'picture', options.limit):.2f} s")
-            print(f"  all cells in the table after {at(page, 'all', options.limit):.2f} s")
+            loaded = at(page, "all", options.limit)
+            print(
+                f"  all cells in the table after {loaded:.2f} s; {processor_time(browser):.2f} s of a processor"
+            )
             page.wait_for_timeout(2000)
             operations(page)
             box = page.locator(".tiles, .gallery-list, [role=listbox]").first.bounding_box()
@@ -219,14 +222,23 @@ def at(page: Page, name: str, limit: float) -> float:
 
 def memory(browser: Browser) -> float:
     """MB of the largest process that shows pages, at its peak."""
-    found = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
     peaks = [0.0]
-    for process in found:
-        if process["type"] == "renderer":
-            with suppress(OSError):
-                status = Path(f"/proc/{process['id']}/status").read_text()
-                peaks.append(float(status.split("VmHWM:")[1].split()[0]) / 1000)
+    for process in processes(browser):
+        with suppress(OSError):
+            status = Path(f"/proc/{process['id']}/status").read_text()
+            peaks.append(float(status.split("VmHWM:")[1].split()[0]) / 1000)
     return max(peaks)
+
+
+def processor_time(browser: Browser) -> float:
+    """Seconds of processors that the page's process has taken so far."""
+    return max(process["cpuTime"] for process in processes(browser))
+
+
+def processes(browser: Browser) -> list[dict]:
+    """The processes that show pages."""
+    found = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    return [process for process in found if process["type"] == "renderer"]
 
 
 if __name__ == "__main__":

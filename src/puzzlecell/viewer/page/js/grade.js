@@ -325,5 +325,5 @@
     };
   }
 
-  puzzlecell.pages.push({ name: "Grade", path: "/grade", title: "Grade", tab: true, show });
+  puzzlecell.pages.push({ name: "grade", path: "/grade", title: "Grade", tab: true, show });
 })();
