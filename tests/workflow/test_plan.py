@@ -14,6 +14,9 @@ WITHOUT_A_RATE = {"split_folds", "join_holdout", "oof_metrics", "all"} | {
     "field_score",
     "export_h5ad",
     "export_csv",
+    "view_budget",
+    "view_quality",
+    "view_index",
 }
 FIELDS = ["train=21000", "external=68000", "hpa2018=9000", "holdout=10000", "test=1000"]
 

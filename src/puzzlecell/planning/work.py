@@ -194,7 +194,7 @@ def view_pictures(settings: ViewSettings, classes: int, cells: float, fields: fl
 
 def view_work(cells: float, megapixels: float) -> Work:
     """A shard of the viewer: numbers and outlines of all cells, and pictures."""
-    return Work("view", cells, "cells", parts={"view cell": cells, "view Mpx": megapixels})
+    return Work("view", megapixels, "Mpx", parts={"view cell": cells, "view Mpx": megapixels})
 
 
 def _prediction(step: str, stage: Stage, gflop: float, parts: Mapping[str, float]) -> Work:
