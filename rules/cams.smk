@@ -67,7 +67,9 @@ rule field_cams:
     params:
         **tracked(results.cams(settings)),
         fields=cam_fields,
-        settings=settings,
+        settings=settings.cams,
+        step1=settings.step1,
+        ensemble=settings.ensemble,
         negative=Untracked(NEGATIVE),
         device=DEVICE,
         code=code("cams"),

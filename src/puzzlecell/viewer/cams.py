@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from puzzlecell.config.workflow import Configuration
+from puzzlecell.config.cams import CamSettings
+from puzzlecell.config.steps import Step1Settings
 from puzzlecell.data.store import ShardReader
 from puzzlecell.errors import UserError
 from puzzlecell.inference.class_maps import MapStage, write_class_maps
@@ -23,7 +24,8 @@ def write_cams(
     files: ShardFiles,
     models: Sequence[str | os.PathLike],
     rules: EnsembleRules,
-    settings: Configuration,
+    settings: CamSettings,
+    step1: Step1Settings,
     fields: Sequence[str] | None = None,
     device: str = "cpu",
     threads: int = 1,
@@ -42,12 +44,12 @@ def write_cams(
             f"cams.fields: {first_few(absent, 5)} not in {files.store}; the ID is wrong, or the field was rejected"
         )
     wanted = stored.ids if fields is None else list(dict.fromkeys(fields))
-    if settings.cams.classes is None:
+    if settings.classes is None:
         shown = shown_classes(shard_cells(files, rules), stored.ids)
     else:
-        given = np.isin(np.array(names, dtype=object), settings.cams.classes)
+        given = np.isin(np.array(names, dtype=object), settings.classes)
         shown = dict.fromkeys(stored.ids, given)
-    members = [member for member in settings.ensemble.members if member.step == 1]
+    members = [member for member in rules.settings.members if member.step == 1]
     folds = len(models) // len(members)
     stages = [
         MapStage(models[number * folds : (number + 1) * folds], member.weight)
@@ -59,7 +61,7 @@ def write_cams(
         stored,
         {field_id: shown[field_id] for field_id in wanted},
         stages,
-        settings.step1,
+        step1,
         classes=len(names),
         device=device,
         threads=threads,

@@ -7,22 +7,12 @@ from helpers.inference_data import CLASSES, write_network
 from helpers.viewer_data import shard_view, write_shard_files
 
 from puzzlecell.config.cams import CamSettings, cam_problems
-from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.config.steps import Step1Settings
 from puzzlecell.data.store import ShardReader
 from puzzlecell.errors import UserError
 from puzzlecell.viewer.cams import shown_classes, write_cams
 from puzzlecell.viewer.cells import ShardCells
 from puzzlecell.viewer.map_pictures import BAR, GAP, SIDE, map_picture, picture_path
-
-
-class Settings:
-    """The sections of a configuration that maps are made with."""
-
-    def __init__(self, **cams):
-        members = [{"model": "m", "stage": "s", "step": step} for step in (1, 2)]
-        self.cams, self.step1 = CamSettings(**cams), Step1Settings()
-        self.ensemble = EnsembleSettings(members=members, max_classes="all")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +34,8 @@ def made(folder, files, model, fields=None, **cams):
         files=files,
         models=[model],
         rules=rules,
-        settings=Settings(**cams),
+        settings=CamSettings(**cams),
+        step1=Step1Settings(),
         fields=fields,
     )
     return ShardReader([path]), sorted(file.name for file in (folder / "000").iterdir())
