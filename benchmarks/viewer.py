@@ -14,8 +14,11 @@ Run: python benchmarks/viewer.py [--cells 1000000 --fields 50000 --shards 40 --p
 """
 
 import argparse
+import os
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from contextlib import suppress
@@ -32,22 +35,23 @@ from helpers.made_up_view import CLASSES, million, write_view  # noqa: E402
 from playwright.sync_api import Browser, Error, Page, TimeoutError  # noqa: E402
 
 NAMES = tuple(f"{name} {number}" for number, name in enumerate((CLASSES * 2)[:19]))
-# Notes the times of what a page does first.
+# Notes when the first picture is drawn.
 WATCH = """
 window.times = {};
-const note = (name) => { window.times[name] ??= performance.now(); };
 const draw = CanvasRenderingContext2D.prototype.drawImage;
 CanvasRenderingContext2D.prototype.drawImage = function (...values) {
-  note("picture");
+  window.times.picture = performance.now();
+  CanvasRenderingContext2D.prototype.drawImage = draw;
   return draw.apply(this, values);
 };
-setInterval(() => {
-  if (document.querySelector("#page[data-ready]")) note("ready");
-  const table = window.puzzlecellTable?.();
-  if (table && table.done === table.shards.length) note("all");
-}, 10);
 """
-TABLE = "window.puzzlecellTable = () => puzzlecell.table.current"
+# Milliseconds since the start of the navigation, once something is there. Asked from outside: a timer in the page would
+# slow down its reading of scripts.
+SINCE = {
+    "ready": "document.querySelector('#page[data-ready]') && performance.now()",
+    "picture": "window.times.picture",
+    "all": "(({ done, shards } = {}) => shards && done === shards.length && performance.now())(puzzlecell.table.current)",
+}
 FRAMES = """() => {
   window.frames_ = [];
   const next = (now) => { window.frames_.push(now); window.framing = requestAnimationFrame(next); };
@@ -70,6 +74,7 @@ def main() -> None:
     parser.add_argument(
         "--limit", type=float, default=300, help="seconds after which a page counts as failed"
     )
+    parser.add_argument("--memory", type=float, default=12, help="GB at which a plain report is stopped")
     parser.add_argument("--view", type=Path, help="a view that is there already")
     options = parser.parse_args()
     problem = install()
@@ -116,13 +121,11 @@ def measure_view(browser: Browser, view: Path, options: argparse.Namespace) -> N
         with viewing(browser, view) as viewer:
             page = watched(viewer.page, options.limit)
             page.goto(f"file://{view}/index.html#{place}")
-            page.evaluate(TABLE)
-            page.wait_for_selector("#page[data-ready]", state="attached")
-            print(f"{name}: ready after {at(page, 'ready', options.limit):.2f} s")
             if name == "overview":
-                # The state of the run is all that the first page needs.
+                # All that it needs is in one small chunk.
+                print(f"{name}: ready after {at(page, 'ready', options.limit):.2f} s")
                 continue
-            print(f"  first pictures after {at(page, 'picture', options.limit):.2f} s")
+            print(f"{name}: first pictures after {at(page, 'picture', options.limit):.2f} s")
             loaded = at(page, "all", options.limit)
             print(
                 f"  all cells in the table after {loaded:.2f} s; {processor_time(browser):.2f} s of a processor"
@@ -186,6 +189,7 @@ def measure_plain(browser: Browser, path: Path, cells: int, options: argparse.Na
     with suppress(Error), viewing(browser, path.parent) as viewer:
         page = watched(viewer.page, options.limit)
         start = time.perf_counter()
+        guard(browser, options)
         try:
             page.goto(f"file://{path}")
             # Painted, too.
@@ -202,6 +206,27 @@ def measure_plain(browser: Browser, path: Path, cells: int, options: argparse.Na
         print(f"  scrolling: {scrolled(page, (300, 300), 120, options.seconds)}")
 
 
+def guard(browser: Browser, options: argparse.Namespace) -> None:
+    """End the processes of the pages in the background if they take more memory than they may."""
+    pids = [process["id"] for process in processes(browser)]
+
+    def look() -> None:
+        while pids:
+            for pid in list(pids):
+                try:
+                    resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf(
+                        "SC_PAGE_SIZE"
+                    )
+                    if resident > options.memory * 1e9:
+                        print(f"  stopped at {options.memory:g} GB of memory", flush=True)
+                        os.kill(pid, signal.SIGKILL)
+                except OSError:
+                    pids.remove(pid)
+            time.sleep(0.5)
+
+    threading.Thread(target=look, daemon=True).start()
+
+
 def watched(page: Page, limit: float) -> Page:
     """The page with times noted from its start."""
     page.add_init_script(WATCH)
@@ -213,8 +238,8 @@ def at(page: Page, name: str, limit: float) -> float:
     """Seconds until something happened; waits for it."""
     start = time.perf_counter()
     while time.perf_counter() - start < limit:
-        found = page.evaluate(f"window.times['{name}'] ?? null")
-        if found is not None:
+        found = page.evaluate(SINCE[name])
+        if found:
             return found / 1000
         page.wait_for_timeout(20)
     return float("nan")
