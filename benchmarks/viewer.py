@@ -50,7 +50,10 @@ CanvasRenderingContext2D.prototype.drawImage = function (...values) {
 SINCE = {
     "ready": "document.querySelector('#page[data-ready]') && performance.now()",
     "picture": "window.times.picture",
-    "all": "(({ done, shards } = {}) => shards && done === shards.length && performance.now())(puzzlecell.table.current)",
+    "all": """(() => {
+      const table = puzzlecell.table.current;
+      return table && table.done === table.shards.length && performance.now();
+    })()""",
 }
 FRAMES = """() => {
   window.frames_ = [];

@@ -1,4 +1,4 @@
-"""Pictures of the viewer for the documents: docs/viewer.jpg and docs/viewer-field.jpg.
+"""Pictures of the viewer for the documents: docs/viewer*.jpg.
 
 Run: python docs/draw_viewer.py results/view   (after the default run; needs Chromium)
 """
@@ -12,8 +12,10 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 from helpers.browser import LAPTOP, started, viewing  # noqa: E402
 
 SHOTS = {
-    "viewer.jpg": "/gallery?class=5&ds=test&picture=1",
-    "viewer-field.jpg": "/field?ds=test",
+    "viewer.jpg": "/gallery?class=5&ds=test",
+    "viewer-overview.jpg": "/",
+    "viewer-field.jpg": "/field?ds=test&id=sim_test_A1_1&cell=3",
+    "viewer-quality.jpg": "/quality",
 }
 
 
