@@ -21,7 +21,8 @@ def cluster_project(folder: Path) -> Project:
 
     def change(settings: dict) -> None:
         settings["gpu"] = "auto"
-        settings["models"]["tiny"]["stages"]["stage3"]["training"]["epochs"] = EPOCHS
+        for stage in ("stage1", "stage3"):
+            settings["models"]["tiny"]["stages"][stage].setdefault("training", {})["epochs"] = EPOCHS
 
     project.configure("cluster.yaml", change)
     return project
