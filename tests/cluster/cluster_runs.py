@@ -12,7 +12,7 @@ from slurm_cluster import Cluster
 
 TARGET = "results/submission.csv"
 EPOCHS = 60
-"""Of the third stage, which has to last while faults happen."""
+"""Of the stages that have to last while faults happen."""
 
 
 def cluster_project(folder: Path) -> Project:
