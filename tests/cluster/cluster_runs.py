@@ -11,7 +11,7 @@ from helpers.project import Project, fresh_project
 from slurm_cluster import Cluster
 
 TARGET = "results/submission.csv"
-EPOCHS = 60
+EPOCHS = {"stage1": 20, "stage3": 60}
 """Of the stages that have to last while faults happen."""
 
 
@@ -21,8 +21,8 @@ def cluster_project(folder: Path) -> Project:
 
     def change(settings: dict) -> None:
         settings["gpu"] = "auto"
-        for stage in ("stage1", "stage3"):
-            settings["models"]["tiny"]["stages"][stage].setdefault("training", {})["epochs"] = EPOCHS
+        for stage, epochs in EPOCHS.items():
+            settings["models"]["tiny"]["stages"][stage].setdefault("training", {})["epochs"] = epochs
 
     project.configure("cluster.yaml", change)
     return project
