@@ -11,8 +11,8 @@ from helpers.project import Project, fresh_project
 from slurm_cluster import Cluster
 
 TARGET = "results/submission.csv"
-EPOCHS = 60
-"""Of the third stage, which has to last while faults happen."""
+EPOCHS = {"stage1": 20, "stage3": 60}
+"""Of the stages that have to last while faults happen."""
 
 
 def cluster_project(folder: Path) -> Project:
@@ -21,7 +21,8 @@ def cluster_project(folder: Path) -> Project:
 
     def change(settings: dict) -> None:
         settings["gpu"] = "auto"
-        settings["models"]["tiny"]["stages"]["stage3"]["training"]["epochs"] = EPOCHS
+        for stage, epochs in EPOCHS.items():
+            settings["models"]["tiny"]["stages"][stage].setdefault("training", {})["epochs"] = epochs
 
     project.configure("cluster.yaml", change)
     return project
