@@ -1,68 +1,4 @@
 # The viewer: a folder that opens from disk, with the pictures and numbers of each shard in a folder of its own.
-from types import SimpleNamespace
-
-from puzzlecell.data.source_states import shard_metadata_state, shard_rows_state, texts_digest
-from puzzlecell.viewer.licence import weights_licence
-from puzzlecell.viewer.page_files import page_digest, page_files
-
-VIEW_SETS = list(settings.view.datasets or settings.datasets_of("test", "holdout"))
-VIEW_SHARDS = [(ds, sh) for ds in VIEW_SETS for sh in shards(ds)]
-
-
-def shard_members(wildcards):
-    """Prediction tables of the ensemble members for a shard."""
-    return [
-        f"results/step{member.step}/{wildcards.ds}/{member.model}.{member.stage}/{wildcards.sh}.parquet"
-        for member in settings.ensemble.members
-    ]
-
-
-def shard_images(wildcards):
-    """Field probability tables for a shard, for each stage of the ensemble that predicts fields."""
-    return [
-        f"results/step1/{wildcards.ds}/{model}.{stage}/{wildcards.sh}.images.parquet"
-        for model, stage in member_stages("fields")
-    ]
-
-
-def shard_distances(ending):
-    """Distances of a shard from the training fields; none if they are not computed."""
-    return lambda wildcards: (
-        [] if LOOK is None else [f"results/unlike/{wildcards.ds}/{wildcards.sh}.{ending}"]
-    )
-
-
-def own_truth(dataset):
-    """Whether the user provides the table of true cells, which changes with any field: its rows are compared instead."""
-    return settings.datasets[dataset].simulate is None and not is_url(raw(dataset, "truth"))
-
-
-def of_shard(state):
-    """What `state` says of the part of the raw data that belongs to a shard."""
-    return lambda wildcards: look(
-        wildcards,
-        lambda dataset: state(dataset, int(wildcards.sh), settings.datasets[wildcards.ds].shards),
-    )
-
-
-def true_rows(wildcards):
-    """State of the true cells of a shard, if the user provides them."""
-    paths = tables("truth", [wildcards.ds])
-    if not paths or not own_truth(wildcards.ds):
-        return Untracked()
-    # Snakemake stores the parameters as the main process has them.
-    if not workflow.is_main_process:
-        return "looked at by the main process"
-    count = settings.datasets[wildcards.ds].shards
-    return f"true cells: {shard_rows_state(paths[0], int(wildcards.sh), count)}"
-
-
-def view_settings():
-    """The settings of the viewer, with pictures of fields no larger than the stored fields."""
-    side = min(settings.view.field_tile, settings.ingest.size)
-    return settings.view.model_copy(update={"field_tile": side})
-
-
 # No shard waits for it: it needs all shards, and Snakemake overlooks changed parameters of a job with an `ancient` input
 # that is made again in the same run. Its priority lets it go first, and each shard says its own part before it begins.
 rule view_budget:
@@ -153,9 +89,6 @@ rule view_shard:
         "Viewer: {wildcards.ds}, shard {wildcards.sh}"
     script:
         "../workflow/scripts/view_shard.py"
-
-
-include: "view_quality.smk"
 
 
 rule view_index:
