@@ -8,7 +8,8 @@ from puzzlecell.runtime.snakemake_internals import asked_for
 from puzzlecell.viewer.licence import weights_licence
 from puzzlecell.viewer.page_files import page_digest, page_files
 
-VIEW_SETS = list(settings.view.datasets or settings.datasets_of("test", "holdout"))
+# The answer that was asked for comes first.
+VIEW_SETS = list(settings.view.datasets or settings.datasets_of("test") + settings.datasets_of("holdout"))
 VIEW_SHARDS = [(ds, sh) for ds in VIEW_SETS for sh in shards(ds)]
 
 

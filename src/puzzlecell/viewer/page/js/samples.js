@@ -10,7 +10,7 @@
   const COLUMNS = [
     ["name", "Name", "Name of the group", false], ["fields", "Fields", "Fields of the group", true],
     ["cells", "Cells", "Cells of sufficient quality", true],
-    ["top", "Most cells show", "Class that most cells show, and their share", false],
+    ["top", "Top class", "Class that most cells show, and their share", false],
     ["share", "Share", "Share of the cells that show this class", true],
     ["entropy", "Entropy", "Entropy of the calls over the classes, in bits", true],
   ];
@@ -215,6 +215,7 @@
 
     fillControls();
     count();
+    if (!see.name && order.length) choose(groups.names[order[0]], false);
     const at = order.findIndex((group) => groups.names[group] === see.name);
     if (at >= 0) list.reveal(at);
     return puzzlecell.keys.bind([
