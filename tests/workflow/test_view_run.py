@@ -73,7 +73,7 @@ def test_a_run_makes_the_viewer_and_says_what_it_costs_and_where_it_is(finished)
     assert all((folder / name).read_bytes() for name in page_files() if name.endswith(("html", "core.js")))
     _, run, _ = decoded(folder / "data/run.js")
     shown = {given["name"]: given for given in run["datasets"]}
-    assert list(shown) == ["holdout", "test"]
+    assert list(shown) == ["test", "holdout"]
     for name, given in shown.items():
         table = read_parquet(finished.folder / f"results/cells/{name}.parquet")
         budget = next(line for line in said.splitlines() if line.startswith(f"{name}: "))
