@@ -53,6 +53,17 @@ def test_another_data_set_is_kept_in_the_address(viewer, results, made_up):
     assert page.locator("#overview-dataset").input_value() == SCORED
 
 
+def test_the_score_on_graded_cells_tells_the_random_queue_from_all(viewer, results, made_up):
+    page = viewer.open("/?ds=test")
+    table = results.table("graded.csv")
+    for queue in ("all", "random"):
+        row = table[(table["class"] == "mean") & (table["queue"] == queue)].iloc[0]
+        shown = [f"{row[name]:.3f}" for name in ("ap", "low", "high", "auc", "auc_low", "auc_high")]
+        assert texts(page, f".graded [data-queue={queue}] .number") == [str(row["cells"]), *shown]
+    page.get_by_label("Data set").select_option(SCORED)
+    assert page.locator(".graded").count() == 0
+
+
 def test_a_class_leads_to_its_cells_by_keyboard(viewer, made_up):
     page = viewer.open("/?ds=test")
     page.locator(".classes .chart a").nth(3).focus()

@@ -111,7 +111,7 @@ def _rows(table: pd.DataFrame) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {}
     for name in table.columns:
         values = table[name].tolist()
-        texts = name in ("class", "method", "knots", "note", "when")
+        texts = name in ("class", "queue", "method", "knots", "note", "when")
         columns[name] = [str(value) if texts else number(value) for value in values]
     return columns
 

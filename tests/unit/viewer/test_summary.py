@@ -61,7 +61,7 @@ def files(tmp_path, settings):
         {"epoch": epochs, "train_loss": 1.0, "loss": 1 / epochs, "map": epochs % 100 / 100}
     )
     write_csv(tmp_path / "history.csv", history.assign(seconds=random.uniform(size=150)), digits=None)
-    graded = pd.DataFrame({"class": [*names, "mean"], "cells": 3, "ap": 0.5, "low": np.nan})
+    graded = pd.DataFrame({"class": [*names, "mean"], "queue": "all", "cells": 3, "ap": 0.5, "low": np.nan})
     write_csv(tmp_path / "graded.csv", graded)
     varying = {
         "level": ["well"],
@@ -120,6 +120,7 @@ def test_summary_of_a_run(files, settings, tmp_path):
     assert [curve["stage"] for curve in found["curves"]] == ["stage1", "stage2"]
     assert "seconds" not in text
     assert found["graded"]["test"]["class"][-1] == "mean"
+    assert set(found["graded"]["test"]["queue"]) == {"all"}
     assert found["graded"]["test"]["low"][-1] is None
     assert found["variability"]["test"]["name"] == ["001"]
     with files.scores["holdout"].open("a") as file:

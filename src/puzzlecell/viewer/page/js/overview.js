@@ -1,7 +1,7 @@
 "use strict";
 // What this run is: its data sets, scores and classes at a glance; below, trainings, settings, versions and sources.
 (() => {
-  const { h, number } = puzzlecell.dom;
+  const { h } = puzzlecell.dom;
   const { charts } = puzzlecell;
   const { count } = charts;
 
@@ -88,11 +88,7 @@
 
   function graded(summary, dataset) {
     const table = (summary.graded || {})[dataset];
-    if (!table) return null;
-    const last = table.class.length - 1;
-    return h("p", {}, "On graded cells: mean AP ", number(table.ap[last], "Mean average precision over classes, on held-out cells that people graded"),
-      " (", number(table.low[last], "Lower end of its interval"), " to ", number(table.high[last], "Upper end of its interval"), "), mean AUC ",
-      number(table.auc[last], "Mean area under the ROC curve: the chance that a cell that shows a class ranks above one that lacks it"), ".");
+    return table ? puzzlecell.gradedScore(table) : null;
   }
 
   function classChart(run, summary, dataset) {
