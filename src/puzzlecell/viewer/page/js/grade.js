@@ -3,35 +3,10 @@
 (() => {
   const { h, number } = puzzlecell.dom;
   const { QUEUES } = puzzlecell.gradeQueue;
+  const { understood, address, asked } = puzzlecell.gradeStart;
+  const { MEANINGS, progress } = puzzlecell.gradeProgress;
   // Cells whose pictures are read before their turn.
   const AHEAD = 3;
-  const MEANINGS = ["surely lacks it", "probably lacks it", "more likely shows it than not", "probably shows it",
-    "surely shows it"];
-
-  function understood(state) {
-    const { run } = puzzlecell;
-    const ds = run.datasets.find((one) => one.name === state.ds) || run.datasets[0];
-    const c = /^\d+$/.test(state.class ?? "") && Number(state.class) < run.classes.length ? Number(state.class) : 0;
-    return { ds: ds.name, c, queue: Object.hasOwn(QUEUES, state.queue ?? "") ? state.queue : "uncertain",
-      probability: state.p === "1", outline: state.outline !== "0" };
-  }
-  const address = ({ ds, c, queue, probability, outline }) =>
-    ({ ds, class: c, queue, p: probability ? 1 : null, outline: outline ? null : 0 });
-
-  // The form that asks for the name, once.
-  function asked(place, onname) {
-    const input = h("input", { type: "text", required: "", autocomplete: "name", maxlength: 60, "aria-label": "Your name" });
-    const form = h("form", { class: "panel grade-who", onsubmit: (event) => {
-      event.preventDefault();
-      puzzlecell.grades.rename(input.value);
-      if (puzzlecell.grades.annotator()) onname();
-    } }, h("h2", {}, "Who grades?"),
-    h("p", {}, "Your name or initials stand beside each grade, so that the grades of several people can be compared."),
-    h("div", { class: "row" }, input, h("button", { class: "main" }, "Begin")));
-    place.replaceChildren(form);
-    input.value = puzzlecell.grades.annotator();
-    input.focus();
-  }
 
   async function show(main, state) {
     const { table } = puzzlecell;
@@ -39,9 +14,8 @@
     const chosen = understood(state);
     const loading = puzzlecell.controls.progress();
     main.append(loading.element);
-    const progress = (found) => loading.show(found.done, found.shards.length, `reading ${found.done} of ${found.shards.length}`
-      + " parts");
-    const cells = await table.load(progress);
+    const cells = await table.load(({ done, shards }) =>
+      loading.show(done, shards.length, `Reading cells: ${done} of ${shards.length} shards`));
     loading.element.remove();
     // A cell that another page asks for comes first.
     const wanted = state.id !== undefined && state.cell !== undefined ? table.find(chosen.ds, state.id, state.cell) : -1;
@@ -209,19 +183,8 @@
     }
 
     function count() {
-      const given = [...done.values()];
-      const per = MEANINGS.map((_, k) => given.filter((grade) => grade.grade === k + 1).length);
-      const most = Math.max(1, ...per);
       const left = rows.length - [...done.keys()].filter((row) => queued[row]).length;
-      const random = given.filter((grade) => grade.queue === "random").length;
-      counts.replaceChildren(
-        h("p", {}, number(given.length, "Cells that you have graded for this class", 0), " graded, ",
-          number(left, "Cells of this queue that you have not graded for this class", 0), " left in this queue"),
-        h("div", { class: "grade-bars" }, per.map((value, k) => h("div", { class: "grade-bar" }, h("kbd", {}, k + 1),
-          h("span", { class: "grade-fill", style: `inline-size: ${100 * value / most}%` }),
-          number(value, `Cells that you have graded ${k + 1}: ${MEANINGS[k]}`, 0)))),
-        h("p", { class: "small faint" }, number(random, "Only these count for the score that holds for all cells", 0),
-          " of them in the random queue"));
+      counts.replaceChildren(...progress([...done.values()], left));
     }
 
     // Choosers.
