@@ -16,6 +16,7 @@ TO_LOOK_AT = (
     "results/view/index.html",
     "results/submission.csv",
     "results/cells/*.parquet",
+    "results/export/*.h5ad",
     "results/score/*.csv",
     "results/score/*.png",
     "results/masks/*/*.png",
