@@ -107,8 +107,8 @@ def write_view(
 ) -> MadeUpView:
     """Write a view and return it.
 
-    ids: names of the first fields of each shard in place of made-up ones. distinct: sheets of a shard that are drawn;
-    further ones are copies (None: every cell is drawn). keep: return the table of all cells.
+    ids: names of the first fields of each data set in place of made-up ones. distinct: sheets of a shard that are
+    drawn; further ones are copies (None: every cell is drawn). keep: return the table of all cells.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(PAGE, folder, dirs_exist_ok=True)
@@ -118,7 +118,7 @@ def write_view(
         shards = []
         for number in range(layout.shards):
             random = np.random.default_rng([seed, made, number])
-            shard = Shard(layout, number, classes, ids, random)
+            shard = Shard(layout, number, classes, () if number else ids, random)
             target = folder / "data" / layout.name / f"{number:03d}"
             _write_shard(shard, target, pictures, distinct)
             if keep:

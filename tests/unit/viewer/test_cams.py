@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.inference_data import CLASSES, write_network
-from helpers.viewer_data import shard_view, write_shard_files
+from helpers.view_data import add_cams, shard_view, write_view_shard
 
 from puzzlecell.config.cams import CamSettings, cam_problems
 from puzzlecell.config.steps import Step1Settings
@@ -17,7 +17,7 @@ from puzzlecell.viewer.map_pictures import BAR, GAP, SIDE, map_picture, picture_
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    return write_shard_files(tmp_path_factory.mktemp("shard"))
+    return add_cams(write_view_shard(tmp_path_factory.mktemp("shard")))
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,8 @@ def made(folder, files, model, fields=None, **cams):
         path,
         folder / "000",
         files=files,
-        models=[model],
+        # One for each member of step 1.
+        models=[model, model],
         rules=rules,
         settings=CamSettings(**cams),
         step1=Step1Settings(),

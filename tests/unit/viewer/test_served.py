@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 from helpers.inference_data import CLASSES
-from helpers.viewer_data import shard_view, write_shard_files
+from helpers.view_data import add_cams, shard_view, write_view_shard
 
+from puzzlecell.config.view import ViewSettings
 from puzzlecell.viewer.page_files import PAGE, page_files
 from puzzlecell.viewer.run_folder import chunks_of_other_rules
 from puzzlecell.viewer.served import SHARDS, ServedView
@@ -16,7 +17,7 @@ from puzzlecell.viewer.write_shard import FACTS, write_shard_view
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    return write_shard_files(tmp_path_factory.mktemp("shard"))
+    return add_cams(write_view_shard(tmp_path_factory.mktemp("shard")))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_every_written_file_is_served_as_it_is(source, written):
 
 def test_all_cells_and_fields_have_pictures_though_few_are_written(source, files, tmp_path):
     few = {"confident": 1, "uncertain": 0, "disagree": 0, "random": 0, "sample": 0}
-    view = shard_view(files, pictures=few, fields=1)
+    view = shard_view(files, ViewSettings(tile=32, field_tile=64, pictures=few, fields=1))
     write_shard_view(tmp_path / "000", view, "test/000")
     assert view.picture_numbers.max() < len(view.cells)
     assert len(list((tmp_path / "000").glob("field-*.webp"))) == 1
