@@ -6,7 +6,7 @@ RUNS ?= 10
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help env run test long cluster soak fuzz check bench study clean
+.PHONY: help env run test long cluster browser readers soak fuzz check bench study clean
 
 help:  ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,8 +20,9 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,pretrained]"
 	@touch $@
 
-run: env  ## Run the default workflow on simulated fields: results/submission.csv and its score
-	. $(BIN)/activate && snakemake --cores $(CORES) results/submission.csv
+run: env  ## Run the default workflow on simulated fields: results/submission.csv, its score, and the viewer
+	. $(BIN)/activate && snakemake --cores $(CORES) results/submission.csv view
+	@echo "Open results/view/index.html in a browser to look at the cells"
 
 test: env check  ## Run the checks and all tests but the long ones
 	. $(BIN)/activate && OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadgroup
@@ -31,6 +32,19 @@ long: env  ## Run the tests that take minutes
 
 cluster: env  ## Run the pipeline through a SLURM started on this machine (root on Debian or Ubuntu)
 	. $(BIN)/activate && python -m pytest -m cluster
+
+browser: env  ## Test the pages of the viewer in Chromium (installed with apt-get where it is missing)
+	. $(BIN)/activate && OMP_NUM_THREADS=1 python -m pytest -m browser
+
+READERS ?= .venv-readers
+
+readers: env $(READERS)/.ready  ## Read the exported files with anndata, scanpy, ome-zarr and others, in an environment of their own
+	. $(BIN)/activate && PUZZLECELL_READERS=$(READERS) OMP_NUM_THREADS=1 python -m pytest -m readers
+
+$(READERS)/.ready: envs/readers.txt
+	$(PYTHON) -m venv $(READERS)
+	$(READERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement envs/readers.txt
+	@touch $@
 
 soak: env  ## Make everything RUNS (10) times in a row: nothing may be left over or grow
 	. $(BIN)/activate && SOAK_RUNS=$(RUNS) python -m pytest -s -m "long or not long" tests/faults/test_soak.py

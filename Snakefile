@@ -4,6 +4,9 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "rules/configuration.smk"
 include: "rules/common.smk"
 include: "rules/resources.smk"
@@ -34,6 +37,11 @@ include: "rules/member_weights.smk"
 include: "rules/variability.smk"
 include: "rules/intermediates.smk"
 include: "rules/bundle.smk"
+include: "rules/export.smk"
+include: "rules/view_inputs.smk"
+include: "rules/view.smk"
+include: "rules/view_quality.smk"
+include: "rules/cams.smk"
 include: "rules/warnings.smk"
 
 
@@ -59,3 +67,5 @@ rule all:
         rules.oof.input,
         rules.holdout.input,
         rules.fields.input,
+        rules.export.input,
+        rules.view.input,

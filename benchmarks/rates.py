@@ -36,6 +36,7 @@ from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.submission import SubmissionSettings
+from puzzlecell.config.view import ViewSettings
 from puzzlecell.data.cell_crops import crop_geometry, cut_cells, pool_under
 from puzzlecell.data.ingest import ingest_shard
 from puzzlecell.data.labels import read_ids
@@ -60,6 +61,9 @@ from puzzlecell.simulate.field import simulate_field
 from puzzlecell.training.augment import Augmenter
 from puzzlecell.training.dataloaders import TrainingFields
 from puzzlecell.training.samples import collate
+from puzzlecell.viewer.cells import EnsembleRules, ShardFiles
+from puzzlecell.viewer.shard import ShardFacts, ShardView
+from puzzlecell.viewer.write_shard import sheets
 
 ROOT = Path(__file__).parents[1]
 CLASSES = read_classes(ROOT / "config/classes.csv")
@@ -106,6 +110,26 @@ def raw_fields(folder: Path) -> None:
         stored[size**2 / 1e6] = cpu_seconds(ingest) / fields
     report_line("simulate", simulated)
     report_line("ingest", stored)
+
+
+def rates_of_the_viewer(files: ShardFiles, ensemble: EnsembleSettings) -> None:
+    """Numbers and outlines per cell, and pictures per megapixel."""
+    rules = EnsembleRules(ensemble, CLASSES, 18)
+
+    def view() -> ShardView:
+        return ShardView(files, rules, ViewSettings(field_tile=256), ShardFacts(1, every=True))
+
+    def numbers() -> None:
+        made = view()
+        made.cells_chunk(), made.details_chunk(), made.shapes_chunk()
+
+    def pictures() -> None:
+        for _ in sheets(made):
+            pass
+
+    made = view()
+    report("view cell", cpu_seconds(numbers) / len(made.cells), "s")
+    report("view Mpx", cpu_seconds(pictures) / (len(made.cells) * 4 * 96**2 / 1e6), "s")
 
 
 def cell_tables(folder: Path) -> None:
@@ -166,6 +190,7 @@ def cell_tables(folder: Path) -> None:
     }
     for name, call in work.items():
         report(f"{name} cell", cpu_seconds(call) / cells, "s")
+    rates_of_the_viewer(ShardFiles(store, masks, table, [one, two], [fields_table]), ensemble)
     write_oof(
         folder / "oof.csv",
         store,

@@ -8,12 +8,18 @@ rule calibrate:
         classes=settings.classes,
     output:
         table=RUN_CALIBRATION,
-        reliability="results/calibration/reliability.csv",
+        reliability=report(
+            "results/calibration/reliability.csv",
+            caption="../workflow/report/reliability.rst",
+            category="Calibration",
+            labels={"shows": "table of reliability"},
+        ),
         checksums=checksums(RUN_CALIBRATION, "results/calibration/reliability.csv"),
         picture=report(
             "results/calibration/calibration.png",
             caption="../workflow/report/calibration.rst",
             category="Calibration",
+            labels={"shows": "reliability before and after"},
         ),
     log:
         "results/logs/calibrate.log",

@@ -38,6 +38,7 @@ def start_checks(quick=False):
         Check("grades of cells", grade_problems),
         Check("thresholds of the classes of fields", threshold_problems),
         Check("calibration of cells", calibration_problems),
+        Check("files for other tools", export_problems),
         Check(
             "ready weights",
             ready_weights if quick else lambda: ready_weights() or ready_networks() or ready_look(),
@@ -242,6 +243,25 @@ def segmenter_problems():
         for ds, folder in folders.items():
             problems += missing_label_images(folder, field_ids(ds)) if is_folder(folder) else []
     return problems
+
+
+def export_problems():
+    """Packages and fields that files for other tools need and that are not there."""
+    from puzzlecell.formats.requirements import missing_packages
+
+    chosen = [
+        (wildcards.ds, OME_ZARR[wildcards.ds, wildcards.name])
+        for wildcards in planned_wildcards(workflow, "export_ome_zarr")
+    ]
+    found = missing_packages(["ome_zarr"] if chosen else [])
+    for ds in dict.fromkeys(ds for ds, _ in chosen):
+        known = set(field_ids(ds))
+        found += [
+            f"export.ome_zarr.fields: there is no field {field_id} in the data set {ds}"
+            for dataset, field_id in chosen
+            if dataset == ds and known and field_id not in known
+        ]
+    return found
 
 
 def grade_problems():

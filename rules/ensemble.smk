@@ -33,6 +33,8 @@ rule ensemble:
         pixel_size_um=lambda wildcards: Untracked(settings.datasets[wildcards.ds].pixel_size_um),
         plausibility=settings.plausibility,
         negative=Untracked(NEGATIVE),
+        # A function, because Snakemake would interpret braces in a name as wildcards.
+        classes=lambda wildcards: CLASS_NAMES,
         code=code("ensemble"),
     message:
         "Combine the predictions for {wildcards.ds}"

@@ -52,7 +52,12 @@ rule field_answer:
         ),
         classes=settings.classes,
     output:
-        fields="results/fields/{ds}.csv",
+        fields=report(
+            "results/fields/{ds}.csv",
+            caption="../workflow/report/fields.rst",
+            category="Fields",
+            labels={"data set": "{ds}", "shows": "classes of each field"},
+        ),
         hpa2018="results/fields/{ds}.hpa2018.csv",
         checksums=checksums("results/fields/{ds}.csv", "results/fields/{ds}.hpa2018.csv"),
     log:
@@ -83,7 +88,12 @@ rule field_score:
         checksums=checksums("results/fields/{ds}.csv"),
         classes=settings.classes,
     output:
-        "results/fields/{ds}.score.csv",
+        report(
+            "results/fields/{ds}.score.csv",
+            caption="../workflow/report/field_score.rst",
+            category="Score",
+            labels={"data set": "{ds}", "shows": "table of fields"},
+        ),
         checksums=checksums("results/fields/{ds}.score.csv"),
     log:
         "results/logs/fields/{ds}.score.log",

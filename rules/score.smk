@@ -7,13 +7,24 @@ rule score_cells:
         images=lambda wildcards: image_tables(wildcards.ds),
         classes=settings.classes,
     output:
-        summary="results/score/{ds}.csv",
-        classes="results/score/{ds}.classes.csv",
+        summary=report(
+            "results/score/{ds}.csv",
+            caption="../workflow/report/score_table.rst",
+            category="Score",
+            labels={"data set": "{ds}", "shows": "table of steps"},
+        ),
+        classes=report(
+            "results/score/{ds}.classes.csv",
+            caption="../workflow/report/score_classes.rst",
+            category="Score",
+            labels={"data set": "{ds}", "shows": "table of classes"},
+        ),
         checksums=checksums("results/score/{ds}.csv", "results/score/{ds}.classes.csv"),
         picture=report(
             "results/score/{ds}.png",
             caption="../workflow/report/score.rst",
             category="Score",
+            labels={"data set": "{ds}", "shows": "steps and ensemble, with intervals"},
         ),
     log:
         "results/logs/score/{ds}.log",
@@ -45,7 +56,12 @@ rule ablate:
         models=[model_file(model, stage, fold) for model, stage in member_stages() for fold in FOLDS],
         image_table=lambda wildcards: image_tables_of([wildcards.ds]),
     output:
-        "results/ablation/{ds}.csv",
+        report(
+            "results/ablation/{ds}.csv",
+            caption="../workflow/report/ablation.rst",
+            category="Score",
+            labels={"data set": "{ds}", "shows": "ablation of settings"},
+        ),
         checksums=checksums("results/ablation/{ds}.csv"),
     log:
         "results/logs/ablation/{ds}.log",

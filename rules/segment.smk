@@ -31,6 +31,7 @@ rule segment:
             "results/masks/{ds}/{sh}.png",
             caption="../workflow/report/masks.rst",
             category="Masks",
+            labels={"data set": "{ds}", "shard": "{sh}"},
         ),
     log:
         "results/logs/segment/{ds}/{sh}.log",

@@ -17,6 +17,7 @@ rule train_cells:
             "results/models/{model}/{stage}/fold{fold}/curves.png",
             caption="../workflow/report/curves.rst",
             category="Training",
+            labels={"model": "{model}", "stage": "{stage}", "fold": "{fold}"},
         ),
         oof="results/models/{model}/{stage}/fold{fold}/oof.csv",
         checksums=checksums(

@@ -14,7 +14,12 @@ rule cell_variability:
         checksums=checksums(CALIBRATION) if CALIBRATION == RUN_CALIBRATION and MEASURED else [],
         classes=settings.classes,
     output:
-        "results/variability/{ds}.csv",
+        report(
+            "results/variability/{ds}.csv",
+            caption="../workflow/report/variability.rst",
+            category="Variability",
+            labels={"data set": "{ds}", "shows": "table of fields and antibodies"},
+        ),
         checksums=checksums("results/variability/{ds}.csv"),
     log:
         "results/logs/variability/{ds}.log",

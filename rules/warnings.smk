@@ -11,12 +11,16 @@ from puzzlecell.runtime.bucket_files import copy_of, downloaded
 def report_warnings():
     """Write results/warnings.csv from the results that exist, and show on the terminal what it says."""
     from puzzlecell.scoring.warnings_table import as_text, write_warnings
+    from puzzlecell.viewer.warnings_chunk import write_warnings_chunk
 
     path, findings = in_bucket("results/warnings.csv"), []
     try:
         findings = find_warnings()
         text = as_text(path, findings)
         write_warnings(path, findings)
+        # Nothing but the end of a run knows all warnings, so no job can write those of the viewer.
+        if not BUCKET and os.path.exists("results/view/data/run.js"):
+            write_warnings_chunk("results/view/data/warnings.js", findings)
     except (OSError, UserError) as error:
         text = f"{as_text(path, findings)}\n{path} cannot be written: {error}".strip()
     if text:

@@ -13,8 +13,10 @@ from puzzlecell.runtime.progress import status_path
 
 # Results for the user to look at, in the order in which the summary lists them.
 TO_LOOK_AT = (
+    "results/view/index.html",
     "results/submission.csv",
     "results/cells/*.parquet",
+    "results/export/*.h5ad",
     "results/score/*.csv",
     "results/score/*.png",
     "results/masks/*/*.png",
@@ -35,6 +37,7 @@ class Report:
     total: int = 0
     text: str = ""
     elapsed: float = 0.0
+    notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
     error: str | None = None
 
@@ -55,6 +58,8 @@ class Job:
     # Time and content of the last progress line printed.
     shown_at: float = 0.0
     shown: str = ""
+    # Number of its notes that have been printed.
+    noted: int = 0
 
     @classmethod
     def announced(cls, record: logging.LogRecord, now: float) -> "Job":

@@ -192,6 +192,9 @@ class Run:
 
     def _take_in(self, job: Job, last: bool = False) -> None:
         job.read_report(self.folder, last)
+        for note in job.report.notes[job.noted :] if not self.quiet else []:
+            self._say(note)
+        job.noted = len(job.report.notes)
         for warning in job.report.warnings:
             if self._is_new(warning):
                 self._say(f"{job.name}: {warning}", "yellow")

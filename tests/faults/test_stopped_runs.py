@@ -1,5 +1,6 @@
 """A run that is stopped in any way and started again ends in the same bytes, and nothing is left behind."""
 
+import inspect
 import os
 import random
 import signal
@@ -9,7 +10,10 @@ import pytest
 from helpers.faults import sessions, settled, watched
 
 from puzzlecell.runtime.claim import read_holder
+from puzzlecell.runtime.orphans import ended_with_run
 
+# How often a job looks whether its run still lives.
+LOOKS_EVERY_S = inspect.signature(ended_with_run).parameters["every_s"].default
 STOPS = ("kill everything", "kill a script", "kill snakemake", "terminate", "interrupt")
 
 
@@ -63,8 +67,15 @@ def test_a_training_whose_snakemake_is_killed_saves_its_state_and_ends(runs, fir
     folder = runs.results / "models/tiny/stage3/fold1"
     runs.wait(process, lambda: (folder / "last.ckpt").exists())
     assert any(runs.temporary.glob("puzzlecell-job-*/pymp-*"))
+    # Halted until it looks for its run again: on a fast machine, it would finish before.
+    halted = scripts(runs)
+    for pid in halted:
+        os.kill(pid, signal.SIGSTOP)
     process.kill()
     process.wait()
+    time.sleep(2 * LOOKS_EVERY_S)
+    for pid in halted:
+        os.kill(pid, signal.SIGCONT)
     settled(lambda: not runs.processes(), "an orphan lives on")
     log = runs.results / "logs/train/tiny/stage3/fold1.log"
     assert "was killed: ending the job" in log.read_text()

@@ -1,12 +1,13 @@
 """Calibrated probabilities and calls in a run: made only if asked for, and only of cells whose classes are known."""
 
 import pandas as pd
+from helpers.report import built_report
 
 CELLS = "results/cells/test.parquet"
 TABLE = "results/calibration/calibration.csv"
 
 
-def test_a_run_calls_classes_for_its_cells(changed):
+def test_a_run_calls_classes_for_its_cells(changed, tmp_path):
     before = pd.read_parquet(changed.folder / CELLS)
     of_run = changed.configure(
         "calibrated.yaml", lambda s: s.update(calibration={"file": "this_run", "least_cells": 2})
@@ -38,6 +39,16 @@ def test_a_run_calls_classes_for_its_cells(changed):
     assert len(joined) == len(of_fold) > 0
     kept = joined[joined["p05"] > 0]
     assert ((kept["p05_1"] + kept["p05_2"]) / 2 - kept["p05"]).abs().max() < 2e-6
+
+    reported = built_report(changed, tmp_path / "report.zip", "calibration", configuration=of_run)
+    assert {
+        path: entry["labels"]["shows"]
+        for path, entry in reported.items()
+        if entry.get("category") == "Calibration"
+    } == {
+        "results/calibration/calibration.png": "reliability before and after",
+        "results/calibration/reliability.csv": "table of reliability",
+    }
 
     # The table serves another run, which fits nothing.
     (changed.folder / TABLE).rename(changed.folder / "config/calibration.csv")

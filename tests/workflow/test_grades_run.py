@@ -3,10 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.view_data import decoded
 
 from puzzlecell.data.tables import read_csv, read_parquet
 
-HEADER = "ID,cell,class,grade,area_px,centroid_y,centroid_x"
+HEADER = "ID,cell,class,grade,area_px,centroid_y,centroid_x,queue"
+
+
+QUEUES = {"Cytosol": "random", "Negative": "rare"}
 
 
 def graded_stage(settings):
@@ -30,7 +34,9 @@ def write_grades(project, *datasets, moved=0):
             area = cell.area_px * (9 if number < moved else 1)
             as_it_was = f"{area},{cell.centroid_y},{cell.centroid_x}"
             for name in ("Cytosol", "Negative"):
-                rows.append(f"{cell.ID},{cell.cell},{name},{random.integers(1, 6)},{as_it_was}")
+                rows.append(
+                    f"{cell.ID},{cell.cell},{name},{random.integers(1, 6)},{as_it_was},{QUEUES[name]}"
+                )
         (project.folder / f"graded/{dataset}.csv").write_text("\n".join([HEADER, *rows, ""]))
 
 
@@ -60,9 +66,19 @@ def test_from_grades_to_targets_and_scores(changed):
     assert taught[["p16", "p18"]].notna().all(axis=None)
     assert taught["p00"].isna().all()
     assert read_parquet(results / "grades/test.parquet")["held_out"].all()
-    score = read_csv(results / "score/test.graded.csv").set_index("class")
+    score = read_csv(results / "score/test.graded.csv").set_index(["queue", "class"])["cells"]
     # All cells but the one that has changed.
-    assert score.loc["Cytosol", "cells"] == len(read_parquet(results / "cells/test.parquet")) - 1
+    cells = len(read_parquet(results / "cells/test.parquet")) - 1
+    expected = {("all", "Cytosol"): cells, ("all", "Negative"): cells, ("random", "Cytosol"): cells}
+    assert score[(score > 0) & (score.index.get_level_values("class") != "mean")].to_dict() == expected
+
+    # The viewer shows the score that is there.
+    done = changed.run("view", configuration=configuration)
+    assert done.returncode == 0, done.stdout[-3000:]
+    _, shown, _ = decoded(results / "view/data/run.js")
+    table = shown["summary"]["graded"]
+    assert set(table) == {"test"}
+    assert set(table["test"]["queue"]) == {"all", "random"}
 
     # A stage with predicted targets of the same data set waits for the grades, too.
     def noisy_first(settings):

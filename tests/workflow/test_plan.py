@@ -12,6 +12,11 @@ WITHOUT_A_RATE = {"split_folds", "join_holdout", "oof_metrics", "all"} | {
     "field_thresholds",
     "field_answer",
     "field_score",
+    "export_h5ad",
+    "export_csv",
+    "view_budget",
+    "view_quality",
+    "view_index",
 }
 FIELDS = ["train=21000", "external=68000", "hpa2018=9000", "holdout=10000", "test=1000"]
 

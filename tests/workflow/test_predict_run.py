@@ -51,7 +51,16 @@ def test_images_get_the_same_probabilities_as_in_the_run_that_made_the_bundle(fi
     assert "{ID}_{channel}.tif; red: tubulin, green: protein, blue: dapi, yellow: er (found by" in done.stdout
     lines = done.stdout.splitlines()
     shown = lines[lines.index("results in out/results:") + 1 :]
-    named = ("cells/images.parquet", "fields/images.csv", "submission.csv", "masks/images", "warnings.csv")
+    named = (
+        "view/index.html",
+        "cells/images.parquet",
+        "export/images.csv.gz",
+        "export/images.h5ad",
+        "fields/images.csv",
+        "submission.csv",
+        "masks/images",
+        "warnings.csv",
+    )
     assert [line.split()[0] for line in shown if line.startswith("    ")] == [
         f"out/results/{name}" for name in named
     ]
@@ -83,7 +92,13 @@ def test_images_get_the_same_probabilities_as_in_the_run_that_made_the_bundle(fi
         "step2": 1,
         "unlike_training": 1,
         "ensemble": 1,
+        "export_csv": 1,
+        "export_h5ad": 1,
         "field_answer": 1,
         "submission": 1,
+        "view_budget": 1,
+        "view_shard": 1,
+        "view_quality": 1,
+        "view_index": 1,
         "all": 1,
     }

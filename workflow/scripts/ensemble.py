@@ -40,4 +40,5 @@ if __name__ == "__main__":
             negative=params.negative.value,
             metadata=metadata_columns(params.raw.value),
             calls=calls,
+            classes=params.classes,
         )

@@ -26,6 +26,7 @@ OF_THE_RUN = frozenset(
         "score",
         "member_choice",
         "bundle",
+        "view",
     }
 )
 """Sections that say what a run is made from; all others say how fields become answers, and a bundle carries them."""

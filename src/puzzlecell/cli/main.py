@@ -13,6 +13,7 @@ from puzzlecell.cli import (
     bundle,
     convert,
     download,
+    grades,
     init,
     merge,
     plan,
@@ -21,6 +22,7 @@ from puzzlecell.cli import (
     score,
     validate,
     verify,
+    view,
 )
 from puzzlecell.cli import status as status_command
 from puzzlecell.errors import UserError
@@ -91,8 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("puzzlecell", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
     for command in (
-        *(init, predict, bundle, validate, plan, status_command, download),
-        *(score, merge, convert, verify, schema),
+        *(init, predict, view, bundle, validate, plan, status_command, download),
+        *(score, grades, merge, convert, verify, schema),
     ):
         command.add_parser(commands)
     return parser

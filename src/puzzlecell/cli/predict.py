@@ -11,7 +11,10 @@ from puzzlecell.errors import UserError
 from puzzlecell.runtime.threads import available_cores
 
 SHOWN = {
+    "results/view/index.html": "the cells, to look at: open it in a browser",
     "results/cells/images.parquet": "cells, with their probabilities",
+    "results/export/images.csv.gz": "the same with the names of the classes",
+    "results/export/images.h5ad": "the same for scanpy and R (docs/export.md)",
     "results/fields/images.csv": "fields, with their probabilities and classes",
     "results/submission.csv": "cells in the format of HPA 2021, with masks",
     "results/masks/images": "label images, and pictures of them",

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from puzzlecell.config.calibration import BETWEEN_CALLS, UNCERTAIN
+from puzzlecell.config.cams import cam_problems
 from puzzlecell.config.cell_stage_checks import cell_stage_problems, dataset_role_problem
 from puzzlecell.config.class_table import ClassTableError, read_classes
 from puzzlecell.config.grades import grade_class_problems
@@ -82,7 +83,24 @@ def reference_problems(values: Mapping[str, Any]) -> list[str]:
             checkpoints = stage.get("checkpoints")
             if isinstance(checkpoints, str) and (problem := checkpoint_problem(checkpoints)):
                 problems.append(f"{place}.checkpoints: {problem}")
-    return [*problems, *_member_problems(values), *cell_stage_problems(values)]
+    return [
+        *problems,
+        *_member_problems(values),
+        *cell_stage_problems(values),
+        *_view_problems(mapping(values, "view").get("datasets"), roles),
+    ]
+
+
+def _view_problems(names: object, roles: Mapping[str, Any]) -> Iterator[str]:
+    """Data sets of the viewer that are undefined, named twice, or those of a training."""
+    known = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    for name in dict.fromkeys(known):
+        if name not in roles:
+            yield f"view.datasets: no data set {name!r}{nearest(name, roles)}"
+        elif roles[name] not in ("test", "holdout"):
+            yield f"view.datasets: {name} has the role {roles[name]}; expected data sets of the roles test and holdout"
+        if known.count(name) > 1:
+            yield f"view.datasets: {name} is named {known.count(name)} times; name each data set once"
 
 
 def _trained_stage(models: Mapping[str, Any]) -> str | None:
@@ -231,6 +249,7 @@ def class_problems(configuration: Any, root: Path) -> list[str]:
         configuration.ensemble.with_indices(names)
     except ValueError as error:
         problems += [f"ensemble.{line}" for line in str(error).splitlines()]
+    problems += cam_problems(configuration.cams, names, configuration.datasets)
     return [*problems, *grade_class_problems(configuration.grades, names)]
 
 

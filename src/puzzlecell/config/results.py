@@ -171,6 +171,24 @@ def ensemble(settings: Configuration) -> Deciding:
     return {**deciding(settings.ensemble, "ensemble"), "negative": negative_class(settings)}
 
 
+def answer(settings: Configuration, dataset: str) -> Deciding:
+    """All settings that the predictions of a data set depend on, also by way of networks and other tables."""
+    found = {**simulation(settings, dataset), **store(settings, dataset), **segmentation(settings, dataset)}
+    for model, stage in settings.trained_stages():
+        of_stage = training(settings, model, stage)
+        found |= {f"models.{model}.stages.{stage}.{key}": text for key, text in of_stage.items()}
+    found |= {**folds(settings), **steps(settings, "step1"), **steps(settings, "step2"), **ensemble(settings)}
+    return found | {
+        "calibration.file": json.dumps(settings.calibration.file),
+        "unlike_training.look": json.dumps(settings.unlike_training.look),
+    }
+
+
+def ome_zarr(settings: Configuration) -> Deciding:
+    """Settings that an OME-Zarr depends on, besides the field, its masks and the predictions."""
+    return deciding(settings.export.ome_zarr, "export.ome_zarr")
+
+
 def field_thresholds(settings: Configuration) -> Deciding:
     """Settings that the thresholds of whole fields depend on; a table of thresholds is an input."""
     given = settings.fields.thresholds
@@ -221,6 +239,22 @@ def variability(settings: Configuration) -> Deciding:
     """Settings that the variability of cells depends on, besides the tables of cells and the calibration."""
     group = {"folds.group": json.dumps(settings.folds.group)}
     return {**deciding(settings.variability, "variability"), **_matching(settings), **group}
+
+
+def view(settings: Configuration) -> Deciding:
+    """Settings that a shard of the viewer depends on, besides its tables. `view.datasets` says which there are."""
+    own = deciding(settings.view, "view")
+    del own["view.datasets"]
+    return {**own, **ensemble(settings), **_matching(settings)}
+
+
+def cams(settings: Configuration) -> Deciding:
+    """Settings that class activation maps depend on, besides the networks; the fields of a shard come in addition."""
+    members = [[one.model, one.stage, one.weight] for one in settings.ensemble.members if one.step == 1]
+    found = {**steps(settings, "step1"), "cams.classes": json.dumps(settings.cams.classes)}
+    # By default, the classes of each field are chosen by what the ensemble says.
+    chosen = ensemble(settings) if settings.cams.classes is None else {}
+    return {**chosen, **found, "members of step 1": json.dumps(members)}
 
 
 def member_choice(settings: Configuration) -> Deciding:

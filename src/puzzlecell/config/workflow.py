@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from puzzlecell.config.base import NO_EFFECT, Section
 from puzzlecell.config.bundle import BundleSettings
 from puzzlecell.config.calibration import CalibrationSettings
+from puzzlecell.config.cams import CamSettings
 from puzzlecell.config.cell_stage import Teacher
 from puzzlecell.config.cell_stage_checks import seen_problems
 from puzzlecell.config.checks import (
@@ -24,6 +25,7 @@ from puzzlecell.config.checks import (
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import DatasetSettings, FoldSettings, IngestSettings
 from puzzlecell.config.ensemble import EnsembleMember, EnsembleSettings
+from puzzlecell.config.export import ExportSettings, export_problems
 from puzzlecell.config.field_checks import field_problems
 from puzzlecell.config.fields import FieldSettings
 from puzzlecell.config.grades import GradeSettings
@@ -40,6 +42,7 @@ from puzzlecell.config.submission import SubmissionSettings
 from puzzlecell.config.training import TrainingSettings, resolved
 from puzzlecell.config.unlike import UnlikeSettings
 from puzzlecell.config.variability import VariabilitySettings
+from puzzlecell.config.view import ViewSettings
 from puzzlecell.errors import UserError
 
 
@@ -81,9 +84,12 @@ class Configuration(Section):
     score: ScoreSettings = ScoreSettings()
     member_choice: MemberChoiceSettings = MemberChoiceSettings()
     variability: VariabilitySettings = VariabilitySettings()
+    cams: CamSettings = CamSettings()
     plausibility: PlausibilitySettings = PlausibilitySettings()
     unlike_training: UnlikeSettings = UnlikeSettings()
     bundle: BundleSettings = BundleSettings()
+    export: ExportSettings = ExportSettings()
+    view: ViewSettings = ViewSettings()
 
     def stage_training(self, model: str, stage: str) -> TrainingSettings:
         """Training settings of a stage: the defaults, overridden by its model, then by the stage itself."""
@@ -190,6 +196,7 @@ def load_configuration(
     problems += reference_problems(values)
     if configuration is not None:
         problems += class_problems(configuration, Path(root))
+        problems += export_problems(configuration.export, configuration.datasets)
         problems += file_problems(configuration, Path(root), raw_files=raw_files) if files else []
         problems += [] if of_training else size_problems(configuration)
         if not problems:

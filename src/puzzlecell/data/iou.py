@@ -81,7 +81,7 @@ def mask_iou(detected: Sequence[Runs], true: Sequence[Runs]) -> np.ndarray:
 def box_iou(detected: Sequence[Runs], true: Sequence[Runs], height: int) -> np.ndarray:
     """Return the (n, t) float64 IoU of the bounding boxes of masks, 0 for an empty mask."""
     first, second = (
-        np.array([_box(runs, height) for runs in masks]).reshape(-1, 4) for masks in (detected, true)
+        np.array([bounding_box(runs, height) for runs in masks]).reshape(-1, 4) for masks in (detected, true)
     )
     low = np.maximum(first[:, None, :2], second[None, :, :2])
     high = np.minimum(first[:, None, 2:], second[None, :, 2:])
@@ -91,7 +91,7 @@ def box_iou(detected: Sequence[Runs], true: Sequence[Runs], height: int) -> np.n
     return np.divide(both, union, out=np.zeros(both.shape), where=union > 0)
 
 
-def _box(runs: Runs, height: int) -> list[int]:
+def bounding_box(runs: Runs, height: int) -> list[int]:
     """Bounding box [y0, x0, y1, x1] of a mask, ends exclusive; zeros for an empty mask."""
     starts, ends = runs
     if not len(starts):

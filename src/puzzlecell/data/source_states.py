@@ -8,7 +8,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from puzzlecell.data.field_sources import FieldSources, RawDataset, field_sources, metadata_columns
+from puzzlecell.data.raw_files import shard_of
+from puzzlecell.data.text_tables import read_text_columns
 from puzzlecell.runtime.fingerprint import files_digest
+from puzzlecell.runtime.unchanged_files import kept_while_unchanged
 
 
 def shard_digest(dataset: RawDataset, shard: int, shards: int, *, simulated: bool = False) -> str:
@@ -58,6 +61,35 @@ def metadata_state(dataset: RawDataset) -> str | None:
     if columns is None:
         return None
     return texts_digest(f"{name} {values}" for name, values in columns.items())
+
+
+def shard_metadata_state(dataset: RawDataset, shard: int, shards: int) -> str | None:
+    """Digest of the metadata of the fields of a shard; None if there is none. Never raises."""
+    try:
+        columns = metadata_columns(dataset)
+    except (OSError, ValueError):
+        return None
+    if columns is None:
+        return None
+    places = [place for place, name in enumerate(columns["ID"]) if shard_of(name, shards) == shard]
+    return texts_digest(f"{name} {[values[place] for place in places]}" for name, values in columns.items())
+
+
+def shard_rows_state(table: str, shard: int, shards: int) -> str:
+    """Digest of the rows of a text table that belong to the fields of a shard, by their column `ID`. Never raises."""
+    try:
+        return _rows_by_shard(table, shards)[shard]
+    except (OSError, ValueError):
+        return "the table cannot be used"
+
+
+@kept_while_unchanged
+def _rows_by_shard(table: Path, shards: int) -> list[str]:
+    _, columns = read_text_columns(table, ["ID"])
+    rows: list[list[str]] = [[] for _ in range(shards)]
+    for field_id, *values in zip(columns["ID"], *columns.values(), strict=True):
+        rows[shard_of(field_id, shards)].append(f"{values}")
+    return [texts_digest([str(list(columns)), *sorted(found)]) for found in rows]
 
 
 def texts_digest(texts: Iterable[str]) -> str:

@@ -40,10 +40,10 @@ def verify_folder(
 ) -> Iterator[Verified]:
     """Check all files in a folder and its subfolders, in the order of their paths.
 
-    HDF5, Parquet, safetensors, saved states and CSVs are compared with their checksums, and with the place that they
-    were written to; of PNGs, the checksums of the format are checked. Logs and hidden files are left out. A file that
-    is missing altogether is not noticed. left_out: files and whole folders that are not looked at. Raises UserError if
-    there is no such folder, or no file with a checksum in it.
+    HDF5, Parquet, safetensors, saved states, CSVs and other files with a checksum beside them are compared with it, and
+    with the place that they were written to; of PNGs, the checksums of the format are checked. Logs and hidden files
+    are left out. A file that is missing altogether is not noticed. left_out: files and whole folders that are not
+    looked at. Raises UserError if there is no such folder, or no file with a checksum in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -73,7 +73,8 @@ def _is_checked(path: Path) -> bool:
 def verify_file(path: Path) -> Verified:
     """Check one file."""
     own = path.suffix == ".csv" and not checksum_path(path).exists()
-    if path.suffix not in CHECKED or (own and "results" not in path.absolute().parts):
+    unknown = path.suffix not in CHECKED and not checksum_path(path).exists()
+    if unknown or (own and "results" not in path.absolute().parts):
         return Verified(path, checked=False)
     problem = file_problem(path)
     if problem:
@@ -96,7 +97,7 @@ def _problem(path: Path) -> str | None:
                 reader.read(field_id, name)
     elif path.suffix == ".parquet":
         read_parquet(path, [])
-    elif path.suffix == ".csv":
+    elif path.suffix == ".csv" or path.suffix not in CHECKED:
         check_text(path)
     elif path.suffix == ".checksum":
         if not path.with_suffix("").exists():

@@ -23,6 +23,7 @@ def write_answer(
     negative: int | None,
     metadata: Mapping[str, Sequence[str]] | None = None,
     calls: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    classes: Sequence[str] | None = None,
 ) -> None:
     """Write the cell table with the ensemble's columns `p00 ...` and the metadata of the fields (Parquet).
 
@@ -30,8 +31,9 @@ def write_answer(
     probabilities of whole fields, one per shard, for each stage in turn. unlike_cells, unlike_fields: distances of
     cells and of fields from the training fields, one table per shard; if given, they are two more columns of the
     answer. negative: index of the class Negative, None if there is none. metadata: columns of texts, with the IDs of
-    the fields as `ID`. calls: adds calibrated probabilities and calls to the table. Raises the errors of
-    `ensemble_cells` and `join_distances`.
+    the fields as `ID`. calls: adds calibrated probabilities and calls to the table. classes: names of the classes, for
+    the metadata of the file (`pandas.read_parquet(path).attrs["classes"]`). Raises the errors of `ensemble_cells` and
+    `join_distances`.
     """
     members = read_parts(member_tables, len(settings.members))
     images = read_parts(image_tables, len(image_tables) // len(cell_tables))
@@ -46,7 +48,11 @@ def write_answer(
         answer = calls(answer)
     if unlike_cells:
         answer = join_distances(answer, unlike_cells, unlike_fields)
-    write_parquet(path, answer if metadata is None else with_metadata(answer, metadata))
+    if metadata is not None:
+        answer = with_metadata(answer, metadata)
+    if classes is not None:
+        answer.attrs = {**answer.attrs, "classes": list(classes)}
+    write_parquet(path, answer)
 
 
 def with_metadata(answer: pd.DataFrame, metadata: Mapping[str, Sequence[str]]) -> pd.DataFrame:

@@ -5,17 +5,18 @@ is about as strong as anywhere in the field.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-import cv2
 import numpy as np
 import pandas as pd
 from scipy.special import expit
 
 from puzzlecell.config.base import class_limit
 from puzzlecell.config.steps import Step1Settings
+from puzzlecell.data.activation_maps import enlarged, interpolation
 from puzzlecell.data.resize import sized_field
+from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import probability_table, write_parquet
 from puzzlecell.inference.predict import (
     Paths,
@@ -26,6 +27,7 @@ from puzzlecell.inference.predict import (
     predict,
     shared_fields,
 )
+from puzzlecell.network.cam_network import CamNetwork
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads
 
@@ -82,16 +84,10 @@ def step1_tables(
     store, masks = open_shards(store), open_shards(masks)
     wanted = shared_fields(store, masks, field_ids)
     networks = load_networks(models, device)
-    classes, size = len(networks[0].classes), networks[0].field_size
+    classes = len(networks[0].classes)
     ids, cells, scores, image_scores = [], [], [np.empty((0, classes))], [np.empty((0, classes))]
     with limited_threads(threads):
-        for batch in batches(wanted, settings.batch_size):
-            images = np.stack([sized_field(store.read(field_id), size) for field_id in batch])
-            outputs = [predict(network, images, settings.tta, device) for network in networks]
-            for (logits, maps), path in zip(outputs, models, strict=True):
-                check_finite_outputs(logits, maps, batch, path)
-            if settings.average == "maps":
-                outputs = [tuple(np.mean(arrays, axis=0) for arrays in zip(*outputs, strict=True))]
+        for batch, outputs in field_outputs(store, wanted, networks, models, settings, device=device):
             image_scores.append(np.mean([expit(logits, dtype=np.float64) for logits, _ in outputs], axis=0))
             for row, field_id in enumerate(batch):
                 labels = masks.read(field_id, "cells")
@@ -107,6 +103,32 @@ def step1_tables(
         probability_table({"ID": ids, "cell": np.array(cells, np.int32)}, np.concatenate(scores)),
         probability_table({"ID": wanted}, np.concatenate(image_scores)),
     )
+
+
+def field_outputs(
+    store: ShardReader,
+    wanted: Sequence[str],
+    networks: Sequence[CamNetwork],
+    models: Sequence[str | os.PathLike],
+    settings: Step1Settings,
+    *,
+    device: str = "cpu",
+) -> Iterator[tuple[list[str], list[tuple[np.ndarray, np.ndarray]]]]:
+    """Yield the IDs of each batch of fields, and what the fold networks say of them: logits (B, C), maps (B, C, h, w).
+
+    One pair of these with `average: maps`, else one for each network. models: files of the networks, for messages.
+    Raises UserError naming fields with non-finite maps or logits.
+    """
+    size = networks[0].field_size
+    for batch in batches(wanted, settings.batch_size):
+        images = np.stack([sized_field(store.read(field_id), size) for field_id in batch])
+        outputs = [predict(network, images, settings.tta, device) for network in networks]
+        for (logits, maps), path in zip(outputs, models, strict=True):
+            check_finite_outputs(logits, maps, batch, path)
+        if settings.average == "maps":
+            logits, maps = (np.mean(arrays, axis=0) for arrays in zip(*outputs, strict=True))
+            outputs = [(logits, maps)]
+        yield batch, outputs
 
 
 def step1_scores(
@@ -174,39 +196,6 @@ def pixels_by_cell(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(labels.ravel(), kind="stable")[background:]
     sizes = counts[1:][counts[1:] > 0]
     return order, np.append(0, np.cumsum(sizes))
-
-
-def enlarged(image: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Return down @ image @ across.T, (H, W) float32, for weights of `interpolation`.
-
-    OpenCV computes the same several times faster, but repeats the outermost pixels instead of mirroring them; only the
-    margins are therefore computed from the weights.
-    """
-    (height, h), (width, w) = down.shape, across.shape
-    result = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    rows, columns = -(-height // (2 * h)), -(-width // (2 * w))
-    wide, tall = image @ across.T, down @ image
-    for side in (slice(rows), slice(height - rows, None)):
-        result[side] = down[side] @ wide
-    for side in (slice(columns), slice(width - columns, None)):
-        result[:, side] = tall @ across[side].T
-    return result
-
-
-def interpolation(size: int, target: int) -> np.ndarray:
-    """Weights (target, size) float32 of linear interpolation between pixel centres, mirrored at both ends.
-
-    Equals `skimage.transform.resize` of order 1 when enlarging.
-    """
-    if size == 1:
-        return np.ones((target, 1), np.float32)
-    centre = np.abs((np.arange(target) + 0.5) * size / target - 0.5)
-    centre = np.where(centre > size - 1, 2 * (size - 1) - centre, centre)
-    before = np.minimum(centre.astype(int), size - 2)
-    weights = np.zeros((target, size), np.float32)
-    weights[np.arange(target), before] = before + 1 - centre
-    weights[np.arange(target), before + 1] = centre - before
-    return weights
 
 
 def upper_quantile(values: np.ndarray, quantile: float) -> float:

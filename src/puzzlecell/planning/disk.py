@@ -78,6 +78,11 @@ def _written(job: PlannedJob, work: JobWork, rates: Mapping[str, float], cells: 
         return {"oof": cells / share * rates["oof table"]}
     if job.script == "oof_cells":
         return {"oof": cells * rates["answer"]}
+    if job.script in ("export_h5ad", "export_csv"):
+        return {"export": cells * rates[job.script]}
+    if job.script == "view_shard":
+        pixels = work.view_megapixels(job) * 1e6
+        return {"view": cells * rates["view cell"] + pixels * rates["view picture"]}
     if job.script == "ensemble":
         return {"cells": cells * rates["answer"]}
     return {"submission.csv": cells * rates["submission"]} if job.script == "submission" else {}

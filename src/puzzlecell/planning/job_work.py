@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import ASSUMED_PIXEL_UM
 from puzzlecell.config.models import checkpoint_path
 from puzzlecell.config.network import NetworkSettings
@@ -24,6 +25,8 @@ from puzzlecell.planning.work import (
     train_cells_work,
     train_work,
     unlike_work,
+    view_pictures,
+    view_work,
 )
 from puzzlecell.runtime.planned_jobs import PlannedJob
 from puzzlecell.scoring.ablation import ALL_VIEWS, step1_changes, step2_changes
@@ -79,6 +82,14 @@ class JobWork:
         """Side in pixels of a label image."""
         return self.settings.segmentation.size or self.settings.ingest.size
 
+    def view_megapixels(self, job: PlannedJob) -> float:
+        """Megapixels of the pictures that a job makes for the viewer, at most."""
+        side = min(self.settings.view.field_tile, self.settings.ingest.size)
+        view = self.settings.view.model_copy(update={"field_tile": side})
+        shards = self.settings.datasets[job.wildcards["ds"]].shards
+        classes = len(read_classes(self.settings.classes))
+        return view_pictures(view, classes, self.cells(job), self.fields(job), shards)
+
     def stage(self, model: str, stage: str, folds: int) -> Stage:
         """Networks of a stage: as configured, or those of its ready weights."""
         ready = self.settings.models[model].stages[stage].checkpoints
@@ -106,6 +117,8 @@ class JobWork:
             return [segment_work(settings.segmentation, fields, seen, pixel_um * size.side / seen)]
         if script in ("ensemble", "submission", "score"):
             return [cells_work(script, self.cells(job))]
+        if script == "view_shard":
+            return [view_work(self.cells(job), self.view_megapixels(job))]
         if script == "train":
             training = settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
             return [train_work(training, fields * (folds - 1) / folds, fields / folds)]
@@ -116,6 +129,14 @@ class JobWork:
             return [train_cells_work(training, canvas, cells * (folds - 1) / folds, cells / folds)]
         if script == "ablation":
             return self._ablation(job)
+        if script == "cams":
+            return [
+                step1_work(
+                    self.stage(member.model, member.stage, folds), settings.step1, fields, self.label_side
+                )
+                for member in settings.ensemble.members
+                if member.step == 1
+            ]
         if script in ("training_look", "unlike_training"):
             first = settings.first_member
             held_out = min(fields / folds, settings.unlike_training.max_fields)

@@ -22,6 +22,7 @@ from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.training import TrainingSettings
+from puzzlecell.config.view import ViewSettings
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_csv
 from puzzlecell.errors import UserError
@@ -40,7 +41,16 @@ from puzzlecell.planning.work import (
     train_cells_work,
     train_work,
     unlike_work,
+    view_work,
 )
+
+WITHOUT_WORK = frozenset(
+    {
+        *("ablation", "calibrate", "cams", "export", "member_weights", "targets", "variability"),
+        *("view_budget", "view_quality"),
+    }
+)
+"""First folders of the benchmarks of which only the memory counts: these jobs are short, or made on request."""
 
 _START = re.compile(r"; puzzlecell .*; threads: (\d+)$")
 _OLD_START = re.compile(r"; puzzlecell \S+, Python ")
@@ -102,6 +112,8 @@ def measured_run(results: str | os.PathLike = "results") -> MeasuredRun:
         script = _script(names)
         if math.isfinite(memory) and seconds >= _SAMPLED_S:
             found.memory_mb[script] = max(memory, found.memory_mb.get(script, 0.0))
+        if script in WITHOUT_WORK:
+            continue
         log = _log(results / "logs" / Path(*names[:-1], f"{names[-1]}.log"))
         work = None if log is None else _work(results, names, log)
         if log is None or work is None or work.amount <= 0:
@@ -251,6 +263,13 @@ def _holdout(results: Path, names: tuple[str, ...], settings: str) -> Work:
     )
 
 
+def _view(results: Path, names: tuple[str, ...], settings: str) -> Work:
+    facts = json.loads((results / "view/data" / Path(*names, "shard.json")).read_text())
+    given = ViewSettings.model_validate_json(settings)
+    sides = facts["pictures"] * given.tile**2 + facts["field_pictures"] * given.field_tile**2
+    return view_work(facts["cells"], 4 * sides / MEGA)
+
+
 def _cells(name: str) -> Callable[[Path, tuple[str, ...], str], Work]:
     def measure(results: Path, names: tuple[str, ...], settings: str) -> Work:
         return cells_work(name, pq.read_metadata(results / "cells" / f"{names[0]}.parquet").num_rows)
@@ -295,5 +314,6 @@ _MEASURES: dict[str, Callable[[Path, tuple[str, ...], str], Work]] = {
     "oof_step2": _oof_step2,
     "holdout_stage": _holdout,
     "submission": _submission,
+    "view_shard": _view,
     **{name: _cells(name) for name in ("ensemble", "score")},
 }

@@ -39,6 +39,8 @@ SECONDS: dict[str, float] = {
     "unlike Mpx": 0.123,
     "hpa labelling Mpx": 0.0533,
     "load Mpx": 0.0201,
+    "view cell": 0.00086,
+    "view Mpx": 0.104,
 }
 """Seconds to start the script of a job, and per field, megapixel or cell of what is not a network."""
 
@@ -66,7 +68,12 @@ BYTES: dict[str, float] = {
     "unlike table": 55.6,
     "answer": 163,
     "submission": 3623,
+    "export_h5ad": 286,
+    "export_csv": 109,
     "overlay": 3534000,
     "oof table": 217,
+    "view cell": 752,
+    "view picture": 0.22,
 }
-"""Bytes per pixel of a field (`simulated`, `store`, `masks`), per shard (`overlay`) and per cell (the others)."""
+"""Bytes per pixel of a field (`simulated`, `store`, `masks`) or of a picture (`view picture`), per shard (`overlay`)
+and per cell (the others)."""

@@ -7,6 +7,7 @@ from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.training import TrainingSettings
+from puzzlecell.config.view import ViewSettings
 from puzzlecell.data.cell_crops import crop_geometry
 from puzzlecell.planning.network_cost import network_cost, segmenter_flop
 from puzzlecell.segmentation.hpa_unet import SIDES_DIVIDE_BY
@@ -180,6 +181,20 @@ def step2_work(stage: Stage, settings: Step2Settings, cells: float) -> Work:
 def cells_work(name: str, cells: float) -> Work:
     """What is done for each cell after the networks: `ensemble`, `submission` or `score`."""
     return Work(name, cells, "cells", parts={f"{name} cell": cells})
+
+
+def view_pictures(settings: ViewSettings, classes: int, cells: float, fields: float, shards: int) -> float:
+    """Megapixels of the pictures in a shard of the viewer, at most: each class may have as many as are configured."""
+    most = settings.pictures
+    of_class = most.confident + most.uncertain + most.disagree + most.random
+    pictures = min(cells, (classes * of_class + most.sample) / shards)
+    of_fields = min(fields, settings.fields / shards)
+    return 4 * (pictures * settings.tile**2 + of_fields * settings.field_tile**2) / MEGA
+
+
+def view_work(cells: float, megapixels: float) -> Work:
+    """A shard of the viewer: numbers and outlines of all cells, and pictures."""
+    return Work("view", megapixels, "Mpx", parts={"view cell": cells, "view Mpx": megapixels})
 
 
 def _prediction(step: str, stage: Stage, gflop: float, parts: Mapping[str, float]) -> Work:

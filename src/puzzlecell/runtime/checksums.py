@@ -46,6 +46,35 @@ def read_sealed(path: str | os.PathLike) -> bytes:
     return content
 
 
+def check_sealed_file(path: str | os.PathLike) -> None:
+    """As `check_seal`, for a file that is read part by part, so that memory does not grow with it."""
+    size = Path(path).stat().st_size
+    with Path(path).open("rb") as file:
+        for end in _ENDS:
+            start = end.indices(size)[0]
+            file.seek(start)
+            place = file.read(len(range(*end.indices(size)))).rfind(_MARK)
+            if place >= 0:
+                break
+        else:
+            raise DamagedFileError(path, f"found {size} bytes without a checksum")
+        begin = start + place + len(_MARK)
+        file.seek(0)
+        digest, done, saved = xxhash.xxh3_128(), 0, b""
+        while done < size:
+            # The digits of the checksum are a part of their own.
+            stop = next(edge for edge in (begin, begin + _DIGITS, size) if edge > done)
+            part = file.read(min(1 << 22, stop - done))
+            if done == begin:
+                saved, part = part, b"0" * len(part)
+            digest.update(part)
+            done += len(part)
+            if not part:
+                break
+    if digest.hexdigest().encode() != saved:
+        raise DamagedFileError(path, "its checksum does not match")
+
+
 def check_seal(path: str | os.PathLike, content: Buffer) -> None:
     """Compare the content of a file with the checksum in it; raises DamagedFileError if they differ."""
     intact = matches_seal(content)
@@ -119,18 +148,25 @@ def checksum_path(path: str | os.PathLike) -> Path:
 
 
 @contextmanager
-def written_with_checksum(path: str | os.PathLike) -> Iterator[Path]:
-    """As `written_whole`, for text files; also write `<name>.checksum` (JSON: `lines`, `xxh3_128`, `place`)."""
+def written_with_checksum(path: str | os.PathLike, *, lines: bool = True) -> Iterator[Path]:
+    """As `written_whole`; also write `<name>.checksum` beside it (JSON: `lines`, `xxh3_128`, `place`).
+
+    lines: whether it is a text file, whose lines are counted.
+    """
     with written_whole(path) as temporary:
         yield temporary
         with written_whole(checksum_path(path)) as checksum:
-            content = temporary.read_bytes()
-            state = {"lines": content.count(b"\n"), "xxh3_128": xxhash.xxh3_128_hexdigest(content)}
+            digest, count = xxhash.xxh3_128(), 0
+            with temporary.open("rb") as content:
+                while part := content.read(1 << 24):
+                    digest.update(part)
+                    count += part.count(b"\n") if lines else 0
+            state = {**({"lines": count} if lines else {}), "xxh3_128": digest.hexdigest()}
             checksum.write_text(json.dumps({**state, "place": place_in_results(path)}) + "\n")
 
 
 def check_text(path: str | os.PathLike, *, required: bool = True) -> None:
-    """Compare a text file with its `.checksum`; raises DamagedFileError if they differ.
+    """Compare a file with its `.checksum`; raises DamagedFileError if they differ.
 
     required: a missing checksum is an error too; otherwise, the file is then taken to be the user's own.
     """
@@ -140,7 +176,9 @@ def check_text(path: str | os.PathLike, *, required: bool = True) -> None:
         remedy = f"if you changed it on purpose, delete {saved_in.name} beside it; else {remedy}"
     try:
         saved = json.loads(saved_in.read_text())
-        lines, digest, place = int(saved["lines"]), str(saved["xxh3_128"]), str(saved["place"])
+        # Files that are no text have none.
+        lines = int(saved["lines"]) if "lines" in saved else None
+        digest, place = str(saved["xxh3_128"]), str(saved["place"])
     except FileNotFoundError:
         if required:
             raise DamagedFileError(path, f"there is no {saved_in.name} beside it", remedy) from None
@@ -150,7 +188,7 @@ def check_text(path: str | os.PathLike, *, required: bool = True) -> None:
     try:
         with mapped(path) as content:
             found = xxhash.xxh3_128_hexdigest(content)
-            found_lines = lines if found == digest else content[:].count(b"\n")
+            found_lines = lines if found == digest or lines is None else content[:].count(b"\n")
     except OSError as error:
         raise DamagedFileError(path, f"cannot be read: {error.strerror}") from error
     if found != digest:

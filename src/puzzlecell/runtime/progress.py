@@ -42,7 +42,7 @@ class Reporter:
     """Writes rate-limited progress lines to the log, and to a status file or a terminal.
 
     title: prefix of all lines. terminal: stream for the user, in addition to the log. status: file that the display
-    reads (JSON with `title, done, total, text, elapsed, warnings, error`); if given, the terminal is left to the
+    reads (JSON with `title, done, total, text, elapsed, notes, warnings, error`); if given, the terminal is left to the
     display. Lines are written at most every `line_s` seconds, the status at most every `status_s` seconds; reports with
     a text and the last one are always written. clock: monotonic time in seconds.
     """
@@ -63,7 +63,7 @@ class Reporter:
         self.started = self.last_line = clock()
         self.last_status = -float("inf")
         self.state: dict[str, Any] = {"title": title, "done": 0, "total": 0, "text": ""}
-        self.state |= {"warnings": [], "error": None}
+        self.state |= {"notes": [], "warnings": [], "error": None}
 
     def __call__(self, done: int, total: int, text: str = "") -> None:
         """Report that `done` of `total` steps are done."""
@@ -75,6 +75,12 @@ class Reporter:
         if important or now - self.last_line >= self.line_s:
             self.last_line = now
             self._line(progress_line(self.title, done, total, text, now - self.started))
+
+    def say(self, text: str) -> None:
+        """Show a line on the display that stays there, or else on the terminal; it also goes to the log."""
+        self.state["notes"] = [*self.state["notes"], text]
+        self._write_status()
+        self._line(f"{self.title}: {text}")
 
     def warn(self, text: str) -> None:
         """Show a warning on the display, or else on the terminal; the log already contains it."""

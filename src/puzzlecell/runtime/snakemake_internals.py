@@ -108,6 +108,14 @@ def temporary_folders(workflow: Any) -> list[Path]:
     return [workflow.snakemake_tmp_dir, *([Path(cache.name)] if cache else [])]
 
 
+def asked_for(workflow: Any, target: str) -> bool:
+    """Whether a run was given this target, a rule or a file; call it after the rules have been read.
+
+    The processes of jobs are given their own files.
+    """
+    return target in workflow.dag_settings.targets
+
+
 def after_dry_run(workflow: Any, report: Callable[[], str]) -> None:
     """After the plan of a dry run that has something to do, show what `report` returns, unless that is empty.
 
@@ -242,23 +250,38 @@ def job_of(rule: str, wildcards: dict[str, str], configfile: str | None = None) 
     script, or other wildcards than the rule's; Snakemake's WorkflowError for an invalid configuration.
     """
     with loaded_workflow(available_cores(), configfile) as workflow:
-        # Only now: snakemake.dag cannot be imported before snakemake.workflow, which imports it too.
-        from snakemake.dag import DAG
-        from snakemake.iocontainers import Snakemake
-        from snakemake.jobs import Job
+        job = job_with(workflow, rule, wildcards)
+        (script,) = [found.script for found in workflow.rules if found.name == rule]
+        return Path(workflow.basedir, "workflow/scripts", Path(script).name), job
 
-        scripts = {found.name: found for found in workflow.rules if found.script}
-        if rule not in scripts:
-            raise ValueError(
-                f"there is no rule {rule!r} with a script; there are {', '.join(sorted(scripts))}"
-            )
-        found = scripts[rule]
-        if set(wildcards) != set(found.wildcard_names):
-            needed = ", ".join(sorted(found.wildcard_names)) or "none"
-            raise ValueError(
-                f"{rule}: found the wildcards {', '.join(wildcards) or 'none'}, expected {needed}"
-            )
-        job = Job(found, DAG(workflow, rules=[found]), wildcards)
-        script = Path(workflow.basedir, "workflow/scripts", Path(found.script).name)
-        parts = (job.input, job.output, job.params, job.wildcards, job.threads, job.resources, job.log)
-        return script, Snakemake(*parts, config=workflow.config, rulename=rule, bench_iteration=None)
+
+def job_with(workflow: Any, rule: str, wildcards: dict[str, str]) -> Any:
+    """Return the object that Snakemake would provide to the script of a job with these wildcards; runs nothing.
+
+    workflow: of `loaded_workflow`. Raises ValueError as `job_of` does.
+    """
+    from snakemake.iocontainers import Snakemake
+
+    job = _job(workflow, rule, wildcards)
+    parts = (job.input, job.output, job.params, job.wildcards, job.threads, job.resources, job.log)
+    return Snakemake(*parts, config=workflow.config, rulename=rule, bench_iteration=None)
+
+
+def inputs_of(workflow: Any, rule: str, wildcards: dict[str, str]) -> Any:
+    """Return the inputs of a job as `job_with` does, without its parameters, which can take long to find out."""
+    return _job(workflow, rule, wildcards).input
+
+
+def _job(workflow: Any, rule: str, wildcards: dict[str, str]) -> Any:
+    # Only now: snakemake.dag cannot be imported before snakemake.workflow, which imports it too.
+    from snakemake.dag import DAG
+    from snakemake.jobs import Job
+
+    scripts = {found.name: found for found in workflow.rules if found.script}
+    if rule not in scripts:
+        raise ValueError(f"there is no rule {rule!r} with a script; there are {', '.join(sorted(scripts))}")
+    found = scripts[rule]
+    if set(wildcards) != set(found.wildcard_names):
+        needed = ", ".join(sorted(found.wildcard_names)) or "none"
+        raise ValueError(f"{rule}: found the wildcards {', '.join(wildcards) or 'none'}, expected {needed}")
+    return Job(found, DAG(workflow, rules=[found]), wildcards)

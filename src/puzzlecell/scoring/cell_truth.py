@@ -1,7 +1,7 @@
 """What the cells of a data set truly show, as far as it is known: classes per segmented cell."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,10 +83,17 @@ def cell_truth(
     unknown = sorted(set(cells["ID"]) - set(overlaps))
     if unknown:
         raise ScoreError(f"no ground truth for {len(unknown)} fields with cells, such as {unknown[0]}")
+    return truth_of_cells(cells, overlaps, classes=classes, threshold=settings.iou_threshold)
+
+
+def truth_of_cells(
+    cells: pd.DataFrame, overlaps: Mapping[str, FieldOverlaps], *, classes: int, threshold: float
+) -> np.ndarray:
+    """As `cell_truth`, from the overlaps (by ID) of all fields of the cells, with cell numbers as keys."""
     values = np.full((len(cells), classes), np.nan)
     numbers = cells["cell"].to_numpy()
     for field_id, rows in cells.groupby("ID", sort=False).indices.items():
-        shown = same_cells(overlaps[field_id], settings.iou_threshold)
+        shown = same_cells(overlaps[field_id], threshold)
         for row in rows:
             if numbers[row] in shown:
                 values[row] = overlaps[field_id].classes[shown[numbers[row]]]

@@ -11,7 +11,8 @@ its F1 is best. Otherwise, the first reason that holds:
 - `ranked_low`: there is a good mask without a wrong class, but its confidence is below the working point.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -39,6 +40,24 @@ def working_points(
     return points
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a class of a ground-truth cell.
+
+    field_id, true: the field and the row of the cell in its overlaps. index: the class. reason: index into `REASONS`.
+    best: row of the detected mask that overlaps the cell most, -1 if none overlaps it; iou: their IoU. confidence: of
+    the class, of the most confident good mask; NaN without one.
+    """
+
+    field_id: str
+    true: int
+    index: int
+    reason: int
+    best: int
+    iou: float
+    confidence: float
+
+
 def split_misses(
     overlaps: Mapping[str, FieldOverlaps],
     detections: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
@@ -50,6 +69,20 @@ def split_misses(
     detections: as in `puzzlecell.scoring.average_precision.match`; points: (C,) working points.
     """
     counts = np.zeros((len(points), len(REASONS)), int)
+    for verdict in verdicts(overlaps, detections, points, settings):
+        counts[verdict.index, verdict.reason] += 1
+    table = pd.DataFrame(counts, columns=list(REASONS))
+    table.insert(0, "class", np.arange(len(points)))
+    return table
+
+
+def verdicts(
+    overlaps: Mapping[str, FieldOverlaps],
+    detections: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+    points: np.ndarray,
+    settings: ScoreSettings,
+) -> Iterator[Verdict]:
+    """Yield what became of each class of each ground-truth cell, field by field; arguments as in `split_misses`."""
     for field_id, field in overlaps.items():
         claimed = np.full((len(field.keys), len(points)), -np.inf)
         rows, index, confidence = detections.get(field_id, ((), (), ()))
@@ -59,14 +92,20 @@ def split_misses(
         for cell, shows in enumerate(field.classes):
             iou = np.where(offered, field.iou[:, cell], 0)
             good = np.flatnonzero(iou >= settings.iou_threshold)
+            best = int(iou.argmax()) if iou.max(initial=0) > 0 else -1
             for number in np.flatnonzero(shows).tolist():
-                reason = _reason(
-                    claimed[good], iou, shows, number, points=points, missing_iou=settings.missing_iou
+                said = claimed[good, number].max(initial=-np.inf)
+                yield Verdict(
+                    field_id,
+                    cell,
+                    number,
+                    _reason(
+                        claimed[good], iou, shows, number, points=points, missing_iou=settings.missing_iou
+                    ),
+                    best,
+                    float(iou[best]) if best >= 0 else 0.0,
+                    float(said) if said > -np.inf else np.nan,
                 )
-                counts[number, reason] += 1
-    table = pd.DataFrame(counts, columns=list(REASONS))
-    table.insert(0, "class", np.arange(len(points)))
-    return table
 
 
 def _reason(

@@ -2,6 +2,10 @@
 
 The rows are cells of the masks of the run, so that neither segmentation nor detection counts: a class is right where
 graded cells that show it have higher probabilities than graded cells that lack it.
+
+Cells that were graded because they are uncertain or confident are no sample of all cells, and a score on them says how
+good the predictions are for such cells. Cells of the random queue are a uniform sample: their score holds for all cells
+of the data set, and so does the share of them that shows a class.
 """
 
 import logging
@@ -14,12 +18,15 @@ from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.data.tables import class_columns, read_parquet, write_csv
 from puzzlecell.errors import UserError
-from puzzlecell.teaching.graded_cells import SHOWN, grades_of
+from puzzlecell.teaching.graded_cells import SHOWN, grades_of, queue_columns
+from puzzlecell.teaching.grades import RANDOM
 
 log = logging.getLogger(__name__)
 
 AnyPath = str | os.PathLike
 MEASURES = ("ap", "auc")
+ALL = "all"
+"""Stands for the cells of all queues in the column `queue`."""
 
 
 def graded_score(
@@ -34,13 +41,7 @@ def graded_score(
     without positives or without negatives, which the mean leaves out; its counts are sums over classes. low, high: ends
     of the bootstrap interval over fields, as in `score`.
     """
-    _, numbers = np.unique(fields, return_inverse=True)
-    total = int(numbers.max(initial=-1)) + 1
-    draws = np.ones((1, total), np.int64)
-    if settings.bootstrap and total:
-        random = np.random.default_rng(settings.seed)
-        more = random.multinomial(total, np.full(total, 1 / total), settings.bootstrap)
-        draws = np.concatenate([draws, more])
+    numbers, draws = drawn_fields(fields, settings)
     classes = values.shape[1]
     found = np.full((len(MEASURES), len(draws), classes), np.nan)
     cells, positives = np.zeros((2, classes), np.int64)
@@ -64,9 +65,37 @@ def graded_score(
     )
     for measure, name in enumerate(MEASURES):
         prefix = "" if name == "ap" else f"{name}_"
-        low, high = _interval(found[measure, 1:], settings.interval)
+        low, high = interval_of(found[measure, 1:], settings.interval)
         table[name], table[f"{prefix}low"], table[f"{prefix}high"] = found[measure, 0], low, high
     return table
+
+
+def shares(grades: np.ndarray, fields: np.ndarray, settings: ScoreSettings) -> pd.DataFrame:
+    """Return `share, share_low, share_high`, a row per class: the share of the graded cells that show it.
+
+    grades, fields, and the interval: as in `graded_score`. NaN for classes that nobody graded. It estimates the share
+    among all cells only if the graded ones are a random sample of them.
+    """
+    numbers, draws = drawn_fields(fields, settings)
+    graded = ~np.isnan(grades)
+    shown = np.where(graded, grades, 0) >= SHOWN
+    drawn = draws[:, numbers]
+    positives, cells = drawn @ shown.astype(np.int64), drawn @ graded.astype(np.int64)
+    found = np.divide(positives, cells, out=np.full(cells.shape, np.nan), where=cells > 0)
+    low, high = interval_of(found[1:], settings.interval)
+    return pd.DataFrame({"share": found[0], "share_low": low, "share_high": high})
+
+
+def drawn_fields(fields: np.ndarray, settings: ScoreSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Number (n,) of the field of each cell, and how often each field is drawn (draws, F): once, then by bootstrap."""
+    _, numbers = np.unique(fields, return_inverse=True)
+    total = int(numbers.max(initial=-1)) + 1
+    draws = np.ones((1, total), np.int64)
+    if settings.bootstrap and total:
+        random = np.random.default_rng(settings.seed)
+        more = random.multinomial(total, np.full(total, 1 / total), settings.bootstrap)
+        draws = np.concatenate([draws, more])
+    return numbers, draws
 
 
 def _ranked(values: np.ndarray, shows: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -94,7 +123,7 @@ def _ranked(values: np.ndarray, shows: np.ndarray, counts: np.ndarray) -> np.nda
     )
 
 
-def _interval(drawn: np.ndarray, coverage: float) -> tuple[np.ndarray, np.ndarray]:
+def interval_of(drawn: np.ndarray, coverage: float) -> tuple[np.ndarray, np.ndarray]:
     """Ends of the bootstrap interval of each column of (draws, k); NaN where no draw says anything."""
     low, high = np.full((2, drawn.shape[1]), np.nan)
     known = ~np.isnan(drawn).all(axis=0) if len(drawn) else np.zeros(drawn.shape[1], bool)
@@ -107,32 +136,50 @@ def _interval(drawn: np.ndarray, coverage: float) -> tuple[np.ndarray, np.ndarra
 def write_graded_score(
     path: AnyPath, *, graded: AnyPath, answer: AnyPath, classes: AnyPath, settings: ScoreSettings
 ) -> None:
-    """Write the score of a data set on its held-out graded cells (CSV; see `graded_score`, with the names of classes).
+    """Write the score of a data set on its held-out graded cells (CSV).
 
-    graded: table of `puzzlecell.teaching.graded_cells`. answer: cell table with `p00 ...`, for a training set the one
-    out of fold. Raises UserError for graded cells without predictions, and if no cell is held out.
+    Its rows are those of `graded_score`, with the names of classes and `queue`: first for `all` graded cells; then, if
+    there are any, for those of the queue `random`, with `shares`, which are NaN for `all`. graded: table of
+    `puzzlecell.teaching.graded_cells`. answer: cell table with `p00 ...`, for a training set the one out of fold.
+    Raises UserError for graded cells without predictions, and if no cell is held out.
     """
     names = read_classes(classes)
     grades = read_parquet(graded)
     grades = grades[grades["held_out"]]
     if grades.empty:
         raise UserError(f"{graded}: no graded cell is held out, so there is nothing to score with")
-    predicted = read_parquet(answer, ["ID", "cell", *class_columns(grades)])
-    values = grades_of(predicted, grades, graded)
-    rows = ~np.isnan(values).all(axis=1)
-    chosen = predicted[rows]
-    table = graded_score(
-        chosen[class_columns(grades)].to_numpy(np.float64), values[rows], chosen["ID"].to_numpy(), settings
-    )
-    table.insert(0, "class", [*names, "mean"])
-    write_csv(path, table, digits=4)
+    columns = class_columns(grades)
+    drawn = grades[queue_columns(len(columns))].to_numpy(bool)
+    parts = [(ALL, grades)]
+    if drawn.any():
+        sampled = np.where(drawn, grades[columns].to_numpy(np.float32), np.float32(np.nan))
+        parts.append((RANDOM, grades.assign(**dict(zip(columns, sampled.T, strict=True)))))
+    predicted = read_parquet(answer, ["ID", "cell", *columns])
+    tables = []
+    for queue, part in parts:
+        values = grades_of(predicted, part, graded)
+        rows = ~np.isnan(values).all(axis=1)
+        chosen, known = predicted[rows], values[rows]
+        fields = chosen["ID"].to_numpy()
+        table = graded_score(chosen[columns].to_numpy(np.float64), known, fields, settings)
+        table.insert(0, "class", [*names, "mean"])
+        table.insert(1, "queue", queue)
+        share = shares(known, fields, settings)
+        for name in share:
+            table[name] = np.append(share[name], np.nan) if queue == RANDOM else np.nan
+        _log(queue, table, chosen["ID"])
+        tables.append(table)
+    write_csv(path, pd.concat(tables, ignore_index=True), digits=4)
+
+
+def _log(queue: str, table: pd.DataFrame, fields: pd.Series) -> None:
     mean = table.iloc[-1]
     log.info(
-        "%d held-out graded cells of %d fields; %d classes with cells that show them and cells that lack them: mean AP "
-        "%.4f, mean AUC %.4f",
-        len(grades),
-        grades["ID"].nunique(),
+        "%s: %d held-out graded cells of %d fields; %d classes with cells that show them and cells that lack them: "
+        "mean AP %.4f (%.4f to %.4f), mean AUC %.4f (%.4f to %.4f)",
+        "all queues" if queue == ALL else "random queue",
+        len(fields),
+        fields.nunique(),
         table["ap"].iloc[:-1].notna().sum(),
-        mean["ap"],
-        mean["auc"],
+        *(mean[name] for name in ("ap", "low", "high", "auc", "auc_low", "auc_high")),
     )

@@ -14,6 +14,7 @@ from puzzlecell.config.labels import WithoutClass
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import (
     class_columns,
+    probability_columns,
     probability_table,
     read_csv,
     read_parquet,
@@ -23,7 +24,7 @@ from puzzlecell.data.tables import (
 from puzzlecell.data.text_tables import TableError
 from puzzlecell.errors import UserError
 from puzzlecell.runtime.messages import first_few, first_lines
-from puzzlecell.teaching.grades import read_grades
+from puzzlecell.teaching.grades import RANDOM, read_grades
 from puzzlecell.teaching.placing import ALONE, Placed, place
 
 log = logging.getLogger(__name__)
@@ -32,15 +33,16 @@ AnyPath = str | os.PathLike
 KEYS = ["ID", "cell"]
 SHOWN = 0.5
 """Lowest soft value of a cell that counts as showing the class where a yes or no is needed."""
-REPORT = ["line", "ID", "cell", "class", "grade", "annotator", "what"]
+REPORT = ["line", "ID", "cell", "class", "grade", "annotator", "queue", "what"]
 
 
 @dataclass(frozen=True)
 class GradedFiles:
     """Where the results go.
 
-    cells: Parquet `ID, cell, annotators, held_out, p00 ...`, see `soft_values`. report: CSV with a row per grade; its
-    cell is 0 if there is none, and `what` says why, or what is worth knowing. warnings: CSV `dataset, ID, what`.
+    cells: Parquet `ID, cell, annotators, held_out, p00 ...`, see `soft_values`, and `r00 ...`, see `queue_columns`.
+    report: CSV with a row per grade; its cell is 0 if there is none, and `what` says why, or what is worth knowing.
+    warnings: CSV `dataset, ID, what`.
     """
 
     cells: AnyPath
@@ -71,6 +73,24 @@ def soft_values(placed: Sequence[Placed], values: Sequence[GradeValues]) -> pd.D
     ids, cells = (people.index.get_level_values(name).to_numpy() for name in KEYS)
     keys = {"ID": ids, "cell": cells.astype(np.int32), "annotators": people.to_numpy(np.int32)}
     return probability_table(keys, mean.to_numpy(np.float64).reshape(len(people), len(values)))
+
+
+def in_queue(placed: Sequence[Placed], table: pd.DataFrame, queue: str) -> np.ndarray:
+    """Return for which classes (n, C) bool the cells of the table of `soft_values` came up in a queue.
+
+    One person who was shown the cell in this queue is enough: that it was drawn does not depend on who graded it.
+    """
+    row_of = {key: row for row, key in enumerate(zip(table["ID"], table["cell"], strict=True))}
+    found = np.zeros((len(table), len(class_columns(table))), bool)
+    for row in placed:
+        if row.cell and row.grade.queue == queue:
+            found[row_of[row.grade.ID, row.cell], row.grade.index] = True
+    return found
+
+
+def queue_columns(classes: int) -> list[str]:
+    """Names of the columns that say for which classes a cell came up in the random queue: r00, r01, ..."""
+    return [name.replace("p", "r") for name in probability_columns(classes)]
 
 
 def grades_of(cells: pd.DataFrame, graded: pd.DataFrame, path: AnyPath) -> np.ndarray:
@@ -126,7 +146,8 @@ def write_graded_cells(
     table = soft_values(placed, settings.values_of(names))
     held = _held_out(held_out, dataset) if teaches else set(table["ID"])
     table.insert(3, "held_out", table["ID"].isin(held).to_numpy(bool))
-    write_parquet(files.cells, table)
+    drawn = in_queue(placed, table, RANDOM)
+    write_parquet(files.cells, table.assign(**dict(zip(queue_columns(len(names)), drawn.T, strict=True))))
     write_csv(files.report, _report(placed, names))
     findings = _findings(placed, str(grades))
     for what in findings:
@@ -176,6 +197,7 @@ def _report(placed: Sequence[Placed], names: Sequence[str]) -> pd.DataFrame:
             names[row.grade.index],
             row.grade.grade,
             row.grade.annotator,
+            row.grade.queue,
             row.what,
         )
         for row in placed

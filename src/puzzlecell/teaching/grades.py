@@ -17,6 +17,10 @@ HIGHEST = 5
 """The highest grade; the lowest one is 1."""
 PLACES = ("cell", "y", "x", "area_px", "centroid_y", "centroid_x")
 """Columns that say which cell was graded, and how it was then."""
+RANDOM = "random"
+"""The queue whose cells are a random sample of all cells, so that their grades say something about all of them."""
+QUEUES = ("uncertain", "disagree", "rare", RANDOM)
+"""Queues in which the viewer shows cells to people who grade them."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class Grade:
 
     line: number of the line, from 1. index: of the class. cell: number of the cell in the label image that was graded.
     y, x: pixel of the raw field inside the cell. area_px, centroid_y, centroid_x: of the cell when it was graded, in
-    pixels of the raw field. What is not given is None; the cell or the pixel is.
+    pixels of the raw field. What is not given is None; the cell or the pixel is. queue: one of `QUEUES`, in which the
+    cell came up for this class; "" if it came up otherwise, or if that is not known.
     """
 
     line: int
@@ -39,6 +44,7 @@ class Grade:
     area_px: float | None = None
     centroid_y: float | None = None
     centroid_x: float | None = None
+    queue: str = ""
 
     @property
     def graded(self) -> tuple:
@@ -55,8 +61,8 @@ def read_grades(
 ) -> list[Grade]:
     """Read a table `ID, class, grade` with `cell`, or `y` and `x`, or all three, in the order of its lines.
 
-    The columns `annotator`, `area_px`, `centroid_y` and `centroid_x` are optional, and so are single values of all
-    columns but the first three, as long as each row has a cell or a pixel. A class is the name of a class or of a
+    The columns `annotator`, `area_px`, `centroid_y`, `centroid_x` and `queue` are optional, and so are single values of
+    all columns but the first three, as long as each row has a cell or a pixel. A class is the name of a class or of a
     location, or an index. known: IDs of the data set; None: not checked. without_class: `leave_out` skips rows with a
     location that has no class. Raises TableError naming each line that is wrong, and a table without rows.
     """
@@ -97,6 +103,9 @@ class _Rows:
             problems.append(f"ID {quoted(field_id)} is that of no field of this data set")
         if grade not in {str(value) for value in range(1, HIGHEST + 1)}:
             problems.append(f"grade {quoted(grade)}; expected a whole number from 1 to {HIGHEST}")
+        queue = row.get("queue", "")
+        if queue and queue not in QUEUES:
+            problems.append(f"queue {quoted(queue)}; expected {', '.join(QUEUES)}, or nothing")
         places = {name: _number(name, row.get(name, ""), problems) for name in PLACES}
         if not problems:
             _check_place(places, problems)
@@ -105,10 +114,8 @@ class _Rows:
         elif index is not None:
             cell = places.pop("cell")
             who = row.get("annotator", "")
-            found = Grade(
-                line, field_id, index, int(grade), who, cell=None if cell is None else int(cell), **places
-            )
-            self._add(found)
+            number = None if cell is None else int(cell)
+            self._add(Grade(line, field_id, index, int(grade), who, cell=number, queue=queue, **places))
 
     def _class(self, text: str, problems: list[str]) -> int | None:
         """Index of a class; None if there is a problem, or a location without a class, which is left out."""

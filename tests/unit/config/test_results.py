@@ -141,6 +141,10 @@ def test_a_calibration_depends_on_how_it_is_fitted_and_measured(changes, expecte
         ("member_choice", {"score": {"bootstrap": 5}}, {"score.bootstrap"}),
         ("member_choice", {"ensemble": {"negative": "mean"}}, {"ensemble.negative"}),
         ("member_choice", {"variability": {"thresholds": 0.3}}, set()),
+        ("cams", {"cams": {"classes": ["Cytosol"], "fields": {"test": ["a"]}}}, {"cams.classes"}),
+        ("cams", {"step1": {"average": "scores"}}, {"step1.average"}),
+        ("cams", {"step2": {"margin": 0.1}}, set()),
+        ("cams", {"ensemble": {"suppress_by_negative": 1}}, {"ensemble.suppress_by_negative"}),
     ],
 )
 def test_what_is_made_on_request_depends_on_its_own_settings(result, changes, decided):

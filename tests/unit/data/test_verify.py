@@ -7,6 +7,7 @@ import pytest
 from puzzlecell.cli.main import main
 from puzzlecell.data.store import write_shard
 from puzzlecell.data.tables import write_csv, write_parquet
+from puzzlecell.runtime.checksums import written_with_checksum
 
 TABLE = pd.DataFrame({"ID": ["a"], "p00": [0.5]})
 
@@ -17,6 +18,9 @@ def results(tmp_path, monkeypatch):
     write_shard("results/store/test/000.h5", ["a"], {"images": np.zeros((1, 8, 8, 4), np.uint8)}, {})
     write_parquet("results/cells/test.parquet", TABLE)
     write_csv("results/folds/folds.csv", TABLE)
+    with written_with_checksum("results/export/test.h5ad", lines=False) as path:
+        path.write_bytes(b"for other tools")
+    (tmp_path / "results/export/test.zarr").write_bytes(b"without a checksum")
     return tmp_path / "results"
 
 
@@ -29,6 +33,7 @@ def verified(capsys, *arguments):
 def test_intact_results(results, capsys):
     code, out, _ = verified(capsys)
     assert (code, out.splitlines()[-1]) == (0, "all are intact")
+    assert "of other kinds, which have no checksum: results/export/test.zarr\n" in out
 
 
 def as_folder(path):
@@ -47,6 +52,11 @@ def as_folder(path):
         ("cells/test.parquet", as_folder, "is a folder, not a file"),
         ("folds/folds.csv", lambda path: path.unlink(), "there is no folds.csv beside it"),
         ("folds/folds.csv", lambda path: path.write_text("ID,p00\n"), "1 lines; 2 were written"),
+        (
+            "export/test.h5ad",
+            lambda path: path.write_bytes(b"for other fools"),
+            "test.h5ad: its checksum does not match",
+        ),
     ],
 )
 def test_damage_is_listed_with_what_to_delete(results, capsys, name, damage, found):

@@ -11,6 +11,7 @@ from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.training import TrainingSettings
+from puzzlecell.config.view import ViewSettings
 from puzzlecell.data.store import write_shard
 from puzzlecell.data.tables import write_csv, write_parquet
 from puzzlecell.network.cam_network import CamNetwork, save_network
@@ -56,6 +57,9 @@ def results(tmp_path_factory):
     write_parquet(folder / "unlike/test/000.images.parquet", pd.DataFrame({"ID": ["a", "b"]}))
     write_parquet(folder / "cells/test.parquet", CELLS)
     write_parquet(folder / "cells/holdout.parquet", CELLS.assign(ID="c"))
+    facts = {"fields": 2, "cells": 9, "pictures": 7, "field_pictures": 2}
+    (folder / "view/data/test/000").mkdir(parents=True)
+    (folder / "view/data/test/000/shard.json").write_text(json.dumps(facts))
     write_csv(folder / "submission.csv", pd.DataFrame({"ID": ["a", "b"]}))
     write_csv(folder / "oof/m/s/fold1.images.csv", pd.DataFrame({"ID": ["a", "b"]}))
     write_csv(folder / "oof/m/s/holdout.csv", CELLS)
@@ -90,6 +94,7 @@ def job(results):
     [
         ("simulate/test", SimulationSettings(fields=5, size=100), "simulate", 0.05),
         ("ingest/test/000", None, "ingest", 0.03),
+        ("view_shard/test/000", ViewSettings(tile=50, field_tile=100), "view", 4 * (7 * 0.0025 + 2 * 0.01)),
         ("segment/test/000", SegmentationSettings(method="masks"), "segment (masks)", 2 * 32**2 / 1e6),
         ("train/m/s/fold1", TRAINING, "train (test_resnet)", train_work(TRAINING, 12, 2, epochs=2).amount),
         (
@@ -185,6 +190,13 @@ def broken_settings(results, job):
     job("train/m/s/fold1", 9, TRAINING)
     log = results / "logs/train/m/s/fold1.log"
     log.write_text(log.read_text().replace(json.dumps(TRAINING.network.backbone), "5"))
+
+
+def test_of_short_jobs_only_the_memory_counts(results, job):
+    job("view_quality/test", 9, memory="300")
+    found = measured_run(results)
+    assert (found.rates, found.unused) == ({}, 0)
+    assert found.memory_mb == {"view_quality": 300 * 2**20 / 1e6}
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,8 @@ def weight_bytes(work):
         (job("oof_cells", ds="train"), "oof", 90 * BYTES["answer"]),
         (job("unlike_training", ds="test", sh="000"), "unlike", 30 * BYTES["unlike table"]),
         (job("ensemble", ds="test"), "cells", 60 * BYTES["answer"]),
+        (job("export_h5ad", ds="test"), "export", 60 * BYTES["export_h5ad"]),
+        (job("export_csv", ds="test"), "export", 60 * BYTES["export_csv"]),
         (job("submission"), "submission.csv", 60 * BYTES["submission"]),
     ],
 )
@@ -71,6 +73,11 @@ def test_bytes_by_hand(work, planned, folder, expected):
     found = disk_use([planned, planned, job(None)], work)
     assert found.folders == {folder: pytest.approx(2 * expected)}
     assert (found.training, found.measured) == (0, frozenset())
+
+
+def test_maps_take_the_networks_that_step_1_takes(work):
+    shard = {"ds": "test", "sh": "000"}
+    assert work(job("cams", **shard)) == work(job("step1", model="m", stage="s", **shard))
 
 
 def test_a_training_keeps_a_state_while_it_runs(work):

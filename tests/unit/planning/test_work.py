@@ -6,6 +6,7 @@ from puzzlecell.config.network import InputSettings, NetworkSettings
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings, TtaSettings
 from puzzlecell.config.training import TrainingSettings
+from puzzlecell.config.view import ViewSettings
 from puzzlecell.network.cam_network import CamNetwork
 from puzzlecell.network.puzzle import PuzzleNetwork
 from puzzlecell.planning.network_cost import network_cost, segmenter_flop
@@ -19,6 +20,8 @@ from puzzlecell.planning.work import (
     step2_work,
     train_work,
     unlike_work,
+    view_pictures,
+    view_work,
 )
 
 SMALL = NetworkSettings(backbone="test_resnet", pretrained=False, output_stride=8)
@@ -75,6 +78,13 @@ def test_a_training_epoch_is_what_it_computes():
     assert steps / 1e9 <= work.gflop == pytest.approx(steps / 1e9, rel=0.1)
 
 
+def test_pictures_of_the_viewer_are_as_many_as_are_configured():
+    """A million cells in 10 shards: (19 x 3,500 + 2,000) / 10 pictures of 96 pixels and 200 fields of 512."""
+    found = view_pictures(ViewSettings(), 19, 100_000, 5000, 10)
+    assert found == pytest.approx(4 * (6850 * 96**2 + 200 * 512**2) / 1e6)
+    assert view_pictures(ViewSettings(), 19, 10, 1, 10) == pytest.approx(4 * (10 * 96**2 + 512**2) / 1e6)
+
+
 @pytest.mark.parametrize(
     ("make", "times"),
     [
@@ -86,6 +96,7 @@ def test_a_training_epoch_is_what_it_computes():
         (lambda n: step1_work(STAGE, Step1Settings(), 10 * n, 64), 3),
         (lambda n: step2_work(STAGE, Step2Settings(), 100 * n), 3),
         (lambda n: cells_work("score", 100 * n), 3),
+        (lambda n: view_work(100 * n, view_pictures(ViewSettings(), 19, 100 * n, 10 * n, 1)), 3),
     ],
 )
 def test_work_grows_with_the_fields(make, times):

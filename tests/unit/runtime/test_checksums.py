@@ -7,6 +7,7 @@ from puzzlecell.errors import DamagedFileError
 from puzzlecell.runtime.checksums import (
     EMPTY_MARK,
     array_checksum,
+    check_sealed_file,
     check_text,
     columns_checksum,
     read_sealed,
@@ -25,7 +26,8 @@ def test_a_sealed_file_is_read_back(tmp_path):
     assert content[-9:] == b"and after"
 
 
-def test_every_changed_byte_and_every_lost_end_is_found(tmp_path):
+@pytest.mark.parametrize("read", [read_sealed, check_sealed_file])
+def test_every_changed_byte_and_every_lost_end_is_found(tmp_path, read):
     path, intact = tmp_path / "file", sealed(CONTENT)
     for place in range(len(intact)):
         damaged = bytearray(intact)
@@ -33,13 +35,14 @@ def test_every_changed_byte_and_every_lost_end_is_found(tmp_path):
         for content in (bytes(damaged), intact[:place]):
             path.write_bytes(content)
             with pytest.raises(DamagedFileError, match="file: damaged: .*; delete this file and start again"):
-                read_sealed(path)
+                read(path)
 
 
 def test_a_mark_near_the_end_of_a_long_file_is_found(tmp_path):
     content = sealed(bytes(40_000_000) + CONTENT)
     (tmp_path / "file").write_bytes(content)
     assert read_sealed(tmp_path / "file") == content
+    check_sealed_file(tmp_path / "file")
 
 
 def write(path, text):

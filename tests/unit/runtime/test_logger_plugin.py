@@ -178,6 +178,11 @@ def test_the_summary_lists_the_main_outputs():
     )
 
 
+def test_the_viewer_comes_first_and_exports_after_the_tables():
+    output = ["results/export/test.h5ad", "results/cells/test.parquet", "results/view/index.html"]
+    assert to_look_at([*output, "results/view/style.css", "results/export/test.csv.gz"]) == output[::-1]
+
+
 def test_many_paths_are_shortened_to_patterns():
     few = ["results/masks/b/1.png", "results/masks/b/0.png", "results/masks/a/0.png", "results/score/a.csv"]
     assert to_look_at(few) == ["results/score/a.csv", "results/masks/a/0.png", "results/masks/b/0.png"]

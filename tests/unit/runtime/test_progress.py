@@ -50,6 +50,7 @@ def test_with_a_display_the_status_file_is_written_instead_of_lines(clock, tmp_p
         "total": 4,
         "text": "first",
         "elapsed": 0,
+        "notes": [],
         "warnings": [],
         "error": None,
     }

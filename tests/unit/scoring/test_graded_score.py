@@ -8,7 +8,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.data.tables import probability_table, read_csv, write_parquet
 from puzzlecell.errors import UserError
-from puzzlecell.scoring.graded_score import graded_score, write_graded_score
+from puzzlecell.scoring.graded_score import graded_score, shares, write_graded_score
+from puzzlecell.teaching.graded_cells import queue_columns
 
 NAN = np.nan
 
@@ -56,6 +57,7 @@ def test_only_held_out_cells_are_scored(tmp_path):
     keys = {"ID": list("xxyz"), "cell": np.int32([1, 2, 1, 1])}
     table = probability_table(keys, np.array([[1, 0], [0, NAN], [1, NAN], [0, 1]]))
     table.insert(2, "held_out", [True, True, True, False])
+    table = table.assign(**dict.fromkeys(queue_columns(2), False))
     write_parquet(tmp_path / "graded.parquet", table)
     answer = probability_table(
         {"ID": list("zyxx"), "cell": np.int32([1, 1, 2, 1])},
@@ -87,6 +89,33 @@ def test_only_held_out_cells_are_scored(tmp_path):
     write_parquet(tmp_path / "graded.parquet", table.assign(held_out=False))
     with pytest.raises(UserError, match="no graded cell is held out"):
         write()
+
+    # Class a of two cells of x came up in the random queue: ranks +, -. They say nothing about class b.
+    write_parquet(tmp_path / "graded.parquet", table.assign(r00=[True, True, False, True]))
+    write()
+    found = read_csv(tmp_path / "score.csv").set_index(["queue", "class"])
+    assert found.index.get_level_values("queue").unique().tolist() == ["all", "random"]
+    assert found.loc[("random", "a"), ["cells", "positives"]].tolist() == [2, 1]
+    assert [float(found.loc[("random", "a"), name]) for name in ("ap", "share")] == [1, 0.5]
+    assert found.loc[("random", "b"), "cells"] == 0
+    assert found.loc["all", "share"].eq("").all()
+    assert float(found.loc[("all", "a"), "ap"]) == pytest.approx(5 / 6, abs=1e-4)
+
+
+def test_shares_with_intervals_over_fields():
+    random = np.random.default_rng(1)
+    fields = random.integers(0, 9, 80)
+    grades = random.choice([0, 0.2, 0.7, 1, NAN], (80, 3))
+    grades[:, 2] = NAN
+    table = shares(grades, fields, ScoreSettings(bootstrap=40, seed=2))
+    draws = np.random.default_rng(2).multinomial(9, np.full(9, 1 / 9), 40)
+    for index in range(2):
+        known = ~np.isnan(grades[:, index])
+        shown = grades[known, index] >= 0.5
+        drawn = [np.repeat(shown, draw[fields[known]]).mean() for draw in draws]
+        expected = [shown.mean(), np.quantile(drawn, 0.025), np.quantile(drawn, 0.975)]
+        assert table.iloc[index].tolist() == pytest.approx(expected)
+    assert table.iloc[2].isna().all()
 
 
 def test_no_cell_at_all():

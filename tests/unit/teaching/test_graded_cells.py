@@ -9,7 +9,13 @@ from puzzlecell.config.grades import GradeSettings
 from puzzlecell.data.tables import read_csv, read_parquet, write_csv
 from puzzlecell.data.text_tables import TableError
 from puzzlecell.errors import UserError
-from puzzlecell.teaching.graded_cells import GradedFiles, grades_of, soft_values, write_graded_cells
+from puzzlecell.teaching.graded_cells import (
+    GradedFiles,
+    grades_of,
+    in_queue,
+    soft_values,
+    write_graded_cells,
+)
 from puzzlecell.teaching.grades import Grade
 from puzzlecell.teaching.held_out import COLUMNS
 from puzzlecell.teaching.placing import Placed
@@ -35,6 +41,21 @@ def test_people_are_averaged_after_their_grades_became_values():
     expected = [[0.55, 1, np.nan], [1, np.nan, np.nan]]
     np.testing.assert_allclose(table[["p00", "p01", "p02"]], expected, rtol=1e-6)
     assert soft_values([], values)["p00"].tolist() == []
+
+
+def test_one_person_who_saw_the_cell_in_the_random_queue_is_enough():
+    rows = [
+        ("a", 3, 0, "p", "random"),
+        ("a", 3, 0, "q", "rare"),
+        ("a", 3, 1, "p", "rare"),
+        ("a", 0, 1, "p", "random"),
+    ]
+    placed = [
+        Placed(Grade(2, field_id, index, 5, who, cell=1, queue=queue), cell)
+        for field_id, cell, index, who, queue in rows
+    ]
+    table = soft_values(placed, GradeSettings().values_of(CLASSES))
+    assert in_queue(placed, table, "random").tolist() == [[True, False, False]]
 
 
 def written(tmp_path, rows, *, held=(), teaches=True, **settings):
@@ -68,6 +89,7 @@ def test_the_files_say_what_became_of_each_grade(tmp_path):
         ["w1_1", 3, True, 1],
         ["w2_1", 3, False, 0],
     ]
+    assert not cells[["r00", "r01", "r02"]].any(axis=None)
     assert report["line"].tolist() == [2, 3, 4]
     assert report["cell"].tolist() == [3, 3, 0]
     assert report["what"].fillna("").tolist()[::2] == ["", "background at y 45, x 30"]

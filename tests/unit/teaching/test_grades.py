@@ -25,6 +25,17 @@ def test_the_cell_as_it_was_is_read_and_columns_may_be_missing(tmp_path):
     assert read_grades(table, CLASSES) == [Grade(2, "a", 1, 4, "", 1, None, None, 12.5, 3.0, 4.0)]
 
 
+def test_the_queue_in_which_a_cell_came_up(tmp_path):
+    header = "ID,cell,class,grade,queue"
+    table = write_table(tmp_path / "g.csv", ["a,1,Cytosol,4,random", "a,2,Cytosol,4,"], header)
+    assert [grade.queue for grade in read_grades(table, CLASSES)] == ["random", ""]
+    write_table(table, ["a,1,Cytosol,4,Random"], header)
+    with pytest.raises(
+        TableError, match="line 2: queue 'Random'; expected uncertain, disagree, rare, random, or"
+    ):
+        read_grades(table, CLASSES)
+
+
 @pytest.mark.parametrize(
     ("row", "expected"),
     [

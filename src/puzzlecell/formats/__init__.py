@@ -1,0 +1,1 @@
+"""Results in the formats of other tools: AnnData, GeoJSON, OME-Zarr, tables with names."""
