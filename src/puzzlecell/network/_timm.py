@@ -36,6 +36,7 @@ def import_torchvision() -> None:
 import_torchvision()
 
 import timm  # noqa: E402  (needs torchvision, which is made importable above)
+from timm.models.vision_transformer import VisionTransformer  # noqa: E402
 from timm.utils import ModelEmaV3  # noqa: E402
 
-__all__ = ["ModelEmaV3", "import_torchvision", "timm"]
+__all__ = ["ModelEmaV3", "VisionTransformer", "import_torchvision", "timm"]
