@@ -41,7 +41,8 @@ def convert_subcell(
 ) -> SubCell:
     """Convert an encoder and its classifiers to one network file, and return the network.
 
-    channels: a key of `VARIANTS`; None: as the number of channels says, which three do not. Only tensors are read; no code in the files is run. Raises NetworkError naming the first tensor that does not fit.
+    channels: a key of `VARIANTS`; None: as the number of channels says, which three do not. Only tensors are read; no
+    code in the files is run. Raises NetworkError naming the first tensor that does not fit.
     """
     tensors = _Tensors(encoder, read_state_dict(encoder))
     heads = [_Tensors(path, read_state_dict(path)) for path in classifiers]
