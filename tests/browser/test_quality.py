@@ -133,6 +133,27 @@ def test_segmentation_is_that_of_the_cells(viewer, made_up, dataset):
     assert page.locator(".precision").count() == (dataset == SCORED)
 
 
+@pytest.mark.parametrize("width", [1366, 1920])
+def test_long_ids_leave_the_numbers_of_the_list_free(open_view, view_folder, width):
+    """The number of an entry stands left of it, where an ID of the column before may not reach."""
+    viewer = open_view(view_folder, viewport={"width": width, "height": 1000})
+    page = viewer.open(f"/quality?ds={SCORED}")
+    covered = page.evaluate(
+        """(id) => [...document.querySelectorAll(".fields")].flatMap((list) => {
+          for (const link of list.querySelectorAll("a")) link.textContent = id;
+          const links = [...list.querySelectorAll("a")].flatMap((link) => [...link.getClientRects()]);
+          return [...list.children].filter((entry) => {
+            const { left, top } = entry.getBoundingClientRect();
+            return links.some((link) => link.right > left - 22 && link.left < left
+              && link.bottom > top + 3 && link.top < top + 14);
+          }).map((entry) => entry.textContent);
+        })""",
+        "plate_20190307_experiment12_well_A01_site_1_of_9",
+    )
+    assert page.locator(".fields li").count() > 1
+    assert covered == []
+
+
 def test_calibration_before_and_after(page, results):
     page.get_by_label("Class of the calibration plot").select_option("1")
     marks = page.locator(".calibration .marker title").all_text_contents()
