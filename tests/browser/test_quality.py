@@ -111,6 +111,22 @@ def test_confusion_is_a_cross_table_and_leads_to_the_cells(page, made_up):
     assert address(page) == {"ds": SCORED, "true": "0", "top": "0"}
 
 
+def test_a_number_of_the_confusion_leads_to_as_many_cells(page, made_up):
+    classes = len(made_up.classes)
+    cells = made_up.cells[(made_up.cells.dataset == SCORED) & (made_up.cells.truth >= 0)]
+    shows, top = truth(cells, classes), values(cells, classes).argmax(1)
+    taken = np.eye(classes, dtype=bool)[top]
+    wrong, both = shows.T.astype(int) @ (taken & ~shows), shows.T.astype(int) @ (taken & shows)
+    np.fill_diagonal(both, 0)
+    # Some cells of the row and column show both classes: they are counted elsewhere.
+    row, column = np.argwhere((wrong > 0) & (both > 0))[0]
+    cell = page.locator(".matrix tbody tr").nth(row).locator("td").nth(column)
+    assert cell.inner_text() == str(wrong[row, column])
+    cell.locator("a").click()
+    page.wait_for_selector("#page[data-page=gallery][data-cells=all]")
+    assert page.locator(".gallery-head .count .number").first.inner_text() == str(wrong[row, column])
+
+
 @pytest.mark.parametrize("dataset", ["test", SCORED])
 def test_segmentation_is_that_of_the_cells(viewer, made_up, dataset):
     page = viewer.open(f"/quality?ds={dataset}")
