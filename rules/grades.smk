@@ -10,6 +10,11 @@ graded_contents = per_shard(
     "results/store/{ds}/{sh}.contents.csv",
     [ds for ds in dict.fromkeys([*IN_FOLDS, *TEACHING]) if not settings.datasets[ds].simulate],
 )
+# Data sets that have a score on grades.
+SCORED_GRADES = [
+    *(ds for ds in GRADED if settings.datasets[ds].role in ("test", "holdout")),
+    *(TRAINING_GRADED if settings.grades.held_out > 0 else []),
+]
 held_out_table = lambda dataset: ["results/grades/held_out.csv"] if dataset in TEACHING else []
 folds_table = lambda dataset: ["results/folds/folds.csv"] if dataset in TRAINING_GRADED else []
 placed_tables = ["results/grades/{ds}.csv", "results/grades/{ds}.warnings.csv"]
@@ -151,10 +156,4 @@ rule score_grades:
 rule grades:
     input:
         expand("results/grades/{ds}.csv", ds=GRADED),
-        expand(
-            "results/score/{ds}.graded.csv",
-            ds=[
-                *(ds for ds in GRADED if settings.datasets[ds].role in ("test", "holdout")),
-                *(TRAINING_GRADED if settings.grades.held_out > 0 else []),
-            ],
-        ),
+        expand("results/score/{ds}.graded.csv", ds=SCORED_GRADES),

@@ -100,8 +100,11 @@ rule view_index:
         tables=VIEW_SMALL_TABLES,
         calibration=[] if CALIBRATION is None else [CALIBRATION],
         reliability=[RELIABILITY] if CALIBRATION == RUN_CALIBRATION else [],
-        checksums=checksums(
-            *VIEW_SMALL_TABLES, *([RUN_CALIBRATION, RELIABILITY] if CALIBRATION == RUN_CALIBRATION else [])
+        requested=view_requested,
+        checksums=lambda wildcards: checksums(
+            *VIEW_SMALL_TABLES,
+            *view_requested(wildcards),
+            *([RUN_CALIBRATION, RELIABILITY] if CALIBRATION == RUN_CALIBRATION else []),
         ),
         licence=[path for path in [weights_licence(settings)] if path],
         classes=settings.classes,
@@ -127,7 +130,6 @@ rule view_index:
         scored=VIEW_SCORED,
         listed=Untracked({ds: settings.datasets[ds].shards for ds in VIEW_LISTED}),
         trainings=Untracked({names: len(paths) for names, paths in VIEW_TRAININGS.items()}),
-        requested=view_requested,
         # At the end of a run, its warnings are written beside the index.
         warned=not BUCKET,
         page=f"page {page_digest()}",

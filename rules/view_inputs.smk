@@ -3,7 +3,6 @@ from types import SimpleNamespace
 
 from puzzlecell.data.raw_files import shard_of
 from puzzlecell.data.source_states import shard_metadata_state, shard_rows_state, texts_digest
-from puzzlecell.runtime.checksums import checksum_path
 from puzzlecell.runtime.snakemake_internals import asked_for
 from puzzlecell.viewer.licence import weights_licence
 from puzzlecell.viewer.page_files import page_digest, page_files
@@ -81,22 +80,21 @@ VIEW_SMALL_TABLES = [
     *(path for paths in VIEW_TRAININGS.values() for path in paths),
 ]
 RELIABILITY = "results/calibration/reliability.csv"
-# Results that are made on request alone: they are shown where they are there, and nothing makes them for the viewer.
-VIEW_REQUESTED = [
-    *expand("results/score/{ds}.graded.csv", ds=VIEW_SETS),
-    *expand("results/variability/{ds}.csv", ds=VIEW_SETS),
-    *([] if CALIBRATION == RUN_CALIBRATION else [RUN_CALIBRATION, RELIABILITY]),
-]
+# Results that are made on request alone, by the targets that make them.
+VIEW_REQUESTED = {
+    "grades": [f"results/score/{ds}.graded.csv" for ds in SCORED_GRADES if ds in VIEW_SETS],
+    "variability": expand("results/variability/{ds}.csv", ds=VIEW_SETS),
+    "calibration": [] if CALIBRATION == RUN_CALIBRATION else [RUN_CALIBRATION, RELIABILITY],
+}
 
 
 def view_requested(wildcards):
-    """State of the results that were made on request: path and checksum of each that is there."""
-    if BUCKET:
-        return []
+    """Results made on request, where there are some or this run is asked for them: the viewer shows them."""
     return [
-        f"{path} {checksum_path(path).read_text().strip()}"
-        for path in VIEW_REQUESTED
-        if os.path.exists(path) and checksum_path(path).exists()
+        path
+        for target, paths in VIEW_REQUESTED.items()
+        for path in paths
+        if asked_for(workflow, target) or exists(in_bucket(path))
     ]
 
 

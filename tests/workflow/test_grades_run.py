@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.view_data import decoded
 
 from puzzlecell.data.tables import read_csv, read_parquet
 
@@ -70,6 +71,14 @@ def test_from_grades_to_targets_and_scores(changed):
     cells = len(read_parquet(results / "cells/test.parquet")) - 1
     expected = {("all", "Cytosol"): cells, ("all", "Negative"): cells, ("random", "Cytosol"): cells}
     assert score[(score > 0) & (score.index.get_level_values("class") != "mean")].to_dict() == expected
+
+    # The viewer shows the score that is there.
+    done = changed.run("view", configuration=configuration)
+    assert done.returncode == 0, done.stdout[-3000:]
+    _, shown, _ = decoded(results / "view/data/run.js")
+    table = shown["summary"]["graded"]
+    assert set(table) == {"test"}
+    assert set(table["test"]["queue"]) == {"all", "random"}
 
     # A stage with predicted targets of the same data set waits for the grades, too.
     def noisy_first(settings):

@@ -3,6 +3,7 @@
 import pandas as pd
 import yaml
 from helpers.report import built_report
+from helpers.view_data import decoded
 
 CELLS = "results/cells/test.parquet"
 
@@ -14,9 +15,13 @@ def test_members_per_class_and_variability(changed, tmp_path):
 
     asked = changed.configure("asked.yaml", choose_easily)
     assert changed.planned(configuration=asked) == {}
-    done = changed.run("member_weights", "variability", configuration=asked)
+    done = changed.run("member_weights", "variability", "view", configuration=asked)
     assert done.returncode == 0, done.stdout[-4000:]
-    assert changed.planned("member_weights", "variability", configuration=asked) == {}
+    assert changed.planned("member_weights", "variability", "view", configuration=asked) == {}
+    # The viewer shows what the same run was asked for, and goes on showing it.
+    _, shown, _ = decoded(changed.folder / "results/view/data/run.js")
+    assert set(shown["summary"]["variability"]) == {"test", "holdout"}
+    assert changed.planned("view", configuration=asked) == {}
 
     table = pd.read_csv(changed.folder / "results/member_weights/members.csv")
     assert table.groupby("class")["chosen"].count().eq(1).all()

@@ -46,19 +46,26 @@ def run_files(given: Any, params: Any) -> RunFiles:
     Its input `tables` has one kind after the other: scores, scores of classes, rejected fields, histories.
     """
     tables, scored = iter(given.tables), params.scored
-    # Path and checksum of each result that was made on request.
-    there = {text.rsplit(" ", 1)[0] for text in params.requested}
-    graded = {name: f"results/score/{name}.graded.csv" for name in params.datasets}
-    variability = {name: f"results/variability/{name}.csv" for name in params.datasets}
+
+    def requested(pattern: str) -> dict[str, str]:
+        # In a bucket, what stands before the path is the folder of its copy.
+        paths = {name: pattern.format(ds=name) for name in params.datasets}
+        return {
+            name: found for name, path in paths.items() for found in given.requested if found.endswith(path)
+        }
+
+    def one(paths: list[str], path: str) -> str | None:
+        return next(iter([*paths, *(found for found in given.requested if found.endswith(path))]), None)
+
     return RunFiles(
         answers=dict(zip(params.datasets, given.answers, strict=True)),
         scores=dict(zip(scored, islice(tables, len(scored)), strict=True)),
         class_scores=dict(zip(scored, islice(tables, len(scored)), strict=True)),
         rejected={name: list(islice(tables, count)) for name, count in params.listed.value.items()},
         histories={names: list(islice(tables, folds)) for names, folds in params.trainings.value.items()},
-        graded={name: path for name, path in graded.items() if path in there},
-        variability={name: path for name, path in variability.items() if path in there},
-        calibration=next(iter([*given.calibration, *({CALIBRATION} & there)]), None),
-        reliability=next(iter([*given.reliability, *({RELIABILITY} & there)]), None),
+        graded=requested("results/score/{ds}.graded.csv"),
+        variability=requested("results/variability/{ds}.csv"),
+        calibration=one(given.calibration, CALIBRATION),
+        reliability=one(given.reliability, RELIABILITY),
         licence=next(iter(given.licence), None),
     )
