@@ -18,7 +18,7 @@ COMMAND = "import sys; from puzzlecell.cli.main import main; sys.exit(main())"
 
 def chunk(text):
     """Name and content of a chunk."""
-    name, content = json.loads(f"[{text.removeprefix('puzzlecell.receive(').rstrip().removesuffix(');')}]")
+    name, content = json.loads(f"[{text.removeprefix('puzzlecell.receive(').partition(');')[0]}]")
     return name, content
 
 
