@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from puzzlecell.errors import UserError
 from puzzlecell.viewer.chunks import chunk_bytes
 from puzzlecell.viewer.page_files import PAGE, page_files
 from puzzlecell.viewer.server import Content
@@ -63,7 +64,7 @@ class ServedView:
         if path in self._pages:
             return self._pages[path]
         if path in self._further:
-            return Content(SCRIPT, self._further[path].read_bytes())
+            return Content(SCRIPT, _read(self._further[path]))
         if path == "data/run.js":
             return Content(SCRIPT, chunk_bytes("run", {**self._run(), "served": True}, {}))
         folder, _, file = path.rpartition("/")
@@ -89,6 +90,15 @@ class ServedView:
             if kept.view is None:
                 kept.view = self._shards[name]()
             yield kept.view
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path}: there is no such file any more; `snakemake view` makes it, perhaps just now"
+        ) from error
 
 
 def _picture(view: ShardView, file: str) -> bytes | None:

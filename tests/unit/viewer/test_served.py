@@ -9,6 +9,7 @@ from helpers.inference_data import CLASSES
 from helpers.view_data import add_cams, shard_view, write_view_shard
 
 from puzzlecell.config.view import ViewSettings
+from puzzlecell.errors import UserError
 from puzzlecell.viewer.page_files import PAGE, page_files
 from puzzlecell.viewer.run_folder import chunks_of_other_rules
 from puzzlecell.viewer.served import SHARDS, ServedView
@@ -69,6 +70,13 @@ def test_pages_and_chunks_of_other_rules(source):
     assert source("data/test/quality.js").body == b"puzzlecell.receive(1)"
     expected = b'puzzlecell.receive("run",{"format":1,"served":true,"columns":{}});\n//puzzlecell-xxh3:'
     assert source("data/run.js").body.startswith(expected)
+
+
+def test_a_chunk_that_is_made_again_just_now_is_named(tmp_path):
+    with pytest.raises(
+        UserError, match=r"quality\.js: there is no such file any more; `snakemake view` makes it"
+    ):
+        ServedView(dict, {}, {"test/quality": tmp_path / "quality.js"})("data/test/quality.js")
 
 
 @pytest.mark.parametrize(

@@ -228,12 +228,15 @@
     }
 
     const who = h("button", { class: "small", title: "Grade under another name", onclick: () => askName() });
+    const named = puzzlecell.controls.labelled("Name", who);
     function askName() {
       current = null;
+      named.hidden = true;
       asked(stage, begin);
     }
     function begin() {
       who.textContent = grades.annotator();
+      named.hidden = false;
       stage.replaceChildren(...[lost, alarm, work, ended, before].filter((part) => part !== null));
       steps = [];
       current = null;
@@ -248,7 +251,7 @@
     const problems = puzzlecell.controls.problems(table.problems);
     main.append(h("div", { class: "side" }, problems,
       h("fieldset", { class: "panel" }, h("legend", {}, "Grade"), puzzlecell.controls.labelled("Data set", dataset),
-        puzzlecell.controls.labelled("Class", classChooser), puzzlecell.controls.labelled("Name", who),
+        puzzlecell.controls.labelled("Class", classChooser), named,
         h("div", { role: "radiogroup", "aria-label": "Queue", class: "grade-queues" }, queues.map(({ element }) => element)),
         led.element, outlined.element),
       puzzlecell.controls.channels(() => pictures.redraw()),

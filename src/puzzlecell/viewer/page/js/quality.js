@@ -160,7 +160,8 @@
         if (!value) return null;
         const sum = counts[r].reduce((total, one) => total + one, 0);
         const share = value / sum;
-        const filter = key === "called" ? { called: c } : { top: c };
+        // Cells that show both classes count as another true class: they are not among those that are wrongly taken for it.
+        const filter = { [key === "called" ? "called" : "top"]: c, ...(r === c ? {} : { class: c, order: "wrong" }) };
         return { share, kind: r === c ? "right" : c === run.classes.length ? "neither" : "wrong", text: state.shares ? `${Math.round(100 * share)}` : count(value),
           title: `${count(value)} cells (${percent(share)}) that truly show ${run.classes[r]}: ${key === "called" ? "called" : "most probable is"} ${columns[c]}`,
           href: c < run.classes.length ? puzzlecell.route.link("/gallery", { ds: dataset, true: r, ...filter }) : null };
