@@ -35,6 +35,7 @@ def documented(name: str) -> set[str]:
 @pytest.mark.parametrize("name", PAGES)
 def test_keys_are_documented(viewer, name):
     page = viewer.open(PAGES[name])
-    page.keyboard.press("?")
+    # The page to grade starts in a field of text, which takes "?" as a letter.
+    page.get_by_role("button", name="Keys").click()
     shown = set(page.locator("dialog.keys kbd").all_inner_texts())
     assert shown - UNNAMED == documented(name)

@@ -249,12 +249,13 @@
 
     main.classList.add("with-side");
     const problems = puzzlecell.controls.problems(table.problems);
+    const channels = puzzlecell.controls.channels(() => pictures.redraw());
     main.append(h("div", { class: "side" }, problems,
       h("fieldset", { class: "panel" }, h("legend", {}, "Grade"), puzzlecell.controls.labelled("Data set", dataset),
         puzzlecell.controls.labelled("Class", classChooser), named,
         h("div", { role: "radiogroup", "aria-label": "Queue", class: "grade-queues" }, queues.map(({ element }) => element)),
         led.element, outlined.element),
-      puzzlecell.controls.channels(() => pictures.redraw()),
+      channels,
       h("fieldset", { class: "panel" }, h("legend", {}, "Progress"), counts), files.element), stage);
     fill();
 
@@ -269,6 +270,7 @@
       { keys: ["0", " "], what: "skip", act: may(pass) },
       { keys: ["u"], what: "undo (also ctrl z)", act: (event) => { if (!event.repeat) back(); } },
       { keys: ["o"], what: "outline on and off", act: () => outlined.input.click() },
+      ...puzzlecell.controls.channelKeys(channels),
     ]);
     const control = (event) => {
       if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.shiftKey) return;
