@@ -11,12 +11,13 @@ from puzzlecell.errors import UserError
 from puzzlecell.runtime.bucket import is_url, read_range
 from puzzlecell.runtime.progress import status_path
 
+EXPORTS = "results/export/"
 # Results for the user to look at, in the order in which the summary lists them.
 TO_LOOK_AT = (
     "results/view/index.html",
     "results/submission.csv",
     "results/cells/*.parquet",
-    "results/export/*.h5ad",
+    EXPORTS,
     "results/score/*.csv",
     "results/score/*.png",
     "results/masks/*/*.png",
@@ -130,6 +131,8 @@ def to_look_at(output: Sequence[str], most: int = 7) -> list[str]:
         pattern: sorted(path for path in output if PurePath(path).match(pattern)) for pattern in TO_LOOK_AT
     }
     *_, masks, curves = TO_LOOK_AT
+    # Files and folders of each format and data set.
+    found[EXPORTS] = [EXPORTS] if any(EXPORTS in path for path in output) else []
     # One image per data set is enough.
     first = {PurePath(path).parent: path for path in reversed(found[masks])}
     found[masks] = sorted(first.values())

@@ -50,6 +50,14 @@ def opened(viewer, state, name="ann"):
     return page
 
 
+def test_the_name_is_shown_when_there_is_one(viewer):
+    page = viewer.open("/grade?ds=test&class=4")
+    assert not page.get_by_text("Name", exact=True).is_visible()
+    assert page.get_by_text("Name", exact=True).count() == 1
+    page = opened(viewer, "ds=test&class=4", name="ann b")
+    assert page.get_by_label("Name").inner_text() == "ann b"
+
+
 def shown(page):
     """ID and number of the cell that is shown."""
     field_id, number = page.locator(".grade-cell").get_attribute("data-cell").split("\n")

@@ -111,6 +111,24 @@ def test_confusion_is_a_cross_table_and_leads_to_the_cells(page, made_up):
     assert address(page) == {"ds": SCORED, "true": "0", "top": "0"}
 
 
+def test_a_number_of_the_confusion_leads_to_as_many_cells(page, made_up):
+    classes = len(made_up.classes)
+    cells = made_up.cells[(made_up.cells.dataset == SCORED) & (made_up.cells.truth >= 0)]
+    shows, top = truth(cells, classes), values(cells, classes).argmax(1)
+    taken = np.eye(classes, dtype=bool)[top]
+    wrong, both = shows.T.astype(int) @ (taken & ~shows), shows.T.astype(int) @ (taken & shows)
+    np.fill_diagonal(both, 0)
+    # Some cells of the row and column show both classes: they are counted elsewhere.
+    row, column = np.argwhere((wrong > 0) & (both > 0))[0]
+    cell = page.locator(".matrix tbody tr").nth(row).locator("td").nth(column)
+    assert cell.inner_text() == str(wrong[row, column])
+    cell.locator("a").click()
+    page.wait_for_selector("#page[data-page=gallery][data-cells=all]")
+    assert page.locator(".gallery-head .count .number").first.inner_text() == str(wrong[row, column])
+    # With a class, it would be those that are called for it, where the data set is calibrated.
+    assert address(page) == {"ds": SCORED, "true": str(row), "top": str(column), "order": "wrong"}
+
+
 @pytest.mark.parametrize("dataset", ["test", SCORED])
 def test_segmentation_is_that_of_the_cells(viewer, made_up, dataset):
     page = viewer.open(f"/quality?ds={dataset}")
@@ -131,6 +149,27 @@ def test_segmentation_is_that_of_the_cells(viewer, made_up, dataset):
     assert page.locator(".fields").last.locator("li .number").first.inner_text() == str(most)
     # Without ground truth there is nothing else but the calibration of the run.
     assert page.locator(".precision").count() == (dataset == SCORED)
+
+
+@pytest.mark.parametrize("width", [1366, 1920])
+def test_long_ids_leave_the_numbers_of_the_list_free(open_view, view_folder, width):
+    """The number of an entry stands left of it, where an ID of the column before may not reach."""
+    viewer = open_view(view_folder, viewport={"width": width, "height": 1000})
+    page = viewer.open(f"/quality?ds={SCORED}")
+    covered = page.evaluate(
+        """(id) => [...document.querySelectorAll(".fields")].flatMap((list) => {
+          for (const link of list.querySelectorAll("a")) link.textContent = id;
+          const links = [...list.querySelectorAll("a")].flatMap((link) => [...link.getClientRects()]);
+          return [...list.children].filter((entry) => {
+            const { left, top } = entry.getBoundingClientRect();
+            return links.some((link) => link.right > left - 22 && link.left < left
+              && link.bottom > top + 3 && link.top < top + 14);
+          }).map((entry) => entry.textContent);
+        })""",
+        "plate_20190307_experiment12_well_A01_site_1_of_9",
+    )
+    assert page.locator(".fields li").count() > 1
+    assert covered == []
 
 
 def test_calibration_before_and_after(page, results):

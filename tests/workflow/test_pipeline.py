@@ -1,5 +1,6 @@
 """The whole pipeline on tiny data: its outputs, second runs, and resuming after a kill."""
 
+import json
 import os
 import re
 import shutil
@@ -88,6 +89,15 @@ def test_every_kind_of_file_is_documented(finished):
             if name not in page and re.sub(r"^(\d{3}|test|holdout)\.", ".", name) not in page:
                 undocumented.add(name)
     assert not undocumented
+
+
+def test_the_keys_of_the_viewers_index_are_documented(finished):
+    text = (finished.folder / "results/view/data/run.js").read_text()
+    run = json.JSONDecoder().raw_decode(text.removeprefix('puzzlecell.receive("run",'))[0]
+    page = FORMATS.read_text().split("\n## The viewer\n")[1].split("\n## ")[0]
+    named = set(re.findall(r"`(\w+)`", page))
+    run.pop("columns")
+    assert run.keys() | run["summary"].keys() | run["datasets"][0].keys() <= named
 
 
 def test_the_submission_has_one_row_per_test_field_in_order(finished):

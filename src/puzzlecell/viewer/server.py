@@ -227,6 +227,12 @@ class _Handler(BaseHTTPRequestHandler):
         except UserError as error:
             print(f"puzzlecell: {error}", file=sys.stderr, flush=True)
             return self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
+        except Exception:
+            # Whoever asked gets an answer, and the terminal says what it was.
+            self._refuse(
+                HTTPStatus.INTERNAL_SERVER_ERROR, "this cannot be shown; the terminal says why", close=True
+            )
+            raise
         if found is None:
             return self._refuse(HTTPStatus.NOT_FOUND, "there is nothing at this address")
         self._send(HTTPStatus.OK, found, with_body=with_body)

@@ -178,9 +178,12 @@ def test_the_summary_lists_the_main_outputs():
     )
 
 
-def test_the_viewer_comes_first_and_exports_after_the_tables():
-    output = ["results/export/test.h5ad", "results/cells/test.parquet", "results/view/index.html"]
-    assert to_look_at([*output, "results/view/style.css", "results/export/test.csv.gz"]) == output[::-1]
+def test_the_viewer_comes_first_and_exports_are_one_folder():
+    output = ["results/cells/test.parquet", "results/view/style.css", "results/view/index.html"]
+    shown = ["results/view/index.html", "results/cells/test.parquet"]
+    assert to_look_at(output) == shown
+    for made in (["test.h5ad", "test.csv.gz", "test.csv.gz.checksum"], ["test/geojson"]):
+        assert to_look_at([f"results/export/{name}" for name in made] + output) == [*shown, "results/export/"]
 
 
 def test_many_paths_are_shortened_to_patterns():

@@ -319,6 +319,17 @@ def test_damaged_results_are_an_error_with_the_file(capsys):
     assert "results/store/test/000.h5" in capsys.readouterr().err
 
 
+def test_an_error_that_nobody_thought_of_is_answered_and_shown_on_the_terminal(capsys):
+    def broken(path):
+        raise ZeroDivisionError("secret of the program")
+
+    with serving(broken) as server:
+        status, headers, body = answer(server, request(server))
+    assert (status, body) == (500, b"this cannot be shown; the terminal says why\n")
+    assert headers["connection"] == "close"
+    assert "secret of the program" in capsys.readouterr().err
+
+
 def test_a_taken_port_says_what_to_do(server):
     with pytest.raises(UserError, match=rf"--port: {server.server_port} is used .* leave --port out"):
         ViewServer(THERE.get, server.server_port)

@@ -228,12 +228,15 @@
     }
 
     const who = h("button", { class: "small", title: "Grade under another name", onclick: () => askName() });
+    const named = puzzlecell.controls.labelled("Name", who);
     function askName() {
       current = null;
+      named.hidden = true;
       asked(stage, begin);
     }
     function begin() {
       who.textContent = grades.annotator();
+      named.hidden = false;
       stage.replaceChildren(...[lost, alarm, work, ended, before].filter((part) => part !== null));
       steps = [];
       current = null;
@@ -246,12 +249,13 @@
 
     main.classList.add("with-side");
     const problems = puzzlecell.controls.problems(table.problems);
+    const channels = puzzlecell.controls.channels(() => pictures.redraw());
     main.append(h("div", { class: "side" }, problems,
       h("fieldset", { class: "panel" }, h("legend", {}, "Grade"), puzzlecell.controls.labelled("Data set", dataset),
-        puzzlecell.controls.labelled("Class", classChooser), puzzlecell.controls.labelled("Name", who),
+        puzzlecell.controls.labelled("Class", classChooser), named,
         h("div", { role: "radiogroup", "aria-label": "Queue", class: "grade-queues" }, queues.map(({ element }) => element)),
         led.element, outlined.element),
-      puzzlecell.controls.channels(() => pictures.redraw()),
+      channels,
       h("fieldset", { class: "panel" }, h("legend", {}, "Progress"), counts), files.element), stage);
     fill();
 
@@ -266,6 +270,7 @@
       { keys: ["0", " "], what: "skip", act: may(pass) },
       { keys: ["u"], what: "undo (also ctrl z)", act: (event) => { if (!event.repeat) back(); } },
       { keys: ["o"], what: "outline on and off", act: () => outlined.input.click() },
+      ...puzzlecell.controls.channelKeys(channels),
     ]);
     const control = (event) => {
       if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.shiftKey) return;
