@@ -23,9 +23,9 @@ class OptimiserSettings(Section):
         None,
         gt=0,
         le=1,
-        description="Layer-wise decay of the learning rate: the classifier and the last norm of the backbone have the "
-        "full rate, each layer below this times the rate of the one above it; 0.65 to 0.8 are usual for pretrained "
-        "vision transformers. Biases, norms, positions and the tokens without a patch then have no `weight_decay`. "
+        description="Layer-wise decay of the learning rate: the classifier has the full rate, and each layer of the "
+        "backbone this times the rate of the layer above it; 0.65 to 0.8 are usual for pretrained vision transformers. "
+        "Biases, norms, positions and the tokens without a patch then have no `weight_decay`. "
         "null: one rate for all weights.",
     )
     clip_norm: float | None = Field(

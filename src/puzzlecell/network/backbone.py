@@ -68,10 +68,13 @@ def timm_backbone(settings: NetworkSettings) -> nn.Module:
         ) from error
 
 
-def near_names(name: str) -> list[str]:
-    """Return up to five names of timm models similar to `name`: first those that contain it, then similar spellings."""
+def near_names(name: str, *, tokens: bool = False) -> list[str]:
+    """Return up to five names of timm models similar to `name`: first those that contain it, then similar spellings.
+
+    tokens: only vision transformers.
+    """
     name = name.split(".")[0].lower()
-    known = timm.list_models()
+    known = [known for known in timm.list_models() if not tokens or is_token_model(known)]
     containing = sorted((other for other in known if name in other), key=len)
     return list(dict.fromkeys(containing[:3] + difflib.get_close_matches(name, known, n=5, cutoff=0.5)))[:5]
 
@@ -100,7 +103,7 @@ def backbone_features(backbone: nn.Module, images: Tensor) -> Tensor:
     # To a type checker, attributes of a module are tensors or modules.
     given: Any = backbone
     features = given.forward_features(images)
-    if isinstance(features, Tensor) and features.ndim == 3 and hasattr(given, "num_prefix_tokens"):
+    if getattr(given, "dynamic_img_size", False):
         patch = patch_side(backbone)
         return token_map(
             features, given.num_prefix_tokens, (images.shape[2] // patch, images.shape[3] // patch)

@@ -47,7 +47,7 @@ def convert_encoder(
     """
     tensors = encoder_tensors(source)
     if not is_token_model(backbone):
-        near = near_names(backbone)
+        near = near_names(backbone, tokens=True)
         raise NetworkError(
             f"--backbone: {backbone!r} is no vision transformer that puzzlecell can use"
             + (f"; similar names: {', '.join(near)}" if near else "")

@@ -42,7 +42,8 @@ def make_optimiser(network: nn.Module, settings: OptimiserSettings) -> Optimizer
 def decayed_groups(network: nn.Module, layer_decay: float, weight_decay: float) -> list[dict[str, Any]]:
     """Groups of the weights of a `CamNetwork` by the layer of its backbone, each with its `lr_scale`.
 
-    They are timm's: layer i of n has the scale layer_decay^(n - i), where n is the last norm (Bao et al., BEiT, 2021).
+    They are timm's, with the classifier as the layer above the backbone: of n layers below it, number i = 0, 1, ... has
+    the scale layer_decay^(n - i). A last norm belongs to the last block (Bao et al., BEiT, 2021).
     """
     backbone: Any = network.get_submodule("backbone")
     if not hasattr(backbone, "group_matcher"):
@@ -57,6 +58,8 @@ def decayed_groups(network: nn.Module, layer_decay: float, weight_decay: float) 
         no_weight_decay_list=without_decay,
         layer_decay=layer_decay,
     )
+    for group in groups:
+        group["lr_scale"] *= layer_decay
     classifier = list(network.get_submodule("classifier").parameters())
     return [*groups, {"params": classifier, "weight_decay": weight_decay, "lr_scale": 1.0}]
 
