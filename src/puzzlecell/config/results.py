@@ -166,6 +166,13 @@ def steps(settings: Configuration, step: str) -> Deciding:
     return {**deciding(getattr(settings, step), step), **negative}
 
 
+def reading(settings: Configuration, model: str, dataset: str) -> Deciding:
+    """Settings that the tables of a model depend on that reads cells and is not trained here, besides its files."""
+    given = settings.models[model].cells
+    own = {} if given is None else deciding(given, "cells")
+    return {**own, "pixel_size_um": json.dumps(settings.datasets[dataset].pixel_size_um)}
+
+
 def ensemble(settings: Configuration) -> Deciding:
     """Settings that the ensemble depends on, besides the tables of its members."""
     return {**deciding(settings.ensemble, "ensemble"), "negative": negative_class(settings)}
@@ -177,6 +184,9 @@ def answer(settings: Configuration, dataset: str) -> Deciding:
     for model, stage in settings.trained_stages():
         of_stage = training(settings, model, stage)
         found |= {f"models.{model}.stages.{stage}.{key}": text for key, text in of_stage.items()}
+    for model in settings.members_without_stages():
+        read = reading(settings, model, dataset)
+        found |= {f"models.{model}.{key}": text for key, text in read.items()}
     found |= {**folds(settings), **steps(settings, "step1"), **steps(settings, "step2"), **ensemble(settings)}
     return found | {
         "calibration.file": json.dumps(settings.calibration.file),

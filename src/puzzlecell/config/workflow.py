@@ -34,6 +34,7 @@ from puzzlecell.config.member_choice import MemberChoiceSettings
 from puzzlecell.config.messages import readable_problems
 from puzzlecell.config.models import ModelSettings, Name, training_layers
 from puzzlecell.config.plausibility import PlausibilitySettings
+from puzzlecell.config.reader_checks import whole_field_problems
 from puzzlecell.config.rounds import with_rounds
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.config.segmentation import SegmentationSettings
@@ -102,7 +103,8 @@ class Configuration(Section):
         found: dict[tuple[str, str], None] = {}
 
         def add(model: str, stage: str) -> None:
-            if (model, stage) not in found and self.models[model].stages[stage].checkpoints is None:
+            trained = self.has_stages(model) and self.models[model].stages[stage].checkpoints is None
+            if trained and (model, stage) not in found:
                 found[model, stage] = None
                 for names in self._made_from(model, stage):
                     add(*names)
@@ -111,8 +113,14 @@ class Configuration(Section):
             add(member.model, member.stage)
         return list(found)
 
+    def has_stages(self, model: str) -> bool:
+        """Whether a model has stages; if not, it comes from elsewhere and reads cells, or is a table."""
+        return bool(self.models[model].stages)
+
     def _made_from(self, model: str, stage: str) -> list[tuple[str, str]]:
         """Names (model, stage) of the stages that a stage starts and learns from."""
+        if not self.has_stages(model):
+            return []
         start = self.models[model].stages[stage].start
         teachers = [(str(teacher.model), teacher.stage) for teacher in self.teachers(model, stage)]
         return teachers if start is None else [(model, start), *teachers]
@@ -125,22 +133,27 @@ class Configuration(Section):
         ]
 
     def member_stages(self, *kinds: str) -> list[tuple[str, str]]:
-        """Distinct (model, stage) pairs of the ensemble members, of all kinds of stages or of these."""
+        """Distinct (model, stage) pairs of the ensemble members, of all kinds of stages or of these.
+
+        Members without stages are not among them.
+        """
         names = dict.fromkeys((member.model, member.stage) for member in self.ensemble.members)
         return [
             (model, stage)
             for model, stage in names
-            if not kinds or self.models[model].stages[stage].kind in kinds
+            if self.has_stages(model) and (not kinds or self.models[model].stages[stage].kind in kinds)
         ]
 
+    def members_without_stages(self) -> list[str]:
+        """Names of the models of the ensemble that come from elsewhere, in the order of the members."""
+        names = dict.fromkeys(member.model for member in self.ensemble.members)
+        return [model for model in names if not self.has_stages(model)]
+
     @property
-    def first_member(self) -> EnsembleMember:
-        """The first ensemble member of a stage that predicts fields."""
-        return next(
-            member
-            for member in self.ensemble.members
-            if self.models[member.model].stages[member.stage].kind == "fields"
-        )
+    def first_member(self) -> EnsembleMember | None:
+        """The first ensemble member of a stage that predicts fields; None if there is none."""
+        of_fields, members = self.member_stages("fields"), self.ensemble.members
+        return next((member for member in members if (member.model, member.stage) in of_fields), None)
 
     def seen_sets(self, model: str, stage: str) -> list[str]:
         """Names of the data sets that a stage, or any stage that it starts or learns from, was trained on."""
@@ -149,7 +162,7 @@ class Configuration(Section):
             more = set(self._made_from(*waiting.pop())) - seen
             waiting += more
             seen |= more
-        stages = [self.models[model].stages[stage] for model, stage in seen]
+        stages = [self.models[model].stages[stage] for model, stage in seen if self.has_stages(model)]
         return [name for name in self.datasets if any(name in stage.datasets for stage in stages)]
 
     def training_sets(self) -> list[str]:
@@ -163,6 +176,8 @@ class Configuration(Section):
 
     def held_out_sets(self, model: str, stage: str) -> list[str]:
         """Names of a stage's data sets whose fields have folds, so that some are held out of each of its trainings."""
+        if not self.has_stages(model):
+            return []
         return [
             name
             for name in self.models[model].stages[stage].datasets
@@ -202,6 +217,7 @@ def load_configuration(
         if not problems:
             problems += field_problems(configuration, Path(root), files=files)
             problems += seen_problems(configuration)
+            problems += whole_field_problems(configuration)
     if configuration is None or problems:
         raise ConfigError(
             "\n".join(["the configuration cannot be used:", *(f"  {p}" for p in dict.fromkeys(problems))])
