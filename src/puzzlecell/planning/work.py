@@ -173,7 +173,8 @@ def unlike_work(stage: Stage, fields: float, store_side: int) -> Work:
 
 def step2_work(stage: Stage, settings: Step2Settings, cells: float) -> Work:
     """Predict the crop of each cell with all networks of a stage."""
-    canvas = crop_geometry(settings, stage.field_size, stage.crop_size).canvas
+    stride = stage.network.output_stride
+    canvas = crop_geometry(settings, stage.field_size, stage.crop_size, output_stride=stride).canvas
     gflop = cells * stage.folds * settings.tta.passes * stage.gflop(canvas)
     return _prediction("step2", stage, gflop, {"step2 cell": cells})
 
