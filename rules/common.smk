@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 from puzzlecell.config import results
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.models import checkpoint_path
+from puzzlecell.config.readers import READ_STAGE
 from puzzlecell.config.unlike import THIS_RUN
 from puzzlecell.config.workflow import ConfigError, load_configuration
 from puzzlecell.data.field_sources import RawDataset

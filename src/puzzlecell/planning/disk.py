@@ -9,6 +9,7 @@ import h5py
 from pyarrow.lib import ArrowInvalid
 
 from puzzlecell.errors import UserError
+from puzzlecell.network.subcell_file import LOCATIONS
 from puzzlecell.planning.job_work import JobWork
 from puzzlecell.planning.measured import submitted_cells
 from puzzlecell.planning.measured_rates import BYTES
@@ -17,6 +18,10 @@ from puzzlecell.runtime.planned_jobs import PlannedJob
 
 PIXELS = {"store": ("store", "images"), "masks": ("masks", "cells")}
 """Folder of the results and name of the array of what is measured in bytes per pixel."""
+
+
+LOCATION_BYTES = 4 * len(LOCATIONS)
+"""Bytes per cell of the probabilities of SubCell's locations, single-precision numbers that hardly compress."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ def _written(job: PlannedJob, work: JobWork, rates: Mapping[str, float], cells: 
         return {"models": _weights(job, work)}
     if job.script in ("step1", "step2"):
         return {job.script: cells * rates["step table"]}
+    if job.script == "read_cells":
+        return {"step2": cells * (rates["step table"] + LOCATION_BYTES)}
     if job.script == "unlike_training":
         return {"unlike": cells * rates["unlike table"]}
     if job.script == "targets":

@@ -12,12 +12,14 @@ from puzzlecell.config.workflow import Configuration
 from puzzlecell.data.cell_crops import crop_geometry
 from puzzlecell.errors import UserError
 from puzzlecell.network.network_file import read_network_file
+from puzzlecell.network.subcell_file import read_subcell_file
 from puzzlecell.planning.sizes import DatasetSize
 from puzzlecell.planning.work import (
     Stage,
     Work,
     cells_work,
     ingest_work,
+    read_cells_work,
     segment_work,
     simulation_work,
     step1_work,
@@ -131,6 +133,8 @@ class JobWork:
                 output_stride=training.network.output_stride,
             ).canvas
             return [train_cells_work(training, canvas, cells * (folds - 1) / folds, cells / folds)]
+        if script == "read_cells":
+            return [self._read_cells(job)]
         if script == "ablation":
             return self._ablation(job)
         if script == "cams":
@@ -154,6 +158,15 @@ class JobWork:
         if script == "step2":
             return [step2_work(stage, settings.step2, self.cells(job))]
         return [step1_work(stage, settings.step1, fields / folds if of_fold else fields, self.label_side)]
+
+    def _read_cells(self, job: PlannedJob) -> Work:
+        """Every cell with the network that the configuration names for the model."""
+        model = job.wildcards["model"]
+        given = self.settings.models[model].cells
+        path = Path(given.weights if given is not None else "")
+        if not path.is_file():
+            raise UserError(f"models.{model}.cells.weights: there is no file {path}")
+        return read_cells_work(read_subcell_file(path), self.cells(job))
 
     def _ablation(self, job: PlannedJob) -> list[Work]:
         """Every variant of both steps with every stage of the ensemble, as in `scoring.ablation`."""

@@ -18,6 +18,7 @@ from pyarrow.lib import ArrowInvalid
 from pydantic import ValidationError
 
 from puzzlecell.config.network import NetworkSettings
+from puzzlecell.config.readers import READ_STAGE, SubCellSettings
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
@@ -27,6 +28,7 @@ from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_csv
 from puzzlecell.errors import UserError
 from puzzlecell.network.network_file import read_network_file
+from puzzlecell.network.subcell_file import read_subcell_file
 from puzzlecell.planning.measured_rates import SECONDS
 from puzzlecell.planning.work import (
     MEGA,
@@ -34,6 +36,7 @@ from puzzlecell.planning.work import (
     Work,
     cells_work,
     ingest_work,
+    read_cells_work,
     segment_kind,
     simulation_work,
     step1_work,
@@ -236,6 +239,12 @@ def _step2(results: Path, names: tuple[str, ...], settings: str) -> Work:
     return step2_work(_stage(results, stage), given, cells)
 
 
+def _read_cells(results: Path, names: tuple[str, ...], settings: str) -> Work:
+    (dataset, model, shard), given = names, SubCellSettings.model_validate_json(settings)
+    table = results / "step2" / dataset / f"{model}.{READ_STAGE}" / f"{shard}.parquet"
+    return read_cells_work(read_subcell_file(given.weights), pq.read_metadata(table).num_rows)
+
+
 def _oof_step2(results: Path, names: tuple[str, ...], settings: str) -> Work:
     (model, stage, fold), given = names, Step2Settings.model_validate_json(settings)
     cells = pq.read_metadata(results / "oof" / model / stage / f"{fold}.parquet").num_rows
@@ -309,6 +318,7 @@ _MEASURES: dict[str, Callable[[Path, tuple[str, ...], str], Work]] = {
     "train_cells": lambda results, names, settings: _train(results, names, settings, "cells"),
     "step1": _step1,
     "step2": _step2,
+    "read_cells": _read_cells,
     "unlike_training": _unlike,
     "oof_fold": _oof,
     "oof_step2": _oof_step2,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from puzzlecell.config.network import NetworkSettings
+from puzzlecell.network.subcell_file import SubCellLayout
 
 CLASSES = 19
 """Classes of the network that is counted; the classifier is less than a thousandth of any backbone."""
@@ -50,4 +51,17 @@ def segmenter_flop(height: int, width: int) -> int:
         network = HpaUnet().eval()
         network.mean = network.mean.to("meta")
         network(torch.zeros(1, 3, height, width))
+    return counter.get_total_flops()
+
+
+@cache
+def subcell_flop(layout: SubCellLayout) -> int:
+    """Operations of one pass of SubCell over the crop of a cell."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from puzzlecell.network.subcell import SubCell
+
+    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
+        SubCell(layout).eval()(torch.zeros(1, len(layout.channels), layout.image, layout.image))
     return counter.get_total_flops()

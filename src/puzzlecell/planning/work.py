@@ -9,7 +9,8 @@ from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.training import TrainingSettings
 from puzzlecell.config.view import ViewSettings
 from puzzlecell.data.cell_crops import crop_geometry
-from puzzlecell.planning.network_cost import network_cost, segmenter_flop
+from puzzlecell.network.subcell_file import SubCellLayout
+from puzzlecell.planning.network_cost import network_cost, segmenter_flop, subcell_flop
 from puzzlecell.segmentation.hpa_unet import SIDES_DIVIDE_BY
 
 GIGA = 1e9
@@ -177,6 +178,12 @@ def step2_work(stage: Stage, settings: Step2Settings, cells: float) -> Work:
     canvas = crop_geometry(settings, stage.field_size, stage.crop_size, output_stride=stride).canvas
     gflop = cells * stage.folds * settings.tta.passes * stage.gflop(canvas)
     return _prediction("step2", stage, gflop, {"step2 cell": cells})
+
+
+def read_cells_work(layout: SubCellLayout, cells: float) -> Work:
+    """Read the crop of each cell with SubCell."""
+    gflop = cells * subcell_flop(layout) / GIGA
+    return Work("read_cells (subcell)", gflop, "GFLOP", gflop, "infer subcell", {"step2 cell": cells})
 
 
 def cells_work(name: str, cells: float) -> Work:
