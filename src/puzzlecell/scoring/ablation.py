@@ -85,8 +85,13 @@ def step2_changes(settings: Step2Settings) -> dict[str, Step2Settings]:
     }
 
 
-def ensemble_changes(settings: EnsembleSettings, negative: int | None) -> dict[str, EnsembleSettings]:
-    """Variants of the ensemble settings with one setting changed, by name of the change."""
+def ensemble_changes(
+    settings: EnsembleSettings, negative: int | None, *, images: bool = True
+) -> dict[str, EnsembleSettings]:
+    """Variants of the ensemble settings with one setting changed, by name of the change.
+
+    images: whether there are probabilities of whole fields.
+    """
     given = settings.model_dump()
     fusions = {
         "off": None,
@@ -95,6 +100,7 @@ def ensemble_changes(settings: EnsembleSettings, negative: int | None) -> dict[s
         "image product 0.5": {"source": "image", "how": "product", "weight": 0.5},
         "image product 0.7": {"source": "image", "how": "product", "weight": 0.7},
     }
+    fusions = {name: fusion for name, fusion in fusions.items() if images or not name.startswith("image ")}
     has_step2 = any(member.step == 2 for member in settings.members)
     plain = [{**member, "classes": {}} for member in given["members"]]
     choices: dict[str, dict[str, Any]] = {
@@ -192,7 +198,8 @@ def ablation_table(
         if step in found:
             tables[step, name, False] = found[step]
         tables["ensemble", f"{step} {name}", False] = found["ensemble"]
-    for name, settings in ensemble_changes(ensemble, data.negative).items():
+    of_ensemble = ensemble_changes(ensemble, data.negative, images=bool(configured.images))
+    for name, settings in of_ensemble.items():
         tables["ensemble", name, False] = joined(cells, configured, settings, data.negative)
     return scored(tables, data, score)
 
