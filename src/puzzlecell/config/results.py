@@ -166,6 +166,21 @@ def steps(settings: Configuration, step: str) -> Deciding:
     return {**deciding(getattr(settings, step), step), **negative}
 
 
+def embeddings(settings: Configuration, model: str, stage: str) -> Deciding:
+    """Settings that the embeddings of a member depend on, besides the network."""
+    if settings.embedding_step(model, stage) == 1:
+        return {"embeddings": json.dumps("of fields")}
+    of_step = steps(settings, "step2")
+    read = {key: text for key, text in of_step.items() if not key.startswith("step2.tta.")}
+    return {"embeddings": json.dumps("of crops"), **read}
+
+
+def embedding_picture(settings: Configuration, method: str) -> Deciding:
+    """Settings that a picture of embeddings depends on, besides the embeddings and the table of cells."""
+    own = deciding(settings.embeddings, "embeddings")
+    return {key: text for key, text in own.items() if method == "umap" or ".umap." not in key}
+
+
 def ensemble(settings: Configuration) -> Deciding:
     """Settings that the ensemble depends on, besides the tables of its members."""
     return {**deciding(settings.ensemble, "ensemble"), "negative": negative_class(settings)}

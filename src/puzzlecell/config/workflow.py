@@ -24,6 +24,7 @@ from puzzlecell.config.checks import (
 )
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import DatasetSettings, FoldSettings, IngestSettings
+from puzzlecell.config.embeddings import EmbeddingSettings, embedding_problems
 from puzzlecell.config.ensemble import EnsembleMember, EnsembleSettings
 from puzzlecell.config.export import ExportSettings, export_problems
 from puzzlecell.config.field_checks import field_problems
@@ -87,6 +88,7 @@ class Configuration(Section):
     cams: CamSettings = CamSettings()
     plausibility: PlausibilitySettings = PlausibilitySettings()
     unlike_training: UnlikeSettings = UnlikeSettings()
+    embeddings: EmbeddingSettings = EmbeddingSettings()
     bundle: BundleSettings = BundleSettings()
     export: ExportSettings = ExportSettings()
     view: ViewSettings = ViewSettings()
@@ -132,6 +134,21 @@ class Configuration(Section):
             for model, stage in names
             if not kinds or self.models[model].stages[stage].kind in kinds
         ]
+
+    def embedded_stages(self) -> list[tuple[str, str]]:
+        """Distinct (model, stage) pairs of the ensemble members that have embeddings and whose embeddings are made."""
+        wanted = self.embeddings.members
+        return [names for names in self.with_embeddings() if wanted is None or ".".join(names) in wanted]
+
+    def with_embeddings(self) -> list[tuple[str, str]]:
+        """Distinct (model, stage) pairs of the ensemble members that have embeddings of cells."""
+        return self.member_stages()
+
+    def embedding_step(self, model: str, stage: str) -> int:
+        """Step that gives a member its embeddings: 2, in which cells are read by themselves, if it is a member of it."""
+        return max(
+            member.step for member in self.ensemble.members if (member.model, member.stage) == (model, stage)
+        )
 
     @property
     def first_member(self) -> EnsembleMember:
@@ -196,6 +213,7 @@ def load_configuration(
     problems += reference_problems(values)
     if configuration is not None:
         problems += class_problems(configuration, Path(root))
+        problems += embedding_problems(configuration.embeddings, configuration.with_embeddings())
         problems += export_problems(configuration.export, configuration.datasets)
         problems += file_problems(configuration, Path(root), raw_files=raw_files) if files else []
         problems += [] if of_training else size_problems(configuration)
