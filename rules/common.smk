@@ -53,11 +53,18 @@ LOOK = RUN_LOOK if settings.unlike_training.look == THIS_RUN else settings.unlik
 RUN_CALIBRATION = "results/calibration/calibration.csv"
 CALIBRATION = RUN_CALIBRATION if settings.calibration.of_this_run else settings.calibration.file
 
+# Models from elsewhere that read cells: their settings, by name. They have no stages and no folds.
+READERS = {model: given.cells for model, given in settings.models.items() if given.cells is not None}
+
+# Pattern that matches nothing.
+NOTHING = "(?!)"
+
 
 wildcard_constraints:
     ds="|".join(settings.datasets),
     sh=r"\d{3}",
-    model="|".join(settings.models),
+    # Those with stages; the rules of other models have constraints of their own.
+    model="|".join(filter(settings.has_stages, settings.models)) or NOTHING,
     stage=r"[A-Za-z0-9][A-Za-z0-9_-]*",
     fold=r"\d+",
 
@@ -195,7 +202,7 @@ def member_stages(*kinds):
 
 def models_with(stages):
     """Pattern of the models of a path `.../model/stage/...` with one of these stages (model, stage)."""
-    return "|".join(f"{model}(?=/{stage}/)" for model, stage in stages) or "(?!)"
+    return "|".join(f"{model}(?=/{stage}/)" for model, stage in stages) or NOTHING
 
 
 def member_tables(dataset):

@@ -1,9 +1,17 @@
 # Embeddings of cells: which there are, and what their rules read.
 from puzzlecell.config.export import PREDICTED
+from puzzlecell.config.readers import READ_STAGE
 from puzzlecell.runtime.snakemake_internals import asked_for
 
 EMBEDDED = settings.embedded_stages()
+EMBEDDED_STAGES = [(model, stage) for model, stage in EMBEDDED if settings.has_stages(model)]
+EMBEDDED_READERS = [model for model, _ in EMBEDDED if model in READERS]
 EMBEDDED_SETS = settings.datasets_of(*PREDICTED)
+
+
+def named(stages):
+    """Pattern of the models of a path `.../model.stage/...` with one of these stages (model, stage)."""
+    return "|".join(rf"{model}(?=\.{stage}/)" for model, stage in stages) or NOTHING
 
 
 def embedding_files(dataset):

@@ -14,7 +14,7 @@ rule embed_cells:
     benchmark:
         "results/benchmarks/embeddings/{ds}/{model}.{stage}/{sh}.tsv"
     wildcard_constraints:
-        model="|".join(rf"{model}(?=\.{stage}/)" for model, stage in EMBEDDED) or "(?!)",
+        model=named(EMBEDDED_STAGES),
     conda:
         "../envs/pipeline.yaml"
     threads: 1
@@ -24,7 +24,7 @@ rule embed_cells:
         gpu=GPUS,
     params:
         **tracked_by(
-            {names: results.embeddings(settings, *names) for names in EMBEDDED},
+            {names: results.embeddings(settings, *names) for names in EMBEDDED_STAGES},
             lambda wildcards: (wildcards.model, wildcards.stage),
         ),
         settings=lambda wildcards: Untracked(embedding_settings(wildcards)),
@@ -36,6 +36,50 @@ rule embed_cells:
         "Embeddings of {wildcards.model}, {wildcards.stage} on {wildcards.ds}, shard {wildcards.sh}"
     script:
         "../workflow/scripts/embed_cells.py"
+
+
+rule embed_read_cells:
+    input:
+        store="results/store/{ds}/{sh}.h5",
+        masks="results/masks/{ds}/{sh}.h5",
+        cells="results/masks/{ds}/{sh}.cells.parquet",
+        weights=lambda wildcards: READERS[wildcards.model].weights,
+        image_table=lambda wildcards: image_tables_of([wildcards.ds]),
+    output:
+        f"results/embeddings/{{ds}}/{{model}}.{READ_STAGE}/{{sh}}.h5",
+    log:
+        f"results/logs/embeddings/{{ds}}/{{model}}.{READ_STAGE}/{{sh}}.log",
+    benchmark:
+        f"results/benchmarks/embeddings/{{ds}}/{{model}}.{READ_STAGE}/{{sh}}.tsv"
+    wildcard_constraints:
+        model="|".join(EMBEDDED_READERS) or NOTHING,
+    conda:
+        "../envs/pipeline.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(8000),
+        runtime=minutes(60, READ_CELLS_S / 60, in_shard),
+        gpu=GPUS,
+    params:
+        **tracked_by(
+            {
+                (model, ds): results.read_embeddings(settings, model, ds)
+                for model in EMBEDDED_READERS
+                for ds in settings.datasets
+            },
+            lambda wildcards: (wildcards.model, wildcards.ds),
+        ),
+        settings=lambda wildcards: Untracked(READERS[wildcards.model]),
+        pixel_size_um=lambda wildcards: Untracked(settings.datasets[wildcards.ds].pixel_size_um),
+        pixel_sizes=pixel_sizes,
+        images=lambda wildcards: raw(wildcards.ds, "images"),
+        raw=lambda wildcards: Untracked(raw_dataset(wildcards.ds)),
+        device=DEVICE,
+        code=code("embed_read_cells"),
+    message:
+        "Embeddings of {wildcards.model} on {wildcards.ds}, shard {wildcards.sh}"
+    script:
+        "../workflow/scripts/embed_read_cells.py"
 
 
 rule embedding_picture:
@@ -59,7 +103,7 @@ rule embedding_picture:
     log:
         "results/logs/embeddings/{ds}/{model}.{stage}/{method}.log",
     wildcard_constraints:
-        model="|".join(rf"{model}(?=\.{stage}/)" for model, stage in EMBEDDED) or "(?!)",
+        model=named(EMBEDDED),
         method="pca|umap",
     conda:
         "../envs/pipeline.yaml"

@@ -41,6 +41,29 @@ def ready_networks():
     return [f"{place}: {problem}" for place, problem in found if problem]
 
 
+def reader_problems():
+    """Weights and tables of locations of models from elsewhere that do not fit this run, or are damaged."""
+    if not READERS:
+        return []
+    from puzzlecell.data.location_table import read_location_classes
+    from puzzlecell.errors import UserError
+    from puzzlecell.network.subcell_file import LOCATIONS, black_channel_problems, read_subcell_file
+
+    problems = []
+    for model, given in READERS.items():
+        try:
+            layout = read_subcell_file(given.weights)
+            black = black_channel_problems(layout, {ds: one.layout for ds, one in settings.datasets.items()})
+            problems += [f"models.{model}.cells.weights: {problem}" for problem in black]
+        except UserError as error:
+            problems.append(f"models.{model}.cells.weights: {error}")
+        try:
+            read_location_classes(given.locations, LOCATIONS, CLASS_NAMES)
+        except UserError as error:
+            problems += [f"models.{model}.cells.locations: {line}" for line in str(error).splitlines()]
+    return ["cells cannot be read:", *first_lines(problems)] if problems else []
+
+
 def ready_look():
     """Why what training fields looked like, as kept by another run, does not fit the weights of this run."""
     if LOOK in (None, RUN_LOOK) or not planned_wildcards(workflow, "unlike_training"):

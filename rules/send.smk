@@ -10,11 +10,13 @@ READY = [
     if stage.checkpoints is not None
     for fold in FOLDS
 ]
+# Weights and tables of locations of models from elsewhere.
+READ_BY = [path for given in READERS.values() for path in (given.weights, given.locations)]
 OWN_THRESHOLDS = [settings.fields.threshold_file] if settings.fields.threshold_file else []
 OWN_CALIBRATION = [] if CALIBRATION in (None, RUN_CALIBRATION) else [CALIBRATION]
 KEPT_LOOK = [] if LOOK in (None, RUN_LOOK) else [LOOK]
 LICENCE = [settings.bundle.licence] if settings.bundle.licence else []
-OWN_FILES = [settings.classes, *LICENCE, *READY, *OWN_THRESHOLDS, *KEPT_LOOK, *OWN_CALIBRATION]
+OWN_FILES = [settings.classes, *LICENCE, *READY, *READ_BY, *OWN_THRESHOLDS, *KEPT_LOOK, *OWN_CALIBRATION]
 SENT = {path.lstrip("/"): path for path in OWN_FILES}
 
 if BUCKET:

@@ -14,6 +14,7 @@ from puzzlecell.config.class_table import ClassTableError, read_classes
 from puzzlecell.config.grades import grade_class_problems
 from puzzlecell.config.messages import nearest, readable_problems
 from puzzlecell.config.models import checkpoint_path, checkpoint_problem, mapping, training_layers
+from puzzlecell.config.reader_checks import lacks_stages, named_stage, naming_problems, reader_file_problems
 from puzzlecell.config.training import TrainingSettings, resolved
 from puzzlecell.config.unlike import THIS_RUN
 from puzzlecell.regular_file import file_problem
@@ -134,15 +135,20 @@ def _member_problems(values: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(member, Mapping):
             continue
         place = f"ensemble.members.{number}"
-        model, stage = member.get("model"), member.get("stage")
+        model = member.get("model")
+        given = models.get(model) if isinstance(model, str) else None
+        stage, step = named_stage(member, given)
         if not isinstance(model, str) or model not in models:
             yield f"{place}.model: no model {model!r}, so it is never trained{nearest(model, models)}"
-        elif not isinstance(stage, str) or stage not in mapping(models[model], "stages"):
+            continue
+        yield from naming_problems(place, member, model, given)
+        stages = mapping(given, "stages")
+        known = isinstance(stage, str) and stage in stages
+        if "stage" in member and not lacks_stages(given) and not known:
             yield (
-                f"{place}.stage: model {model} has no stage {stage!r}, so it is never trained"
-                f"{nearest(stage, mapping(models[model], 'stages'))}"
+                f"{place}.stage: model {model} has no stage {stage!r}, so it is never trained{nearest(stage, stages)}"
             )
-        same = tuple(str(member.get(key)) for key in ("model", "stage", "step"))
+        same = (model, str(stage), str(step))
         if same in seen:
             yield (
                 f"{place}: the same model, stage and step as ensemble.members.{seen[same]}; give one member a larger "
@@ -197,7 +203,12 @@ def file_problems(configuration: Any, root: Path, *, raw_files: bool = True) -> 
                 problems.append(
                     f"models.{model_name}.stages.{stage_name}.checkpoints: there is no file {', '.join(missing)}"
                 )
-    return [*problems, *look_problems(configuration, root), *calibration_problems(configuration, root)]
+    return [
+        *problems,
+        *reader_file_problems(configuration, root),
+        *look_problems(configuration, root),
+        *calibration_problems(configuration, root),
+    ]
 
 
 def calibration_problems(configuration: Any, root: Path) -> list[str]:
@@ -218,10 +229,11 @@ def look_problems(configuration: Any, root: Path) -> list[str]:
     if look == THIS_RUN:
         try:
             first = configuration.first_member
-        except (KeyError, StopIteration):
-            # Members that do not exist or predict no fields are reported with the other references.
+        except KeyError:
+            # Members that do not exist are reported with the other references.
             return []
-        if configuration.models[first.model].stages[first.stage].datasets:
+        # Without a member that predicts fields, that is the problem.
+        if first is None or configuration.models[first.model].stages[first.stage].datasets:
             return []
         return [
             f"unlike_training.look: {look} needs training fields, but models.{first.model}.stages.{first.stage} has no "

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from puzzlecell.config.base import MAX_SEED, Section
 from puzzlecell.config.cell_stage import TargetSettings, Teacher
+from puzzlecell.config.readers import SubCellSettings
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
@@ -62,7 +63,7 @@ class StageSettings(Section):
 
 
 class ModelSettings(Section):
-    """A network and its training stages."""
+    """A network and its training stages; or one from elsewhere that reads cells (`cells`), or its answers (`table`)."""
 
     network: dict[str, Any] = Field({}, description="Keys of `training.network` that this model overrides.")
     input: dict[str, Any] = Field({}, description="Keys of `training.input` that this model overrides.")
@@ -70,9 +71,29 @@ class ModelSettings(Section):
         None, ge=0, le=MAX_SEED, description="Random seed of this model. null: `training.seed`."
     )
     training: dict[str, Any] = Field({}, description="Other keys of `training` that this model overrides.")
-    stages: dict[Name, StageSettings] = Field(
-        min_length=1, description="Training stages of the model, by name."
+    stages: dict[Name, StageSettings] = Field({}, description="Training stages of the model, by name.")
+    cells: SubCellSettings | None = Field(
+        None,
+        description="In place of `stages`: a network that reads each cell by itself and is not trained here. As a "
+        "member or teacher, it needs no `stage` and no `step`.",
     )
+    table: str | None = Field(
+        None,
+        description="In place of `stages`: path of a table with the probabilities of another program for each cell, "
+        "with `{ds}` for the name of the data set.",
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "ModelSettings":
+        kinds = [key for key in ("stages", "cells", "table") if getattr(self, key)]
+        if len(kinds) != 1:
+            raise ValueError(
+                f"expected one of stages, cells and table; found {' and '.join(kinds) or 'none of them'}"
+            )
+        useless = [key for key in ("network", "input", "seed", "training") if key in self.model_fields_set]
+        if kinds != ["stages"] and useless:
+            raise ValueError(f"a model with {kinds[0]} is not trained; remove {', '.join(useless)}")
+        return self
 
 
 def checkpoint_problem(pattern: str) -> str | None:

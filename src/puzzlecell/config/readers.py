@@ -6,6 +6,9 @@ from pydantic import Field
 
 from puzzlecell.config.base import NO_EFFECT, Section
 
+READ_STAGE = "cells"
+"""The only stage of a model that is not trained here. Its predictions are those of step 2."""
+
 
 class SubCellSettings(Section):
     """SubCell: a vision transformer for single cells, trained on the whole Human Protein Atlas by its own group."""

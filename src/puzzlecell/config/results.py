@@ -167,7 +167,7 @@ def steps(settings: Configuration, step: str) -> Deciding:
 
 
 def embeddings(settings: Configuration, model: str, stage: str) -> Deciding:
-    """Settings that the embeddings of a member depend on, besides the network."""
+    """Settings that the embeddings of a stage depend on, besides the network."""
     if settings.embedding_step(model, stage) == 1:
         return {"embeddings": json.dumps("of fields")}
     of_step = steps(settings, "step2")
@@ -181,6 +181,19 @@ def embedding_picture(settings: Configuration, method: str) -> Deciding:
     return {key: text for key, text in own.items() if method == "umap" or ".umap." not in key}
 
 
+def reading(settings: Configuration, model: str, dataset: str) -> Deciding:
+    """Settings that the tables of a model depend on that reads cells and is not trained here, besides its files."""
+    given = settings.models[model].cells
+    own = {} if given is None else deciding(given, "cells")
+    return {**own, "pixel_size_um": json.dumps(settings.datasets[dataset].pixel_size_um)}
+
+
+def read_embeddings(settings: Configuration, model: str, dataset: str) -> Deciding:
+    """Settings that the embeddings of a model depend on that is not trained here, besides its files."""
+    read = reading(settings, model, dataset)
+    return {key: text for key, text in read.items() if key != "cells.locations"}
+
+
 def ensemble(settings: Configuration) -> Deciding:
     """Settings that the ensemble depends on, besides the tables of its members."""
     return {**deciding(settings.ensemble, "ensemble"), "negative": negative_class(settings)}
@@ -192,6 +205,9 @@ def answer(settings: Configuration, dataset: str) -> Deciding:
     for model, stage in settings.trained_stages():
         of_stage = training(settings, model, stage)
         found |= {f"models.{model}.stages.{stage}.{key}": text for key, text in of_stage.items()}
+    for model in settings.members_without_stages():
+        read = reading(settings, model, dataset)
+        found |= {f"models.{model}.{key}": text for key, text in read.items()}
     found |= {**folds(settings), **steps(settings, "step1"), **steps(settings, "step2"), **ensemble(settings)}
     return found | {
         "calibration.file": json.dumps(settings.calibration.file),

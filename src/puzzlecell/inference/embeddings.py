@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from puzzlecell.config.readers import SubCellSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.data.cell_crops import pooling_weights
-from puzzlecell.data.embedding_file import embedding_writer
+from puzzlecell.data.embedding_file import EmbeddingWriter, embedding_writer
 from puzzlecell.data.fields import Images
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.resize import sized_field
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_parquet
@@ -16,7 +18,10 @@ from puzzlecell.inference.cell_features import check_finite, feature_maps, poole
 from puzzlecell.inference.predict import Paths, batches, load_networks, open_shards, shared_fields
 from puzzlecell.inference.step1 import cell_numbers
 from puzzlecell.inference.step2 import cell_crops
+from puzzlecell.inference.subcell import outputs, subcell_crops
 from puzzlecell.network.cam_network import CamNetwork
+from puzzlecell.network.subcell import load_subcell
+from puzzlecell.runtime.malloc import keep_freed_memory
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads
 
@@ -56,20 +61,55 @@ def embed_shard(
             found = of_fields(network, store, masks, wanted, batch_size=settings.batch_size, device=device)
         else:
             found = of_crops(network, store, masks, wanted, settings=settings, images=images, device=device)
-        done = 0
-        for ids, cells, values in checked(found, model):
-            out.write(ids, cells, values)
-            done += len(ids)
-            progress(done, len(table), "cells" if done == len(table) else "")
+        _write(out, found, model, len(table), progress)
 
 
-def checked(
-    found: Iterator[tuple[Sequence[str], Sequence[int], np.ndarray]], model: str | os.PathLike
-) -> Iterator[Embedded]:
-    """Pass on embeddings; raises UserError naming the fields of those that are not finite."""
+def embed_read_shard(
+    path: str | os.PathLike,
+    *,
+    store: Paths,
+    masks: Paths,
+    cell_table: str | os.PathLike,
+    weights: str | os.PathLike,
+    settings: SubCellSettings,
+    pixel_sizes: PixelSizes,
+    images: Images | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+    progress: Progress = no_progress,
+) -> None:
+    """Write the embeddings that SubCell gives the cells of a shard, as `embed_shard` does.
+
+    weights: file of `convert_subcell`. pixel_sizes: what is stated about those of the raw fields. Raises the errors of
+    `embed_shard`.
+    """
+    store, masks = open_shards(store), open_shards(masks)
+    table = read_parquet(cell_table, ["ID", "cell"])
+    if device == "cpu":
+        keep_freed_memory()
+    network = load_subcell(weights, device)
+    says = {"model": os.fspath(weights), "of": "crop"}
+    with limited_threads(threads), embedding_writer(path, table, network.layout.embedding, says) as out:
+        crops = subcell_crops(store, masks, settings, network.layout, pixel_sizes=pixel_sizes, images=images)
+        found = (
+            (ids, numbers, outputs(network, np.stack(cut), device, settings.precision)[1])
+            for ids, numbers, cut in (
+                zip(*batch, strict=True) for batch in batches(crops, settings.batch_size)
+            )
+        )
+        _write(out, found, weights, len(table), progress)
+
+
+def _write(
+    out: EmbeddingWriter, found: Iterator[Embedded], model: str | os.PathLike, total: int, progress: Progress
+) -> None:
+    """Write embeddings; raises UserError naming the fields of those that are not finite."""
+    done = 0
     for ids, cells, values in found:
         check_finite(values[:, :, None, None], ids, model)
-        yield ids, cells, values
+        out.write(ids, cells, values)
+        done += len(ids)
+        progress(done, total)
 
 
 def of_fields(

@@ -1,7 +1,7 @@
 """SubCell as a reader of cells: each cell is cropped at a fixed physical size and classified on its own."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,13 @@ from puzzlecell.data.cell_crops import numbered_boxes
 from puzzlecell.data.fields import Images, read_field
 from puzzlecell.data.location_table import class_probabilities
 from puzzlecell.data.physical_crops import physical_crop, scaled_channels
+from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import probability_table, write_parquet
 from puzzlecell.errors import UserError
 from puzzlecell.inference.predict import Paths, batches, open_shards, shared_fields
 from puzzlecell.network.subcell import SubCell, load_subcell
-from puzzlecell.network.subcell_file import LOCATIONS, VARIANTS
+from puzzlecell.network.subcell_file import LOCATIONS, VARIANTS, SubCellLayout
 from puzzlecell.runtime.malloc import keep_freed_memory
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads
@@ -28,6 +29,36 @@ def location_columns() -> list[str]:
     return [f"location.{name}" for name in LOCATIONS]
 
 
+def subcell_shard(
+    cells_parquet: str | os.PathLike,
+    *,
+    store: Paths,
+    masks: Paths,
+    weights: str | os.PathLike,
+    settings: SubCellSettings,
+    members: Sequence[Sequence[int]],
+    pixel_sizes: PixelSizes,
+    images: Images | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+    progress: Progress = no_progress,
+) -> None:
+    """Write the cell table of `subcell_table` as Parquet."""
+    table = subcell_table(
+        store,
+        masks,
+        weights,
+        settings,
+        members=members,
+        pixel_sizes=pixel_sizes,
+        images=images,
+        device=device,
+        threads=threads,
+        progress=progress,
+    )
+    write_parquet(cells_parquet, table)
+
+
 def subcell_table(
     store: Paths,
     masks: Paths,
@@ -35,7 +66,7 @@ def subcell_table(
     settings: SubCellSettings,
     *,
     members: Sequence[Sequence[int]],
-    pixel_sizes: Mapping[str, float],
+    pixel_sizes: PixelSizes,
     images: Images | None = None,
     device: str = "cpu",
     threads: int = 1,
@@ -43,14 +74,11 @@ def subcell_table(
 ) -> pd.DataFrame:
     """Run SubCell on all cells; return `ID, cell, p00 ...` and the columns of `location_columns`, one row per cell.
 
-    weights: file of `convert_subcell`. members: locations of each class, see `read_location_classes`. pixel_sizes: of
-    the raw fields, by ID, in micrometres. images: where the raw fields are, required for `source: raw`. Raises
+    weights: file of `convert_subcell`. members: locations of each class, see `read_location_classes`. pixel_sizes: what
+    is stated about those of the raw fields. images: where the raw fields are, required for `source: raw`. Raises
     ValueError for a field without a label image, and UserError naming fields whose probabilities are not finite.
     """
-    if settings.source == "raw" and images is None:
-        raise ValueError("source is raw, so the raw fields are required")
     store, masks = open_shards(store), open_shards(masks)
-    wanted = shared_fields(store, masks, None)
     if device == "cpu":
         keep_freed_memory()
     network = load_subcell(weights, device)
@@ -58,16 +86,13 @@ def subcell_table(
     cells: list[int] = []
     found = [np.empty((0, len(LOCATIONS)), np.float32)]
 
-    def crops_of_fields() -> Iterator[tuple[str, int, np.ndarray]]:
-        for done, field_id in enumerate(wanted, start=1):
-            source = images if settings.source == "raw" else None
-            yield from _crops(store, masks, field_id, network, settings, pixel_sizes[field_id], source)
-            progress(done, len(wanted))
-
+    crops_of_cells = subcell_crops(
+        store, masks, settings, network.layout, pixel_sizes=pixel_sizes, images=images, progress=progress
+    )
     with limited_threads(threads):
-        for batch in batches(crops_of_fields(), settings.batch_size):
+        for batch in batches(crops_of_cells, settings.batch_size):
             names, numbers, crops = zip(*batch, strict=True)
-            values = probabilities(network, np.stack(crops), device, settings.precision)
+            values, _ = outputs(network, np.stack(crops), device, settings.precision)
             poor = dict.fromkeys(np.array(names, object)[~np.isfinite(values).all(axis=1)])
             if poor:
                 raise UserError(f"field {', '.join(poor)}: the probabilities of {weights} are not finite")
@@ -81,31 +106,56 @@ def subcell_table(
     return pd.concat([table, pd.DataFrame(values, columns=location_columns())], axis=1)
 
 
-def write_subcell_table(path: str | os.PathLike, table: pd.DataFrame) -> None:
-    """Write a table of `subcell_table` as Parquet."""
-    write_parquet(path, table)
-
-
-def probabilities(network: SubCell, crops: np.ndarray, device: str, precision: str = "float32") -> np.ndarray:
-    """Probabilities (B, 31) float32 of locations for crops (B, channels, size, size) in [0, 1]."""
+def outputs(
+    network: SubCell, crops: np.ndarray, device: str, precision: str = "float32"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (B, 31) of locations and embeddings (B, D), float32, of crops (B, channels, size, size) in [0, 1]."""
     batch = torch.from_numpy(np.ascontiguousarray(crops, np.float32)).to(device)
     mixed = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
     with torch.inference_mode(), mixed:
-        values, _ = network(batch)
-    result: np.ndarray = values.float().cpu().numpy()
-    return result
+        values, embedding = network(batch)
+    return values.float().cpu().numpy(), embedding.float().cpu().numpy()
+
+
+def subcell_crops(
+    store: ShardReader,
+    masks: ShardReader,
+    settings: SubCellSettings,
+    layout: SubCellLayout,
+    *,
+    pixel_sizes: PixelSizes,
+    images: Images | None = None,
+    progress: Progress = no_progress,
+) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Yield all cells: the field's ID, the cell's number, and its crop as the network sees it.
+
+    Crops are (channels, size, size) float32. Raises ValueError for a field without a label image, and with
+    `source: raw` if `images` is None.
+    """
+    if settings.source == "raw" and images is None:
+        raise ValueError("source is raw, so the raw fields are required")
+    wanted = shared_fields(store, masks, None)
+    pixel_um = dict(zip(store.ids, pixel_sizes.of(store.table).tolist(), strict=True))
+    source = images if settings.source == "raw" else None
+    for done, field_id in enumerate(wanted, start=1):
+        for number, crop in _crops(
+            store, masks, field_id, settings, pixel_um=pixel_um[field_id], images=source, layout=layout
+        ):
+            yield field_id, number, crop
+        progress(done, len(wanted))
 
 
 def _crops(
     store: ShardReader,
     masks: ShardReader,
     field_id: str,
-    network: SubCell,
     settings: SubCellSettings,
+    *,
     pixel_um: float,
     images: Images | None,
-) -> Iterator[tuple[str, int, np.ndarray]]:
-    """The crops of a field as the network sees them, each with the field's ID and the number of the cell."""
+    layout: SubCellLayout,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Number and crop (channels, size, size) float32 of each cell of a field, as the network sees it."""
     labels = masks.read(field_id, "cells")
     boxes = numbered_boxes(labels)
     if not boxes:
@@ -115,7 +165,5 @@ def _crops(
     side = settings.crop_um / pixel_um
     crop = (side * image.shape[0] / height, side * image.shape[1] / width)
     for number, box in boxes:
-        cut = physical_crop(
-            image, labels, number, box, crop=crop, size=network.layout.image, mask=settings.mask
-        )
-        yield field_id, number, scaled_channels(cut, VARIANTS[network.layout.channels], settings.scaling)
+        cut = physical_crop(image, labels, number, box, crop=crop, size=layout.image, mask=settings.mask)
+        yield number, scaled_channels(cut, VARIANTS[layout.channels], settings.scaling)

@@ -1,9 +1,11 @@
 """Files of SubCell networks: safetensors with their layout as metadata. Reading them here needs no PyTorch."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from puzzlecell.config.naming import CHANNELS, Layout
 from puzzlecell.network.network_file import NetworkError, checked_metadata
 
 SUBCELL = "subcell"
@@ -95,6 +97,24 @@ def read_subcell_file(path: str | os.PathLike) -> SubCellLayout:
     if problem:
         raise NetworkError(f"{path}: {problem}; was it written by another version?")
     return SubCellLayout(**{**layout, "classifier_hidden": tuple(layout["classifier_hidden"])})
+
+
+def black_channel_problems(layout: SubCellLayout, datasets: Mapping[str, Layout]) -> list[str]:
+    """Data sets, with how their images are found, in which a channel is black that the network was trained with."""
+    seen = VARIANTS[layout.channels]
+    problems = []
+    for name, images in datasets.items():
+        present = {
+            channel for channel, place in zip(CHANNELS, images.channels, strict=True) if place is not None
+        }
+        black = [channel for channel in seen if channel not in present]
+        fitting = [letters for letters, channels in VARIANTS.items() if present.issuperset(channels)]
+        if black:
+            problems.append(
+                f"the network sees {', '.join(seen)}, but in data set {name}, {' and '.join(black)} is black; "
+                + (f"use the variant {fitting[0]} of SubCell" if fitting else "no variant of SubCell fits")
+            )
+    return problems
 
 
 def _layout_problem(layout: dict[str, Any]) -> str | None:

@@ -57,8 +57,7 @@ class JobWork:
             return settings.held_out_sets(given["model"], given["stage"])
         if job.script in ("train", "train_cells"):
             return settings.models[given["model"]].stages[given["stage"]].datasets
-        if job.script == "training_look":
-            first = settings.first_member
+        if job.script == "training_look" and (first := settings.first_member):
             return settings.models[first.model].stages[first.stage].datasets
         if job.script == "holdout_stage":
             return settings.datasets_of("holdout")
@@ -137,8 +136,7 @@ class JobWork:
                 for member in settings.ensemble.members
                 if member.step == 1
             ]
-        if script in ("training_look", "unlike_training"):
-            first = settings.first_member
+        if script in ("training_look", "unlike_training") and (first := settings.first_member):
             held_out = min(fields / folds, settings.unlike_training.max_fields)
             described = held_out if script == "training_look" else fields
             return [unlike_work(self.stage(first.model, first.stage, 1), described, settings.ingest.size)]

@@ -1,0 +1,68 @@
+"""Checks of models that are not trained here: members and teachers that name them, files, and what only fields give."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from puzzlecell.config.readers import READ_STAGE
+from puzzlecell.regular_file import file_problem
+
+
+def lacks_stages(model: Any) -> bool:
+    """Whether a model, as unvalidated values, comes from elsewhere: it has no stages, but `cells` or a `table`."""
+    return (
+        isinstance(model, Mapping)
+        and not model.get("stages")
+        and any(model.get(key) is not None for key in ("cells", "table"))
+    )
+
+
+def named_stage(given: Mapping[str, Any], model: Any) -> tuple[Any, Any]:
+    """Unvalidated stage and step that a member or teacher names; a model without stages has but one of each."""
+    if lacks_stages(model):
+        return given.get("stage", READ_STAGE), given.get("step", 2)
+    return given.get("stage"), given.get("step")
+
+
+def naming_problems(place: str, given: Mapping[str, Any], owner: str, model: Any) -> Iterator[str]:
+    """Why `stage` and `step` of a member or teacher do not go with a model: absent, or other than the only ones."""
+    if not lacks_stages(model):
+        for key in ("stage", "step"):
+            if key not in given:
+                yield f"{place}.{key}: this key is required, but missing"
+        return
+    stage, step = named_stage(given, model)
+    if stage != READ_STAGE:
+        yield f"{place}.stage: the model {owner} has no stages; found {stage!r}, remove this key"
+    if step != 2:
+        yield f"{place}.step: the model {owner} reads cells one by one; found {step!r}, remove this key"
+
+
+def reader_file_problems(configuration: Any, root: Path) -> list[str]:
+    """Missing files of models that are not trained here, in an otherwise valid configuration."""
+    return [
+        f"models.{name}.cells.{key}: {path}: {problem}"
+        for name, model in configuration.models.items()
+        if model.cells is not None
+        for key in ("weights", "locations")
+        for path in [getattr(model.cells, key)]
+        for problem in [file_problem(root / path)]
+        if problem
+    ]
+
+
+def whole_field_problems(configuration: Any) -> list[str]:
+    """Settings of a valid configuration that need predictions of whole fields, if no member of the ensemble has any."""
+    if configuration.first_member is not None:
+        return []
+    fusion = configuration.ensemble.image_fusion
+    wanted = {
+        "ensemble.image_fusion.source: image": fusion is not None and fusion.source == "image",
+        "unlike_training.look": configuration.unlike_training.look is not None,
+        "fields.thresholds": configuration.fields.out_of_fold,
+    }
+    return [
+        f"{key}: no member of the ensemble predicts whole fields, as stages of the kind fields do, and this needs one"
+        for key, found in wanted.items()
+        if found
+    ]
