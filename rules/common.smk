@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 from puzzlecell.config import results
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.models import checkpoint_path
+from puzzlecell.config.readers import READ_STAGE
 from puzzlecell.config.unlike import THIS_RUN
 from puzzlecell.config.workflow import ConfigError, load_configuration
 from puzzlecell.data.field_sources import RawDataset
@@ -55,6 +56,8 @@ CALIBRATION = RUN_CALIBRATION if settings.calibration.of_this_run else settings.
 
 # Models from elsewhere that read cells: their settings, by name. They have no stages and no folds.
 READERS = {model: given.cells for model, given in settings.models.items() if given.cells is not None}
+# Models that are tables from elsewhere: the path of the tables, by name.
+FOREIGN = {model: given.table for model, given in settings.models.items() if given.table is not None}
 
 # Pattern that matches nothing.
 NOTHING = "(?!)"

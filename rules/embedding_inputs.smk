@@ -1,6 +1,5 @@
 # Embeddings of cells: which there are, and what their rules read.
 from puzzlecell.config.export import PREDICTED
-from puzzlecell.config.readers import READ_STAGE
 from puzzlecell.runtime.snakemake_internals import asked_for
 
 EMBEDDED = settings.embedded_stages()

@@ -184,8 +184,9 @@ def embedding_picture(settings: Configuration, method: str) -> Deciding:
 def reading(settings: Configuration, model: str, dataset: str) -> Deciding:
     """Settings that the tables of a model depend on that reads cells and is not trained here, besides its files."""
     given = settings.models[model].cells
-    own = {} if given is None else deciding(given, "cells")
-    return {**own, "pixel_size_um": json.dumps(settings.datasets[dataset].pixel_size_um)}
+    if given is None:
+        return {"table": json.dumps(settings.models[model].table)}
+    return {**deciding(given, "cells"), "pixel_size_um": json.dumps(settings.datasets[dataset].pixel_size_um)}
 
 
 def read_embeddings(settings: Configuration, model: str, dataset: str) -> Deciding:

@@ -158,7 +158,7 @@ class Configuration(Section):
         return [*self.member_stages(), *((model, READ_STAGE) for model in readers)]
 
     def embedding_step(self, model: str, stage: str) -> int:
-        """Step that gives a member its embeddings: 2, in which cells are read by themselves, if it is a member of it."""
+        """Step that gives a member its embeddings: 2, in which cells are read by themselves, if it has both."""
         return max(
             member.step for member in self.ensemble.members if (member.model, member.stage) == (model, stage)
         )

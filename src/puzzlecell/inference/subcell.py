@@ -109,7 +109,7 @@ def subcell_table(
 def outputs(
     network: SubCell, crops: np.ndarray, device: str, precision: str = "float32"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities (B, 31) of locations and embeddings (B, D), float32, of crops (B, channels, size, size) in [0, 1]."""
+    """Probabilities (B, 31) of locations and embeddings (B, D), float32, of crops (B, channels, size, size)."""
     batch = torch.from_numpy(np.ascontiguousarray(crops, np.float32)).to(device)
     mixed = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
     with torch.inference_mode(), mixed:
