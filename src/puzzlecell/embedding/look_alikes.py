@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pyarrow.dataset
 
-from puzzlecell.data.raw_files import shard_of
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import class_columns
 from puzzlecell.embedding.neighbours import nearest_cells
@@ -89,8 +88,9 @@ def _classes(run: RunEmbeddings, fields: set[str]) -> pd.DataFrame:
     )
 
 
-def field_files(run: RunEmbeddings, field_id: str) -> tuple[ShardReader, ShardReader]:
-    """Store and masks of the shard of a field."""
-    name = f"{shard_of(field_id, len(run.files)):03d}.h5"
-    store, masks = (run.results / kind / run.dataset / name for kind in ("store", "masks"))
-    return ShardReader([store]), ShardReader([masks])
+def run_fields(run: RunEmbeddings) -> tuple[ShardReader, ShardReader]:
+    """Stored fields and label images of the data set."""
+    store, masks = (
+        [run.results / kind / run.dataset / path.name for path in run.files] for kind in ("store", "masks")
+    )
+    return ShardReader(store), ShardReader(masks)

@@ -52,6 +52,7 @@ def write_picture(
 def _write_names(axes: Any, canvas: Any, places: Mapping[str, np.ndarray]) -> None:
     """Write names at their places, each moved to the nearest free place on rings around it."""
     from matplotlib.patheffects import withStroke
+    from matplotlib.text import Text
 
     taken: list[np.ndarray] = []
     for name, place in places.items():
@@ -67,8 +68,9 @@ def _write_names(axes: Any, canvas: Any, places: Mapping[str, np.ndarray]) -> No
             arrowprops={"arrowstyle": "-", "color": "black", "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
             path_effects=[withStroke(linewidth=3, foreground="white")],
         )
-        own = text.get_window_extent(canvas.get_renderer())
-        # The extent has the line in it, which has no length yet.
+        # Without the line, which is a part of an annotation's own extent.
+        text.update_positions(canvas.get_renderer())
+        own = Text.get_window_extent(text, canvas.get_renderer())
         box = np.array([own.x0, own.y0, own.x1, own.y1])
         frame = axes.get_window_extent()
         shift = next(

@@ -39,13 +39,14 @@ def _principal_components(values: np.ndarray) -> Projection:
 
     parts = min(2, *values.shape)
     model = PCA(parts, svd_solver="full" if len(values) < values.shape[1] else "covariance_eigh")
-    model.fit(values.astype(np.float64))
+    # Equal embeddings have no variance to have a share of.
+    with np.errstate(invalid="ignore"):
+        model.fit(values.astype(np.float64))
     directions = model.components_
     largest = np.abs(directions).argmax(axis=1)
     directions = directions * np.where(directions[np.arange(parts), largest] < 0, -1, 1)[:, None]
     places = np.zeros((len(values), 2), np.float32)
     places[:, :parts] = (values - model.mean_) @ directions.T
-    # NaN if all embeddings are equal.
     shares = [*np.nan_to_num(model.explained_variance_ratio_), 0.0]
     first, second = (
         f"principal component {n} ({share:.0%} of the variance)" for n, share in enumerate(shares[:2], 1)

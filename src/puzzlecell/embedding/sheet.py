@@ -8,7 +8,7 @@ import pandas as pd
 from skimage.segmentation import find_boundaries
 
 from puzzlecell.data.cell_crops import numbered_boxes
-from puzzlecell.embedding.look_alikes import RunEmbeddings, field_files
+from puzzlecell.embedding.look_alikes import RunEmbeddings, run_fields
 from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.segmentation.overlay import CELL_COLOUR, composite
 
@@ -52,6 +52,7 @@ def write_sheet(path: str | os.PathLike, run: RunEmbeddings, found: pd.DataFrame
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    store, masks = run_fields(run)
     rows = -(-len(found) // COLUMNS)
     figure = Figure(figsize=(2.4 * COLUMNS, 2.9 * rows + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -60,7 +61,6 @@ def write_sheet(path: str | os.PathLike, run: RunEmbeddings, found: pd.DataFrame
         axis.set_axis_off()
     for axis, row in zip(axes, found.itertuples(index=False, name=None), strict=False):
         rank, field_id, cell, distance, name, probability = row
-        store, masks = field_files(run, field_id)
         axis.imshow(cell_tile(composite(store.read(field_id)), masks.read(field_id, "cells"), cell))
         first = "this cell" if rank == 0 else f"{rank}. distance {distance:.3f}"
         said = f"{_short(name)} {probability:.2f}" if name else "no class"
