@@ -36,7 +36,7 @@ def write_picture(
     # Rare classes are drawn last, over the others.
     order = np.argsort(-counts, kind="stable")
     member = np.array(names, dtype=object)
-    size = float(np.clip(20_000 / len(member), 2, 30))
+    size = float(np.clip(40_000 / len(member), 3, 30))
     for name in classes[order]:
         shade = np.array(colours.get(name, GREY)) / 255
         x, y = found.places[member == name].T
