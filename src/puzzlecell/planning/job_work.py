@@ -128,6 +128,8 @@ class JobWork:
             return [train_cells_work(training, canvas, cells * (folds - 1) / folds, cells / folds)]
         if script == "ablation":
             return self._ablation(job)
+        if script == "embed_cells":
+            return [self._embed(job)]
         if script == "cams":
             return [
                 step1_work(
@@ -149,6 +151,15 @@ class JobWork:
         if script == "step2":
             return [step2_work(stage, settings.step2, self.cells(job))]
         return [step1_work(stage, settings.step1, fields / folds if of_fold else fields, self.label_side)]
+
+    def _embed(self, job: PlannedJob) -> Work:
+        """Read the cells of a shard once, with one network and without further views."""
+        names = job.wildcards["model"], job.wildcards["stage"]
+        stage, plain = self.stage(*names, 1), {"tta": TtaSettings()}
+        if self.settings.embedding_step(*names) == 2:
+            return step2_work(stage, self.settings.step2.model_copy(update=plain), self.cells(job))
+        step1 = self.settings.step1.model_copy(update=plain)
+        return step1_work(stage, step1, self.fields(job), self.label_side)
 
     def _ablation(self, job: PlannedJob) -> list[Work]:
         """Every variant of both steps with every stage of the ensemble, as in `scoring.ablation`."""
