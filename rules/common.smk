@@ -56,6 +56,8 @@ CALIBRATION = RUN_CALIBRATION if settings.calibration.of_this_run else settings.
 
 # Models from elsewhere that read cells: their settings, by name. They have no stages and no folds.
 READERS = {model: given.cells for model, given in settings.models.items() if given.cells is not None}
+# Models that are tables from elsewhere: the path of the tables, by name.
+FOREIGN = {model: given.table for model, given in settings.models.items() if given.table is not None}
 
 # Pattern that matches nothing.
 NOTHING = "(?!)"

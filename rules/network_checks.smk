@@ -64,6 +64,23 @@ def reader_problems():
     return ["cells cannot be read:", *first_lines(problems)] if problems else []
 
 
+def foreign_problems():
+    """Tables of probabilities from elsewhere whose columns do not fit the classes, of the data sets that this run takes."""
+    planned = {(wildcards.model, wildcards.ds) for wildcards in planned_wildcards(workflow, "take_table")}
+    if not planned:
+        return []
+    from puzzlecell.data.foreign_columns import foreign_columns
+    from puzzlecell.errors import UserError
+
+    problems = []
+    for model, ds in sorted(planned):
+        try:
+            foreign_columns(table_path(FOREIGN[model], ds), CLASS_NAMES)
+        except UserError as error:
+            problems += [f"models.{model}.table: {line}" for line in str(error).splitlines()]
+    return ["tables from elsewhere cannot be used:", *first_lines(problems)] if problems else []
+
+
 def ready_look():
     """Why what training fields looked like, as kept by another run, does not fit the weights of this run."""
     if LOOK in (None, RUN_LOOK) or not planned_wildcards(workflow, "unlike_training"):

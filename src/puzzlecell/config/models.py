@@ -79,8 +79,9 @@ class ModelSettings(Section):
     )
     table: str | None = Field(
         None,
-        description="In place of `stages`: path of a table with the probabilities of another program for each cell, "
-        "with `{ds}` for the name of the data set.",
+        description="In place of `stages`: path of a table with the probabilities that another program gives each "
+        "cell, with `{ds}` for the name of the data set: CSV or Parquet with `ID`, `cell` and `p00`, `p01`, ... or "
+        "the names of the classes. As a member or teacher, it needs no `stage` and no `step`.",
     )
 
     @model_validator(mode="after")

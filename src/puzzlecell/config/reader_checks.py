@@ -1,9 +1,10 @@
 """Checks of models that are not trained here: members and teachers that name them, files, and what only fields give."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from puzzlecell.config.export import PREDICTED
 from puzzlecell.config.readers import READ_STAGE
 from puzzlecell.regular_file import file_problem
 
@@ -38,8 +39,54 @@ def naming_problems(place: str, given: Mapping[str, Any], owner: str, model: Any
         yield f"{place}.step: the model {owner} reads cells one by one; found {step!r}, remove this key"
 
 
+def table_path(pattern: str, dataset: str) -> str:
+    """Path of the table of a data set."""
+    return pattern.replace("{ds}", dataset)
+
+
+def table_pattern_problem(pattern: str, datasets: Sequence[str]) -> str | None:
+    """Say what is wrong with a path of tables, in which `{ds}` is the only placeholder.
+
+    datasets: those that need a table; a path without a placeholder is that of a single one.
+    """
+    if any(brace in pattern.replace("{ds}", "") for brace in "{}"):
+        return f"the path {pattern} has braces other than those of {{ds}}, the only placeholder"
+    if "{ds}" not in pattern and len(datasets) > 1:
+        return (
+            f"the path {pattern} has no {{ds}} in it, which stands for the name of the data set, but there are "
+            f"{', '.join(datasets)}"
+        )
+    return None
+
+
+def table_problems(configuration: Any, root: Path) -> list[str]:
+    """Paths of tables of an otherwise valid configuration that are wrong, and missing tables."""
+    needed = configuration.datasets_of(*PREDICTED)
+    found = []
+    for name, model in configuration.models.items():
+        if model.table is None or name not in configuration.members_without_stages():
+            continue
+        problem = table_pattern_problem(model.table, needed)
+        missing = {table_path(model.table, ds): ds for ds in needed} if problem is None else {}
+        problems = [
+            (f"{path}: {text}", ds) for path, ds in missing.items() if (text := file_problem(root / path))
+        ]
+        found += [f"models.{name}.table: {problem}"] if problem else []
+        found += [
+            f"models.{name}.table: {text}; expected the table of the data set {ds}" for text, ds in problems
+        ]
+    return found
+
+
 def reader_file_problems(configuration: Any, root: Path) -> list[str]:
     """Missing files of models that are not trained here, in an otherwise valid configuration."""
+    return [
+        *table_problems(configuration, root),
+        *_missing_weights(configuration, root),
+    ]
+
+
+def _missing_weights(configuration: Any, root: Path) -> list[str]:
     return [
         f"models.{name}.cells.{key}: {path}: {problem}"
         for name, model in configuration.models.items()

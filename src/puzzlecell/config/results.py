@@ -166,11 +166,33 @@ def steps(settings: Configuration, step: str) -> Deciding:
     return {**deciding(getattr(settings, step), step), **negative}
 
 
+def embeddings(settings: Configuration, model: str, stage: str) -> Deciding:
+    """Settings that the embeddings of a stage depend on, besides the network."""
+    if settings.embedding_step(model, stage) == 1:
+        return {"embeddings": json.dumps("of fields")}
+    of_step = steps(settings, "step2")
+    read = {key: text for key, text in of_step.items() if not key.startswith("step2.tta.")}
+    return {"embeddings": json.dumps("of crops"), **read}
+
+
+def embedding_picture(settings: Configuration, method: str) -> Deciding:
+    """Settings that a picture of embeddings depends on, besides the embeddings and the table of cells."""
+    own = deciding(settings.embeddings, "embeddings")
+    return {key: text for key, text in own.items() if method == "umap" or ".umap." not in key}
+
+
 def reading(settings: Configuration, model: str, dataset: str) -> Deciding:
     """Settings that the tables of a model depend on that reads cells and is not trained here, besides its files."""
     given = settings.models[model].cells
-    own = {} if given is None else deciding(given, "cells")
-    return {**own, "pixel_size_um": json.dumps(settings.datasets[dataset].pixel_size_um)}
+    if given is None:
+        return {"table": json.dumps(settings.models[model].table)}
+    return {**deciding(given, "cells"), "pixel_size_um": json.dumps(settings.datasets[dataset].pixel_size_um)}
+
+
+def read_embeddings(settings: Configuration, model: str, dataset: str) -> Deciding:
+    """Settings that the embeddings of a model depend on that is not trained here, besides its files."""
+    read = reading(settings, model, dataset)
+    return {key: text for key, text in read.items() if key != "cells.locations"}
 
 
 def ensemble(settings: Configuration) -> Deciding:

@@ -24,6 +24,7 @@ from puzzlecell.config.checks import (
 )
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import DatasetSettings, FoldSettings, IngestSettings
+from puzzlecell.config.embeddings import EmbeddingSettings, embedding_problems
 from puzzlecell.config.ensemble import EnsembleMember, EnsembleSettings
 from puzzlecell.config.export import ExportSettings, export_problems
 from puzzlecell.config.field_checks import field_problems
@@ -35,6 +36,7 @@ from puzzlecell.config.messages import readable_problems
 from puzzlecell.config.models import ModelSettings, Name, training_layers
 from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.config.reader_checks import whole_field_problems
+from puzzlecell.config.readers import READ_STAGE
 from puzzlecell.config.rounds import with_rounds
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.config.segmentation import SegmentationSettings
@@ -88,6 +90,7 @@ class Configuration(Section):
     cams: CamSettings = CamSettings()
     plausibility: PlausibilitySettings = PlausibilitySettings()
     unlike_training: UnlikeSettings = UnlikeSettings()
+    embeddings: EmbeddingSettings = EmbeddingSettings()
     bundle: BundleSettings = BundleSettings()
     export: ExportSettings = ExportSettings()
     view: ViewSettings = ViewSettings()
@@ -143,6 +146,22 @@ class Configuration(Section):
             for model, stage in names
             if self.has_stages(model) and (not kinds or self.models[model].stages[stage].kind in kinds)
         ]
+
+    def embedded_stages(self) -> list[tuple[str, str]]:
+        """Distinct (model, stage) pairs of the ensemble members that have embeddings and whose embeddings are made."""
+        wanted = self.embeddings.members
+        return [names for names in self.with_embeddings() if wanted is None or ".".join(names) in wanted]
+
+    def with_embeddings(self) -> list[tuple[str, str]]:
+        """Distinct (model, stage) pairs of the ensemble members that have embeddings of cells."""
+        readers = [model for model in self.members_without_stages() if self.models[model].cells is not None]
+        return [*self.member_stages(), *((model, READ_STAGE) for model in readers)]
+
+    def embedding_step(self, model: str, stage: str) -> int:
+        """Step that gives a member its embeddings: 2, in which cells are read by themselves, if it has both."""
+        return max(
+            member.step for member in self.ensemble.members if (member.model, member.stage) == (model, stage)
+        )
 
     def members_without_stages(self) -> list[str]:
         """Names of the models of the ensemble that come from elsewhere, in the order of the members."""
@@ -218,6 +237,7 @@ def load_configuration(
             problems += field_problems(configuration, Path(root), files=files)
             problems += seen_problems(configuration)
             problems += whole_field_problems(configuration)
+            problems += embedding_problems(configuration.embeddings, configuration.with_embeddings())
     if configuration is None or problems:
         raise ConfigError(
             "\n".join(["the configuration cannot be used:", *(f"  {p}" for p in dict.fromkeys(problems))])

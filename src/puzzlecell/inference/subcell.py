@@ -78,37 +78,21 @@ def subcell_table(
     is stated about those of the raw fields. images: where the raw fields are, required for `source: raw`. Raises
     ValueError for a field without a label image, and UserError naming fields whose probabilities are not finite.
     """
-    if settings.source == "raw" and images is None:
-        raise ValueError("source is raw, so the raw fields are required")
     store, masks = open_shards(store), open_shards(masks)
-    wanted = shared_fields(store, masks, None)
     if device == "cpu":
         keep_freed_memory()
     network = load_subcell(weights, device)
-    pixel_um = dict(zip(store.ids, pixel_sizes.of(store.table).tolist(), strict=True))
-    source = images if settings.source == "raw" else None
     ids: list[str] = []
     cells: list[int] = []
     found = [np.empty((0, len(LOCATIONS)), np.float32)]
 
-    def crops_of_fields() -> Iterator[tuple[str, int, np.ndarray]]:
-        for done, field_id in enumerate(wanted, start=1):
-            for number, crop in _crops(
-                store,
-                masks,
-                field_id,
-                settings,
-                pixel_um=pixel_um[field_id],
-                images=source,
-                layout=network.layout,
-            ):
-                yield field_id, number, crop
-            progress(done, len(wanted))
-
+    crops_of_cells = subcell_crops(
+        store, masks, settings, network.layout, pixel_sizes=pixel_sizes, images=images, progress=progress
+    )
     with limited_threads(threads):
-        for batch in batches(crops_of_fields(), settings.batch_size):
+        for batch in batches(crops_of_cells, settings.batch_size):
             names, numbers, crops = zip(*batch, strict=True)
-            values = probabilities(network, np.stack(crops), device, settings.precision)
+            values, _ = outputs(network, np.stack(crops), device, settings.precision)
             poor = dict.fromkeys(np.array(names, object)[~np.isfinite(values).all(axis=1)])
             if poor:
                 raise UserError(f"field {', '.join(poor)}: the probabilities of {weights} are not finite")
@@ -122,14 +106,43 @@ def subcell_table(
     return pd.concat([table, pd.DataFrame(values, columns=location_columns())], axis=1)
 
 
-def probabilities(network: SubCell, crops: np.ndarray, device: str, precision: str = "float32") -> np.ndarray:
-    """Probabilities (B, 31) float32 of locations for crops (B, channels, size, size) in [0, 1]."""
+def outputs(
+    network: SubCell, crops: np.ndarray, device: str, precision: str = "float32"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (B, 31) of locations and embeddings (B, D), float32, of crops (B, channels, size, size)."""
     batch = torch.from_numpy(np.ascontiguousarray(crops, np.float32)).to(device)
     mixed = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
     with torch.inference_mode(), mixed:
-        values, _ = network(batch)
-    result: np.ndarray = values.float().cpu().numpy()
-    return result
+        values, embedding = network(batch)
+    return values.float().cpu().numpy(), embedding.float().cpu().numpy()
+
+
+def subcell_crops(
+    store: ShardReader,
+    masks: ShardReader,
+    settings: SubCellSettings,
+    layout: SubCellLayout,
+    *,
+    pixel_sizes: PixelSizes,
+    images: Images | None = None,
+    progress: Progress = no_progress,
+) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Yield all cells: the field's ID, the cell's number, and its crop as the network sees it.
+
+    Crops are (channels, size, size) float32. Raises ValueError for a field without a label image, and with
+    `source: raw` if `images` is None.
+    """
+    if settings.source == "raw" and images is None:
+        raise ValueError("source is raw, so the raw fields are required")
+    wanted = shared_fields(store, masks, None)
+    pixel_um = dict(zip(store.ids, pixel_sizes.of(store.table).tolist(), strict=True))
+    source = images if settings.source == "raw" else None
+    for done, field_id in enumerate(wanted, start=1):
+        for number, crop in _crops(
+            store, masks, field_id, settings, pixel_um=pixel_um[field_id], images=source, layout=layout
+        ):
+            yield field_id, number, crop
+        progress(done, len(wanted))
 
 
 def _crops(

@@ -9,11 +9,11 @@ import h5py
 from pyarrow.lib import ArrowInvalid
 
 from puzzlecell.errors import UserError
-from puzzlecell.network.subcell_file import LOCATIONS
+from puzzlecell.network.subcell_file import LOCATIONS, read_subcell_file
 from puzzlecell.planning.job_work import JobWork
 from puzzlecell.planning.measured import submitted_cells
 from puzzlecell.planning.measured_rates import BYTES
-from puzzlecell.planning.network_cost import network_cost
+from puzzlecell.planning.network_cost import embedding_bytes, network_cost
 from puzzlecell.runtime.planned_jobs import PlannedJob
 
 PIXELS = {"store": ("store", "images"), "masks": ("masks", "cells")}
@@ -87,6 +87,14 @@ def _written(job: PlannedJob, work: JobWork, rates: Mapping[str, float], cells: 
         return {"oof": cells * rates["answer"]}
     if job.script in ("export_h5ad", "export_csv"):
         return {"export": cells * rates[job.script]}
+    if job.script == "embed_cells":
+        stage = work.stage(job.wildcards["model"], job.wildcards["stage"], 1)
+        return {"embeddings": cells * embedding_bytes(stage.key, stage.field_size)}
+    if job.script == "embed_read_cells":
+        weights = getattr(work.settings.models[job.wildcards["model"]].cells, "weights", "")
+        return {"embeddings": cells * 2 * read_subcell_file(weights).embedding}
+    if job.script == "take_table":
+        return {"step2": cells * rates["step table"]}
     if job.script == "view_shard":
         pixels = work.view_megapixels(job) * 1e6
         return {"view": cells * rates["view cell"] + pixels * rates["view picture"]}

@@ -137,6 +137,8 @@ class JobWork:
             return [self._read_cells(job)]
         if script == "ablation":
             return self._ablation(job)
+        if script == "embed_cells":
+            return [self._embed(job)]
         if script == "cams":
             return [
                 step1_work(
@@ -167,6 +169,15 @@ class JobWork:
         if not path.is_file():
             raise UserError(f"models.{model}.cells.weights: there is no file {path}")
         return read_cells_work(read_subcell_file(path), self.cells(job))
+
+    def _embed(self, job: PlannedJob) -> Work:
+        """Read the cells of a shard once, with one network and without further views."""
+        names = job.wildcards["model"], job.wildcards["stage"]
+        stage, plain = self.stage(*names, 1), {"tta": TtaSettings()}
+        if self.settings.embedding_step(*names) == 2:
+            return step2_work(stage, self.settings.step2.model_copy(update=plain), self.cells(job))
+        step1 = self.settings.step1.model_copy(update=plain)
+        return step1_work(stage, step1, self.fields(job), self.label_side)
 
     def _ablation(self, job: PlannedJob) -> list[Work]:
         """Every variant of both steps with every stage of the ensemble, as in `scoring.ablation`."""

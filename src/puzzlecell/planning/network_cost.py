@@ -40,6 +40,17 @@ def network_cost(settings: NetworkSettings, size: int) -> NetworkCost:
 
 
 @cache
+def embedding_bytes(settings: NetworkSettings, size: int) -> int:
+    """Bytes of the embedding of a cell by a network that sees fields of `size` x `size` pixels."""
+    import torch
+
+    from puzzlecell.network.cam_network import CamNetwork
+
+    with torch.device("meta"):
+        return 2 * CamNetwork(settings, ["-"], size, size).classifier.in_channels
+
+
+@cache
 def segmenter_flop(height: int, width: int) -> int:
     """Operations of one pass of a network of the HPA segmenter over an image; sides divisible by 32."""
     import torch

@@ -15,6 +15,10 @@ from puzzlecell.planning.sizes import Stated, dataset_sizes
 from puzzlecell.runtime.planned_jobs import PlannedJob
 
 
+FEATURES = 48
+"""Of the network `test_resnet`."""
+
+
 @pytest.fixture
 def work(tmp_path, monkeypatch):
     """Two shards of 10 fields with 3 cells each, stored at 64 pixels; two folds."""
@@ -63,6 +67,9 @@ def weight_bytes(work):
         (job("oof_step2", model="m", stage="s", fold="1"), "oof", 45 * BYTES["step table"]),
         (job("oof_cells", ds="train"), "oof", 90 * BYTES["answer"]),
         (job("unlike_training", ds="test", sh="000"), "unlike", 30 * BYTES["unlike table"]),
+        # The network's features, two bytes each.
+        (job("embed_cells", ds="test", model="m", stage="s", sh="000"), "embeddings", 30 * 2 * FEATURES),
+        (job("take_table", ds="test", model="m", sh="000"), "step2", 30 * BYTES["step table"]),
         (job("ensemble", ds="test"), "cells", 60 * BYTES["answer"]),
         (job("export_h5ad", ds="test"), "export", 60 * BYTES["export_h5ad"]),
         (job("export_csv", ds="test"), "export", 60 * BYTES["export_csv"]),
@@ -78,6 +85,12 @@ def test_bytes_by_hand(work, planned, folder, expected):
 def test_maps_take_the_networks_that_step_1_takes(work):
     shard = {"ds": "test", "sh": "000"}
     assert work(job("cams", **shard)) == work(job("step1", model="m", stage="s", **shard))
+
+
+def test_embeddings_take_one_network_and_one_view(work):
+    shard = {"ds": "test", "sh": "000", "model": "m", "stage": "s"}
+    (one,), (both,) = work(job("embed_cells", **shard)), work(job("step1", **shard))
+    assert one.gflop == pytest.approx(both.gflop / 2)
 
 
 def test_a_training_keeps_a_state_while_it_runs(work):
