@@ -14,11 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from puzzlecell.config.augmentation import augmentation_settings
-from puzzlecell.data.feature_maps import check_encoder
 from puzzlecell.data.resize import sized_field
 from puzzlecell.data.store import ShardReader
-from puzzlecell.network.cam_network import CamNetwork
-from puzzlecell.network.frozen import encoder_digest
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.signals import ignore_signals
 from puzzlecell.runtime.threads import use_one_thread
@@ -30,13 +27,10 @@ from puzzlecell.training.sampler import EpochBatches, cell_weights, field_weight
 from puzzlecell.training.samples import Sample, collate
 
 
-def make_loaders(
-    run: TrainingRun, fabric: Fabric, network: CamNetwork
-) -> tuple[EpochBatches, DataLoader, DataLoader]:
+def make_loaders(run: TrainingRun, fabric: Fabric) -> tuple[EpochBatches, DataLoader, DataLoader]:
     """Return the batch sampler and the loaders of the training and validation fields or cells.
 
-    network: with its initial weights. Raises TrainingError if fields of the table are not stored, and DamagedFileError
-    if their features are of another backbone than its own.
+    Raises TrainingError if fields of the table are not stored.
     """
     settings = run.settings
     reader = ShardReader(run.stores)
@@ -45,9 +39,7 @@ def make_loaders(
         raise TrainingError(
             f"{len(absent)} fields of the table are not in the store, e.g. {first_few(absent, 5)}"
         )
-    if settings.network.frozen:
-        check_encoder(run.stores, encoder_digest(network))
-    else:
+    if not settings.network.frozen:
         # Fail now rather than hours later if the stored fields are too small.
         sized_field(reader.read(run.table["ID"].iloc[0]), settings.input.field_size)
     training, validation = examples(run, reader)

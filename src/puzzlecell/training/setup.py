@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from puzzlecell.config.training import ComputeSettings, TrainingSettings
+from puzzlecell.data.feature_maps import check_encoder
 from puzzlecell.network._timm import ModelEmaV3
 from puzzlecell.network.cam_network import CamNetwork
-from puzzlecell.network.frozen import HeadNetwork
+from puzzlecell.network.frozen import HeadNetwork, encoder_digest
 from puzzlecell.network.memory import channels_last
 from puzzlecell.network.puzzle import PuzzleNetwork
 from puzzlecell.network.starting import starting_network
@@ -121,7 +122,10 @@ def make_fabric(run: TrainingRun) -> Fabric:
 
 
 def make_session(run: TrainingRun, fabric: Fabric) -> Session:
-    """Create the network, optimiser, data loaders and everything else needed for the first step, on the device."""
+    """Create the network, optimiser, data loaders and everything else needed for the first step, on the device.
+
+    Raises DamagedFileError for features of another backbone than the frozen one of this training.
+    """
     settings, device = run.settings, fabric.device
     torch.manual_seed(settings.seed)
     if device.type == "cpu" and settings.compute.keep_memory:
@@ -130,6 +134,8 @@ def make_session(run: TrainingRun, fabric: Fabric) -> Session:
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = True
     network = starting_network(settings, list(run.classes), run.init_from)
+    if settings.network.frozen:
+        check_encoder(run.stores, encoder_digest(network))
     network = laid_out(network, settings.compute, fabric.world_size).to(device)
     mean = None if settings.ema is None else make_running_mean(network, settings.ema)
     module = as_shown(network, settings)
@@ -138,7 +144,7 @@ def make_session(run: TrainingRun, fabric: Fabric) -> Session:
     wrapped, optimiser = fabric.setup(module, make_optimiser(network, settings.optimiser))
     # From here on, dropout differs between the processes.
     torch.manual_seed(settings.seed + 1 + fabric.global_rank)
-    batches, training, validation = make_loaders(run, fabric, network)
+    batches, training, validation = make_loaders(run, fabric)
     rate = LearningRate(
         settings.schedule,
         settings.optimiser.learning_rate,
