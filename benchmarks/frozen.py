@@ -88,9 +88,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--worlds", nargs="+", default=["default"], choices=list(STUDY["worlds"]))
-    parser.add_argument("--fields", type=int, default=320, help="labelled fields of a world, half of them trained on")
+    parser.add_argument(
+        "--fields", type=int, default=320, help="labelled fields of a world, half of them trained on"
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--shown", type=int, nargs="*", default=SHOWN, help="fields that the whole network is shown")
+    parser.add_argument(
+        "--shown", type=int, nargs="*", default=SHOWN, help="fields that the whole network is shown"
+    )
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-2], help="learning rates of the head")
     given = parser.parse_args()
     for name in given.worlds:

@@ -25,7 +25,11 @@ def stages(settings):
         # The same random backbone in all folds.
         "head": {"datasets": ["train"], "training": frozen_training()},
         # The backbone of each fold, in two views.
-        "probe": {"start": "stage1", "datasets": ["train"], "training": frozen_training(features={"flip": True})},
+        "probe": {
+            "start": "stage1",
+            "datasets": ["train"],
+            "training": frozen_training(features={"flip": True}),
+        },
     }
     settings["ensemble"] = {
         "members": [
@@ -59,7 +63,8 @@ def test_features_are_computed_once_and_their_size_is_said_before(frozen):
     assert frozen.planned(configuration=CONFIGURATION) == {}
     models = frozen.folder / "results/models/tiny"
     first, second, parent = (
-        load_file(models / f"{name}/model.safetensors") for name in ("head/fold1", "probe/fold2", "stage1/fold2")
+        load_file(models / f"{name}/model.safetensors")
+        for name in ("head/fold1", "probe/fold2", "stage1/fold2")
     )
     assert first.keys() == parent.keys()
     assert all((second[name] == parent[name]).all() for name in parent if name.startswith("backbone"))
@@ -91,14 +96,19 @@ def in_stage(stage, text):
     def change(project):
         path = project.folder / CONFIGURATION
         before, after = path.read_text().split(f"      {stage}:\n")
-        path.write_text(f"{before}      {stage}:\n{after.replace('        training:', '        training:' + text, 1)}")
+        path.write_text(
+            f"{before}      {stage}:\n{after.replace('        training:', '        training:' + text, 1)}"
+        )
 
     return change
 
 
 NEW = "\n          {}"
 CHANGES = {
-    "learning rate of the head": (in_stage("head", NEW.format("optimiser: {learning_rate: 0.01}")), FROM_HEAD),
+    "learning rate of the head": (
+        in_stage("head", NEW.format("optimiser: {learning_rate: 0.01}")),
+        FROM_HEAD,
+    ),
     "epochs of the head, and when it stops": (in_stage("head", NEW.format("early_stop: 2")), FROM_HEAD),
     "sampling and seed of the stage on the backbones of the folds": (
         in_stage("probe", NEW.format("sampler: {kind: none}") + NEW.format("seed: 3")),

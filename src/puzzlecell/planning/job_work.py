@@ -126,7 +126,11 @@ class JobWork:
             training = settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
             return [train_work(training, fields * (folds - 1) / folds, fields / folds)]
         if script == "features":
-            return [features_work(feature_settings(settings, job.wildcards["model"], job.wildcards["stage"]), fields)]
+            return [
+                features_work(
+                    feature_settings(settings, job.wildcards["model"], job.wildcards["stage"]), fields
+                )
+            ]
         if script == "train_head":
             training = settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
             return [train_head_work(training, fields * (folds - 1) / folds, fields / folds)]

@@ -64,7 +64,10 @@ def test_there_is_no_puzzle_and_no_augmentation_whatever_other_stages_have():
             of_head({"augmentation": "light"}),
             r"models.lite0.stages.head.training.augmentation: found light, expected none: .* features.flip and",
         ),
-        (of_head({"augmentation": {"rotate90": 0}}), r"augmentation: found settings of its own, expected none"),
+        (
+            of_head({"augmentation": {"rotate90": 0}}),
+            r"augmentation: found settings of its own, expected none",
+        ),
         # As special as the setting that freezes the backbone.
         (
             {"training": {"network": {"frozen": True}, "puzzle": {"pieces": 4}}},
@@ -142,7 +145,12 @@ def test_equal_features_are_those_of_the_first_stage():
         ("lite0", "probe"),
         ("lite0", "head"),
     ]
-    assert [frozen_stages.encoder_start(settings, *name) for name in names] == [None, "stage1", "stage1", None]
+    assert [frozen_stages.encoder_start(settings, *name) for name in names] == [
+        None,
+        "stage1",
+        "stage1",
+        None,
+    ]
     # Random weights depend on the seed, which differs between the models.
     random = {"network": {"pretrained": False}}
     settings = configuration({"models": {"lite0": random, "other": random}})

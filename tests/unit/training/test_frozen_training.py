@@ -60,7 +60,9 @@ def frozen_run(keep, output, changes=None, **given):
 
 def test_it_equals_a_training_whose_backbone_has_a_learning_rate_of_zero(training_fields, keep, tmp_path):
     """The whole network learns from the images, in evaluation mode, with fields in the same order."""
-    run = frozen_run(keep, tmp_path, {"epochs": 3, "optimiser": {"name": "adam"}, "schedule": {"kind": "constant"}})
+    run = frozen_run(
+        keep, tmp_path, {"epochs": 3, "optimiser": {"name": "adam"}, "schedule": {"kind": "constant"}}
+    )
     train(run, silent)
     store, table = training_fields
     reader, kept = ShardReader([store]), table[table["fold"] == 2]
@@ -180,7 +182,13 @@ def test_the_encoder_of_another_stage_keeps_its_statistics(training_fields, unin
     path = tmp_path / "features.h5"
     write_features(path, training_fields[0], run.settings, init_from=parent)
     train(
-        make_run(path, training_fields[1], tmp_path, merged(FROZEN, {"network": {"drop_rate": 0.2}}), init_from=parent),
+        make_run(
+            path,
+            training_fields[1],
+            tmp_path,
+            merged(FROZEN, {"network": {"drop_rate": 0.2}}),
+            init_from=parent,
+        ),
         silent,
     )
     found, expected = weights(tmp_path), weights(uninterrupted)
@@ -237,9 +245,13 @@ def test_images_in_place_of_features_are_refused(training_fields, tmp_path):
 
 
 def test_features_of_another_backbone_are_refused(tmp_path):
-    write_shard(tmp_path / "000.h5", ["a"], {"view0": np.zeros((1, 2, 3, 3), np.float16)}, {"encoder": "aaaa"})
+    write_shard(
+        tmp_path / "000.h5", ["a"], {"view0": np.zeros((1, 2, 3, 3), np.float16)}, {"encoder": "aaaa"}
+    )
     check_encoder([tmp_path / "000.h5"], "aaaa")
-    with pytest.raises(DamagedFileError, match="features of another backbone, aaaa; that of this training is bbbb"):
+    with pytest.raises(
+        DamagedFileError, match="features of another backbone, aaaa; that of this training is bbbb"
+    ):
         check_encoder([tmp_path / "000.h5"], "bbbb")
 
 
