@@ -112,7 +112,7 @@ def test_the_checkpoint_is_complete_and_gives_the_held_out_predictions(training_
 
 
 def test_each_view_is_that_of_the_turned_field_turned_back(training_fields, keep):
-    path, table = keep(ALL_VIEWS)
+    path, _ = keep(ALL_VIEWS)
     run = make_run(*training_fields, path.parent, merged(FROZEN, ALL_VIEWS))
     network, reader = starting_encoder(run.settings, None), ShardReader([path])
     assert views_of(reader) == 8
