@@ -40,7 +40,7 @@ SHOWN = (125, 250, 500, 1000, 2000)
 HEAD = {
     "network": {"frozen": True},
     "augmentation": "none",
-    "epochs": 60,
+    "epochs": 100,
     "early_stop": 10,
     "optimiser": {"learning_rate": 1e-2, "weight_decay": 1e-2},
     "schedule": {"kind": "plateau", "patience": 3, "warmup_epochs": 0},
