@@ -68,6 +68,7 @@ def check_before_start():
     problems = all_problems(start_checks())
     if problems:
         raise WorkflowError("\n".join(problems))
+    say_feature_sizes()
 
 
 def on_slurm():

@@ -93,7 +93,8 @@ def ready_look():
 
 def network_problems():
     """Networks that this run trains but that cannot be built; pretrained weights are downloaded now."""
-    planned = [*planned_wildcards(workflow, "train"), *planned_wildcards(workflow, "train_cells")]
+    rules = ("train", "train_cells", "train_head", "features")
+    planned = [wildcards for name in rules for wildcards in planned_wildcards(workflow, name)]
     stages = dict.fromkeys((wildcards.model, wildcards.stage) for wildcards in planned)
     if not stages:
         return []
@@ -108,3 +109,15 @@ def network_problems():
         except NetworkError as error:
             problems.append(f"models.{model}.stages.{stage}: {error}")
     return problems
+
+
+def say_feature_sizes():
+    """Say what the features that this run computes will take on disk, before the first job."""
+    planned = planned_wildcards(workflow, "features")
+    for model, stage in dict.fromkeys((wildcards.model, wildcards.stage) for wildcards in planned):
+        from puzzlecell.inference.features import size_in_words
+
+        shards = [wildcards for wildcards in planned if (wildcards.model, wildcards.stage) == (model, stage)]
+        training = frozen_stages.feature_settings(settings, model, stage)
+        text = size_in_words(round(sum(map(in_shard, shards))), training)
+        logger.info(f"results/features: {model}, {stage}: {text}")

@@ -11,6 +11,7 @@ from puzzlecell.config.calibration import BETWEEN_CALLS, UNCERTAIN
 from puzzlecell.config.cams import cam_problems
 from puzzlecell.config.cell_stage_checks import cell_stage_problems, dataset_role_problem
 from puzzlecell.config.class_table import ClassTableError, read_classes
+from puzzlecell.config.frozen_checks import frozen_problems
 from puzzlecell.config.grades import grade_class_problems
 from puzzlecell.config.messages import nearest, readable_problems
 from puzzlecell.config.models import checkpoint_path, checkpoint_problem, mapping, training_layers
@@ -32,7 +33,11 @@ def training_problems(values: Mapping[str, Any]) -> list[str]:
             except ValidationError as error:
                 problems += readable_problems(error, TrainingSettings, partial(_written_in, layers))
                 continue
-            if mapping(mapping(given, "stages"), stage).get("kind") == "cells" and settings.puzzle.pieces:
+            cells = mapping(mapping(given, "stages"), stage).get("kind") == "cells"
+            if settings.network.frozen:
+                place = f"models.{model}.stages.{stage}"
+                problems += frozen_problems(place, settings, cells, partial(_written_in, layers))
+            elif cells and settings.puzzle.pieces:
                 problems.append(
                     f"models.{model}.stages.{stage}.training.puzzle.pieces: found {settings.puzzle.pieces}, expected "
                     "0: crops of cells are not cut into tiles"

@@ -9,6 +9,8 @@ from puzzlecell.config.base import MAX_SEED, Section
 from puzzlecell.config.cell_stage import TargetSettings, Teacher
 from puzzlecell.config.readers import SubCellSettings
 
+WITH_FROZEN: Mapping[str, Any] = {"puzzle": {"pieces": 0}, "augmentation": "none"}
+"""Settings of a training whose backbone is frozen: it sees features of whole fields."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
@@ -115,6 +117,8 @@ def training_layers(values: Mapping[str, Any], model: str, stage: str) -> dict[s
     """Return the layers of a stage's training settings by their place in the file; later layers take precedence.
 
     A stage of the kind `cells` has no second pass over tiles unless its own settings ask for one, which is a problem.
+    With a frozen backbone there is no such pass and no augmentation, unless settings that are as special as the one
+    that freezes it, or more so, ask for them.
     """
     given = mapping(mapping(values, "models"), model)
     own = {key: given[key] for key in ("network", "input", "seed") if given.get(key) is not None}
@@ -122,13 +126,19 @@ def training_layers(values: Mapping[str, Any], model: str, stage: str) -> dict[s
     stage_given = mapping(mapping(given, "stages"), stage)
     # The puzzle is one of fields: settings for the other stages of the model do not count.
     default = {"puzzle": {"pieces": 0}} if stage_given.get("kind") == "cells" else {}
-    return {
+    layers = {
         "training": mapping(values, "training"),
         place: own,
         f"{place}.training": mapping(given, "training"),
         f"{place}.stages.{stage}.kind": default,
         f"{place}.stages.{stage}.training": mapping(stage_given, "training"),
     }
+    freezing = [name for name, layer in layers.items() if mapping(layer, "network").get("frozen") is not None]
+    if not freezing or mapping(layers[freezing[-1]], "network")["frozen"] is not True:
+        return layers
+    before = list(layers).index(freezing[-1])
+    entries = list(layers.items())
+    return dict([*entries[:before], (f"{freezing[-1]}.network.frozen", WITH_FROZEN), *entries[before:]])
 
 
 def mapping(values: Any, key: str) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Settings of the network and its input."""
+"""Settings of the network, its input and the features of a frozen one."""
 
 from typing import Literal
 
@@ -42,6 +42,32 @@ class NetworkSettings(Section):
         description="Stochastic depth rate of the backbone; a rate above 0 is an error if the backbone does not "
         "support it.",
     )
+    frozen: bool = Field(
+        False,
+        description="Keep the backbone as it is and train the classifier alone: the features of all fields are "
+        "computed once (see `features`), so a training takes minutes on a CPU. Not for stages of the kind `cells`.",
+    )
+
+
+class FeatureSettings(Section):
+    """Features that are kept for stages with a frozen backbone: which views of each field are computed.
+
+    A training sees one of the views, drawn at random, each time that a field is shown; validation the first one.
+    """
+
+    flip: bool = Field(
+        True, description="Also compute the mirrored field: twice the views, in time and on disk."
+    )
+    rotate: bool = Field(
+        False,
+        description="Also compute the field turned by 90, 180 and 270 degrees: four times the views, in time and on "
+        "disk.",
+    )
+
+    @property
+    def views(self) -> int:
+        """Number of views of a field."""
+        return (2 if self.flip else 1) * (4 if self.rotate else 1)
 
 
 class InputSettings(Section):

@@ -127,10 +127,15 @@ def crops(settings: Configuration) -> Deciding:
 
 def training(settings: Configuration, model: str, stage: str) -> Deciding:
     """Settings that the weights of a stage depend on."""
-    given = settings.models[model].stages[stage]
+    given, of_stage = settings.models[model].stages[stage], settings.stage_training(model, stage)
+    own = deciding(of_stage, "training")
     return {
         **(crops(settings) if given.kind == "cells" else {}),
-        **deciding(settings.stage_training(model, stage), "training"),
+        **{
+            key: text
+            for key, text in own.items()
+            if of_stage.network.frozen or not key.startswith("training.features.")
+        },
         **deciding(settings.labels, "labels"),
         "datasets": json.dumps(given.datasets),
         "start": json.dumps(given.start),

@@ -64,13 +64,17 @@ class CamNetwork(nn.Module):
 
         images: (B, 4, H, W) RGBY in [0, 255], uint8 or float; they are normalised here, on the device.
         """
-        maps = self.classifier(self.dropout(self.features(images))).float()
-        return maps.mean((2, 3)), maps
+        return self.head(self.features(images))
 
     def features(self, images: Tensor) -> Tensor:
         """Feature map (B, features, h, w) of the backbone for images as in `forward`."""
         features = backbone_features(self.backbone, images * self.scale + self.shift)
         return features.permute(0, 3, 1, 2) if self.features_last else features
+
+    def head(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and maps, as of `forward`, for a feature map of `features`."""
+        maps = self.classifier(self.dropout(features)).float()
+        return maps.mean((2, 3)), maps
 
 
 def build_network(

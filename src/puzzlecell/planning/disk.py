@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 from pyarrow.lib import ArrowInvalid
 
+from puzzlecell.config.frozen_stages import feature_settings
 from puzzlecell.errors import UserError
 from puzzlecell.network.subcell_file import LOCATIONS, read_subcell_file
 from puzzlecell.planning.job_work import JobWork
@@ -51,9 +52,10 @@ def disk_use(jobs: Iterable[PlannedJob], work: JobWork, results: Path = Path("re
         cells = work.cells(job) if work.datasets(job) else 0.0
         for folder, size in _written(job, work, rates, cells).items():
             folders[folder] += size
-        if job.script in ("train", "train_cells"):
+        if job.script in ("train", "train_cells", "train_head"):
             training = work.settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
-            copies = 5 if training.ema else 4
+            # With a frozen backbone, of all weights only the best so far are kept.
+            copies = 1 if job.script == "train_head" else 5 if training.ema else 4
             state = max(state, copies * _weights(job, work))
     return Disk(dict(folders), state, measured)
 
@@ -68,8 +70,12 @@ def _written(job: PlannedJob, work: JobWork, rates: Mapping[str, float], cells: 
     if job.script == "segment":
         pixels = work.fields(job) * work.label_side**2
         return {"masks": pixels * rates["masks"] + cells * rates["cell table"] + rates["overlay"]}
-    if job.script in ("train", "train_cells"):
+    if job.script in ("train", "train_cells", "train_head"):
         return {"models": _weights(job, work)}
+    if job.script == "features":
+        training = feature_settings(work.settings, job.wildcards["model"], job.wildcards["stage"])
+        stage = work.stage(job.wildcards["model"], job.wildcards["stage"], 1)
+        return {"features": work.fields(job) * training.features.views * stage.feature_bytes}
     if job.script in ("step1", "step2"):
         return {job.script: cells * rates["step table"]}
     if job.script == "read_cells":

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import ASSUMED_PIXEL_UM
+from puzzlecell.config.frozen_stages import feature_settings
 from puzzlecell.config.models import checkpoint_path
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.steps import TtaSettings
@@ -18,6 +19,7 @@ from puzzlecell.planning.work import (
     Stage,
     Work,
     cells_work,
+    features_work,
     ingest_work,
     read_cells_work,
     segment_work,
@@ -25,6 +27,7 @@ from puzzlecell.planning.work import (
     step1_work,
     step2_work,
     train_cells_work,
+    train_head_work,
     train_work,
     unlike_work,
     view_pictures,
@@ -57,7 +60,7 @@ class JobWork:
             return [given["ds"]]
         if job.script in ("oof_fold", "oof_step2"):
             return settings.held_out_sets(given["model"], given["stage"])
-        if job.script in ("train", "train_cells"):
+        if job.script in ("train", "train_cells", "train_head"):
             return settings.models[given["model"]].stages[given["stage"]].datasets
         if job.script == "training_look" and (first := settings.first_member):
             return settings.models[first.model].stages[first.stage].datasets
@@ -123,6 +126,15 @@ class JobWork:
         if script == "train":
             training = settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
             return [train_work(training, fields * (folds - 1) / folds, fields / folds)]
+        if script == "features":
+            return [
+                features_work(
+                    feature_settings(settings, job.wildcards["model"], job.wildcards["stage"]), fields
+                )
+            ]
+        if script == "train_head":
+            training = settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
+            return [train_head_work(training, fields * (folds - 1) / folds, fields / folds)]
         if script == "train_cells":
             training = settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
             sides, cells = training.input, self.cells(job)

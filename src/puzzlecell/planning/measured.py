@@ -35,6 +35,7 @@ from puzzlecell.planning.work import (
     Stage,
     Work,
     cells_work,
+    features_work,
     ingest_work,
     read_cells_work,
     segment_kind,
@@ -42,6 +43,7 @@ from puzzlecell.planning.work import (
     step1_work,
     step2_work,
     train_cells_work,
+    train_head_work,
     train_work,
     unlike_work,
     view_work,
@@ -216,15 +218,35 @@ def _segment(results: Path, names: tuple[str, ...], settings: str) -> Work:
 
 
 def _train(results: Path, names: tuple[str, ...], settings: str, shown: str = "fields") -> Work:
+    given, drawn, held_out, epochs = _trained(results, names, settings, shown)
+    if shown == "fields":
+        return train_work(given, drawn, held_out, epochs=epochs)
+    model = results / "models" / Path(*names) / "model.safetensors"
+    canvas = int(read_network_file(model)["crops"]["canvas"])
+    return train_cells_work(given, canvas, drawn, held_out, epochs=epochs)
+
+
+def _trained(
+    results: Path, names: tuple[str, ...], settings: str, shown: str
+) -> tuple[TrainingSettings, float, int, int]:
+    """Settings of a training, fields or cells that it drew per epoch, those held out, and epochs."""
     folder = results / "models" / Path(*names)
     history, held_out = read_csv(folder / "history.csv"), read_csv(folder / "oof.csv")
     drawn = float((history["seconds"] * history[f"{shown}_per_s"]).mean())
     given = TrainingSettings.model_validate_json(settings)
     given = given.model_copy(update={"samples_per_epoch": round(drawn)})
-    if shown == "fields":
-        return train_work(given, drawn, len(held_out), epochs=len(history))
-    canvas = int(read_network_file(folder / "model.safetensors")["crops"]["canvas"])
-    return train_cells_work(given, canvas, drawn, len(held_out), epochs=len(history))
+    return given, drawn, len(held_out), len(history)
+
+
+def _features(results: Path, names: tuple[str, ...], settings: str) -> Work:
+    dataset, stage, encoder, shard = names
+    fields = len(ShardReader([results / "features" / dataset / stage / encoder / f"{shard}.h5"]))
+    return features_work(TrainingSettings.model_validate_json(settings), fields)
+
+
+def _train_head(results: Path, names: tuple[str, ...], settings: str) -> Work:
+    given, drawn, held_out, epochs = _trained(results, names, settings, "fields")
+    return train_head_work(given, drawn, held_out, epochs=epochs)
 
 
 def _step1(results: Path, names: tuple[str, ...], settings: str) -> Work:
@@ -316,6 +338,8 @@ _MEASURES: dict[str, Callable[[Path, tuple[str, ...], str], Work]] = {
     "segment": _segment,
     "train": _train,
     "train_cells": lambda results, names, settings: _train(results, names, settings, "cells"),
+    "train_head": _train_head,
+    "features": _features,
     "step1": _step1,
     "step2": _step2,
     "read_cells": _read_cells,

@@ -12,10 +12,14 @@ CLASSES = 19
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """Operations of one forward pass over one image (a multiply-add is two), and bytes of the weights."""
+    """Operations of one forward pass over one image (a multiply-add is two), bytes of the weights, and features.
+
+    features: numbers in the feature map of the backbone.
+    """
 
     flop: int
     weight_bytes: int
+    features: int
 
 
 @cache
@@ -33,10 +37,11 @@ def network_cost(settings: NetworkSettings, size: int) -> NetworkCost:
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
         network = CamNetwork(settings, names, size, size).eval()
         before = counter.get_total_flops()
-        network(torch.zeros(1, 4, size, size, dtype=torch.uint8))
+        features = network.features(torch.zeros(1, 4, size, size, dtype=torch.uint8))
+        network.head(features)
         flop = counter.get_total_flops() - before
     stored = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
-    return NetworkCost(flop, stored)
+    return NetworkCost(flop, stored, features.numel())
 
 
 @cache

@@ -60,6 +60,11 @@ class Stage:
         """Operations, in 1e9, of one pass of one network over an image of `size` x `size` pixels."""
         return network_cost(self.key, size).flop / GIGA
 
+    @property
+    def feature_bytes(self) -> int:
+        """Bytes of the features of one view of a field, as they are kept: two for each number."""
+        return 2 * network_cost(self.key, self.field_size).features
+
 
 def simulation_work(fields: float, size: int) -> Work:
     """Draw `fields` fields of `size` x `size` pixels."""
@@ -130,6 +135,26 @@ def train_work(
         },
         together=True,
     )
+
+
+def features_work(settings: TrainingSettings, fields: float) -> Work:
+    """Compute the features of fields in all views, with a frozen backbone."""
+    stage = Stage(settings.network, settings.input.field_size, settings.input.crop_size)
+    passes, backbone = fields * settings.features.views, settings.network.backbone
+    gflop = passes * stage.gflop(stage.field_size)
+    parts = {"features MB": passes * stage.feature_bytes / MEGA}
+    return Work(f"features ({backbone})", gflop, "GFLOP", gflop, f"infer {backbone}", parts)
+
+
+def train_head_work(
+    settings: TrainingSettings, training_fields: float, held_out_fields: float, *, epochs: int | None = None
+) -> Work:
+    """Train the classifier of one fold on features, with the arguments of `train_work`."""
+    stage = Stage(settings.network, settings.input.field_size, settings.input.crop_size)
+    batch, epochs = settings.batch_size, settings.epochs if epochs is None else epochs
+    drawn = -(-(settings.samples_per_epoch or training_fields) // batch) * batch
+    megabytes = epochs * (drawn + held_out_fields) * stage.feature_bytes / MEGA
+    return Work("train_head", megabytes, "MB", parts={"head MB": megabytes})
 
 
 def train_cells_work(

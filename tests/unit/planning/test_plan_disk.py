@@ -100,6 +100,23 @@ def test_a_training_keeps_a_state_while_it_runs(work):
     assert found.training == 5 * weight_bytes(work)
 
 
+def test_a_frozen_backbone_has_features_and_a_small_state(work):
+    frozen = {"network": {"frozen": True}, "ema": {"decay": 0.9}}
+    stages = work.settings.models["m"].stages
+    head = stages["s"].model_copy(update={"training": frozen})
+    model = work.settings.models["m"].model_copy(update={"stages": {"s": head}})
+    settings = work.settings.model_copy(update={"models": {"m": model}})
+    frozen_work = JobWork(settings, work.sizes)
+    planned = [
+        job("features", ds="test", sh="000", model="m", stage="s", encoder="all"),
+        job("train_head", model="m", stage="s", fold="1"),
+    ]
+    found = disk_use(planned, frozen_work)
+    views, features = 2, network_cost(work.stage("m", "s", 1).key, 64).features
+    assert found.folders == {"features": 10 * views * features * 2, "models": weight_bytes(work)}
+    assert found.training == weight_bytes(work)
+
+
 def test_sizes_of_the_results_take_precedence(work):
     noise = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 4), np.uint8)
     write_shard("results/store/test/000.h5", list("abcd"), {"images": noise}, {})
