@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 Rgb = tuple[int, int, int]
-GREY: Rgb = (150, 150, 150)
+GREY: Rgb = (190, 190, 190)
 HUES: tuple[Rgb, ...] = (
     (240, 228, 66),
     (86, 180, 233),

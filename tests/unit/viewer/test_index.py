@@ -14,4 +14,4 @@ def test_classes_have_the_colours_of_exported_files():
     content = run_content({}, settings, names, negative=1, calibration=None)
     colours = class_colours(names, "Negative")
     assert content["colours"] == ["#{:02x}{:02x}{:02x}".format(*colours[name]) for name in names]
-    assert content["colours"][1] == "#969696"
+    assert content["colours"][1] == "#bebebe"
