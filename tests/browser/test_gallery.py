@@ -86,6 +86,16 @@ def test_cells_and_their_order(gallery, made_up, order, chosen):
     assert bool(seen) == bool(expected)
 
 
+def test_a_class_that_is_never_called_is_most_uncertain_at_a_half(copied_view, open_view, made_up):
+    run = copied_view / "data/run.js"
+    run.write_text(run.read_text() + f"puzzlecell.run.thresholds[{CHOSEN}] = null;\n")
+    cells = made_up.cells.reset_index(drop=True)
+    cells = cells[cells.dataset == "test"]
+    expected = places(by(cells, (whole(cells[f"calibrated{CHOSEN}"]) - 32768).abs()))
+    seen = shown(read(open_view(copied_view), f"class={CHOSEN}&order=uncertain&ds=test"))
+    assert seen and seen == expected[: len(seen)]
+
+
 def test_any_class_is_ordered_by_the_most_probable_one(gallery, made_up):
     cells = made_up.cells.reset_index(drop=True)
     seen = shown(gallery())

@@ -120,7 +120,7 @@ DAMAGE = {
     "details are missing": ("data/test/000/details.js", None, "/field?ds=test&id=test000_1&cell=1"),
     "outlines are damaged": (
         "data/test/000/shapes.js",
-        lambda text: text[:-40],
+        lambda text: text[:-90],
         "/field?ds=test&id=test000_1&cell=1",
     ),
     "the run is missing": ("data/run.js", None, "/"),

@@ -135,6 +135,8 @@ def test_a_number_of_the_confusion_leads_to_as_many_cells(page, made_up):
     cell.locator("a").click()
     page.wait_for_selector("#page[data-page=gallery][data-cells=all]")
     assert page.locator(".gallery-head .count .number").first.inner_text() == str(wrong[row, column])
+    # With a class, it would be those that are called for it, where the data set is calibrated.
+    assert address(page) == {"ds": SCORED, "true": str(row), "top": str(column), "order": "wrong"}
 
 
 @pytest.mark.parametrize("dataset", ["test", SCORED])

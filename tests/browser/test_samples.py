@@ -65,7 +65,7 @@ def test_shares_and_entropies_are_those_of_pandas(viewer, made_up, dataset, by, 
             assert texts[3:] == [f"{shows.mean(0)[most]:.2f}", f"{class_entropy(shows.mean(0)[None])[0]:.2f}"]
 
     panel = page.locator(".sample-panel")
-    assert panel.get_attribute("data-measured") == "no"
+    assert panel.locator(".sample-measured").count() == 0
     shows = shown(cells, classes, basis)
     count, share = shows.sum(0), shows.mean(0)
     expected = {}
@@ -162,12 +162,24 @@ def test_numbers_of_variability_are_shown_where_they_are_known(copied_view, open
     viewer = open_view(copied_view)
     page = viewer.open("/samples?ds=test&by=well&name=B01&other=B02")
     panel = page.locator(".sample-panel[data-name=B01]")
-    assert panel.get_attribute("data-measured") == "yes"
-    assert "17 cells" in panel.inner_text() and "1.75 bits (1.50 \u2013 1.90)" in panel.inner_text()
-    row = panel.locator(".shares tr[data-class='4']").inner_text().split()
+    measured = panel.locator(".sample-measured")
+    assert "17 cells" in measured.inner_text() and "1.75 bits (1.50 \u2013 1.90)" in measured.inner_text()
+    row = measured.locator(".shares tr[data-class='4']").inner_text().split()
     assert {"0.625", "0.41", "0.83", "0.95", "0.0123", "yes"} <= set(row)
-    # Groups that the table does not have are computed.
-    assert page.locator(".sample-panel[data-name=B02]").get_attribute("data-measured") == "no"
+    # Two panels beside each other on a laptop hold all columns.
+    assert panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth")
+    # What is chosen on the page decides on the list, the shares above and the cells below, not on what was measured.
+    said = measured.inner_text()
+    for basis in ("top", "half"):
+        page.get_by_label("Cells show").select_option(basis)
+        entropy = page.locator(".sample-row[data-name=B01] .number").nth(3).inner_text()
+        assert panel.locator(".sample-numbers").first.locator(".entropy").inner_text() == entropy
+        shares = panel.locator(".shares").first.locator("tbody tr")
+        strips = panel.locator(".strip h4 .faint").all_inner_texts()
+        assert shares.count() == len(strips)
+        assert measured.inner_text() == said
+    # Groups that the table does not have are computed alone.
+    assert page.locator(".sample-panel[data-name=B02] .sample-measured").count() == 0
 
 
 LONG_LIST = """() => {

@@ -137,8 +137,10 @@ def decoded(path: Path) -> tuple[str, dict, dict[str, np.ndarray]]:
     """Name, content and columns of a chunk that was written."""
     text = path.read_text(encoding="utf-8")
     assert text.startswith("puzzlecell.receive(")
-    assert text.endswith(");\n")
-    name, content = json.loads(f"[{text[len('puzzlecell.receive(') : -3]}]")
+    call, _, seal = text.rstrip("\n").rpartition("\n")
+    assert call.endswith(");")
+    assert seal.startswith("//puzzlecell-xxh3:")
+    name, content = json.loads(f"[{call[len('puzzlecell.receive(') : -2]}]")
     types = {"u8": "u1", "u16": "<u2", "u32": "<u4", "i32": "<i4", "f32": "<f4"}
     columns = {
         key: np.frombuffer(base64.b64decode(encoded), types[kind])

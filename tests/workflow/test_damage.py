@@ -56,6 +56,8 @@ DAMAGE = {
     "results/folds/folds.csv": cut_off,
     "results/masks/test/000.png": flip,
     "results/step2/test/tiny.stage3/001.parquet": flip,
+    "results/view/data/test/000/cells.js": flip,
+    "results/view/data/test/000/sheet-0000.webp": cut_off,
 }
 
 

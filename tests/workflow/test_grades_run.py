@@ -120,7 +120,7 @@ def test_from_grades_to_targets_and_scores(changed):
             "datasets.train.cell_labels names no table of them; grade some of its cells, or take it out",
         ),
         (
-            f"{HEADER}\nA,1,Cytosol,9,,,\n",
+            f"{HEADER}\nA,1,Cytosol,9,,,,\n",
             {"cell_labels": "g.csv"},
             "g.csv: line 2: ID 'A' is that of no field",
         ),

@@ -33,7 +33,7 @@ def test_a_run_that_could_begin(fresh, tmp_path):
     before = files(fresh)
     done = validate(fresh, "--configfile", "config/tiny.yaml")
     assert done.returncode == 0, done.stdout
-    for text in ("the configuration and the plan: fine, 50 jobs to run (", "networks to be trained: fine ("):
+    for text in ("the configuration and the plan: fine, 61 jobs to run (", "networks to be trained: fine ("):
         assert text in done.stdout
     assert done.stdout.endswith("all checks passed; nothing was run\n")
     assert files(fresh) == before

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from puzzlecell.runtime.job import job
-from puzzlecell.viewer.index import copy_page, write_run
+from puzzlecell.viewer.index import copy_page, remove_others, write_run
 from puzzlecell.viewer.run_job import run_of_job
 from puzzlecell.viewer.write_shard import read_facts
 
@@ -12,4 +12,6 @@ if __name__ == "__main__":
     with job(snakemake):
         facts = {name: read_facts(folder) for name, folder in zip(params.shards, given.shards, strict=True)}
         write_run(output.index, run_of_job(snakemake, facts))
-        copy_page(Path(output.index).parents[1])
+        folder = Path(output.index).parents[1]
+        copy_page(folder)
+        remove_others(folder, params.shards)

@@ -15,9 +15,11 @@ from puzzlecell.regular_file import file_problem
 from puzzlecell.runtime.checksums import check_place, check_text, checksum_path, place_in_results, read_sealed
 from puzzlecell.runtime.orphans import end_with_parent
 
-CHECKED = {".h5", ".parquet", ".safetensors", ".ckpt", ".csv", ".png", ".checksum"}
-ELSEWHERE = {".log", ".tsv"}
-"""Logs, and benchmarks of Snakemake."""
+CHECKED = {".h5", ".parquet", ".safetensors", ".ckpt", ".csv", ".png", ".js", ".webp", ".checksum"}
+ELSEWHERE = {".log", ".tsv", ".html", ".css"}
+"""Logs, benchmarks of Snakemake, and the pages of the viewer, which are copies of those of the package."""
+PROGRAMS = "view/js"
+"""Folder of the scripts of these pages."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,10 @@ def verify_folder(
     """Check all files in a folder and its subfolders, in the order of their paths.
 
     HDF5, Parquet, safetensors, saved states, CSVs and other files with a checksum beside them are compared with it, and
-    with the place that they were written to; of PNGs, the checksums of the format are checked. Logs and hidden files
-    are left out. A file that is missing altogether is not noticed. left_out: files and whole folders that are not
-    looked at. Raises UserError if there is no such folder, or no file with a checksum in it.
+    with the place that they were written to; of PNGs, the checksums of the format are checked, of WebPs whether they
+    are complete. Logs, hidden files and the pages of the viewer are left out. A file that is missing altogether is not
+    noticed. left_out: files and whole folders that are not looked at. Raises UserError if there is no such folder, or
+    no file with a checksum in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -64,8 +67,8 @@ def verify_folder(
 
 
 def _is_checked(path: Path) -> bool:
-    """Whether a path is looked at: all but ordinary folders, logs and hidden files."""
-    if path.name.startswith(".") or path.suffix in ELSEWHERE:
+    """Whether a path is looked at: all but ordinary folders, logs, hidden files and pages."""
+    if path.name.startswith(".") or path.suffix in ELSEWHERE or path.parent.as_posix().endswith(PROGRAMS):
         return False
     return path.suffix in CHECKED or not path.is_dir()
 
@@ -104,11 +107,23 @@ def _problem(path: Path) -> str | None:
             return f"there is no {path.stem} beside it"
     elif path.suffix == ".png":
         return png_problem(path)
+    elif path.suffix == ".webp":
+        return _webp_problem(path)
     else:
         content = read_sealed(path)
         if path.suffix == ".safetensors":
             check_place(path, _written_in(content), place_in_results(path.parent))
     return None
+
+
+def _webp_problem(path: Path) -> str | None:
+    """Why a WebP is not complete: its header says how long it is. It has no checksum."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WEBP":
+        return "not a WebP"
+    expected, found = 8 + int.from_bytes(head[4:8], "little"), path.stat().st_size
+    return None if found == expected else f"found {found} bytes, expected {expected}"
 
 
 def _written_in(content: bytes) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from puzzlecell.viewer.chunks import write_chunk
 from puzzlecell.viewer.grading import grading
 from puzzlecell.viewer.page_files import PAGE, page_files
 from puzzlecell.viewer.sheets import PER_SHEET
+from puzzlecell.viewer.write_shard import FACTS
 
 FORMAT = 1
 """Number of the format of all chunks; a page refuses others."""
@@ -68,6 +69,24 @@ def copy_page(folder: str | os.PathLike) -> None:
     for name in page_files():
         with written_whole(Path(folder, name)) as temporary:
             shutil.copyfile(PAGE / name, temporary)
+
+
+def remove_others(folder: str | os.PathLike, shards: Collection[str]) -> None:
+    """Remove shards and data sets that the viewer no longer shows: who passes the folder on would pass them on, too.
+
+    folder: of the viewer. shards: those that are shown, such as `test/000`. Folders and files that no job of the viewer
+    has made are left alone.
+    """
+    shown = {name.split("/")[0] for name in shards}
+    for made in Path(folder, "data").glob(f"*/*/{FACTS}"):
+        if f"{made.parts[-3]}/{made.parts[-2]}" not in shards:
+            shutil.rmtree(made.parent)
+    for quality in Path(folder, "data").glob("*/quality.js"):
+        dataset = quality.parent
+        if dataset.name not in shown:
+            quality.unlink()
+            if not any(dataset.iterdir()):
+                dataset.rmdir()
 
 
 def _dataset(name: str, settings: Configuration, *, calibrated: bool) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from puzzlecell.errors import UserError
-from puzzlecell.viewer.chunks import chunk_text
+from puzzlecell.viewer.chunks import chunk_bytes
 from puzzlecell.viewer.page_files import PAGE, page_files
 from puzzlecell.viewer.server import Content
 from puzzlecell.viewer.shard import ShardView
@@ -66,7 +66,7 @@ class ServedView:
         if path in self._further:
             return Content(SCRIPT, _read(self._further[path]))
         if path == "data/run.js":
-            return Content(SCRIPT, chunk_text("run", {**self._run(), "served": True}, {}).encode())
+            return Content(SCRIPT, chunk_bytes("run", {**self._run(), "served": True}, {}))
         folder, _, file = path.rpartition("/")
         name = folder.removeprefix("data/")
         if folder != f"data/{name}" or name not in self._shards:
@@ -74,7 +74,7 @@ class ServedView:
         with self._shard(name) as view:
             if chunk := _CHUNK(file):
                 made = getattr(view, f"{chunk[1]}_chunk")()
-                return Content(SCRIPT, chunk_text(f"{name}/{chunk[1]}", *made).encode())
+                return Content(SCRIPT, chunk_bytes(f"{name}/{chunk[1]}", *made))
             body = _picture(view, file)
             return None if body is None else Content(WEBP, body, lasting=True)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from puzzlecell.runtime.atomic import written_whole
+from puzzlecell.runtime.checksums import check_text, written_with_checksum
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.viewer.chunks import write_chunk
 from puzzlecell.viewer.shard import ShardView
@@ -52,7 +52,7 @@ def write_shard_view(
     for chunk, made in chunks.items():
         write_chunk(folder / f"{chunk}.js", f"{name}/{chunk}", *made())
     size = sum(path.stat().st_size for path in folder.iterdir())
-    with written_whole(folder / FACTS) as temporary:
+    with written_with_checksum(folder / FACTS, lines=False) as temporary:
         temporary.write_text(json.dumps(shard_facts(view, size)))
 
 
@@ -75,7 +75,8 @@ def metadata_names(view: ShardView) -> list[str]:
 
 
 def read_facts(folder: str | os.PathLike) -> dict[str, Any]:
-    """The `shard_facts` of the folder of a shard."""
+    """The `shard_facts` of the folder of a shard; DamagedFileError if they have changed."""
+    check_text(Path(folder) / FACTS)
     return json.loads((Path(folder) / FACTS).read_text())
 
 

@@ -245,8 +245,9 @@ def test_what_was_there_before_is_gone(shards, tmp_path):
         "cells.js",
         "shapes.js",
         "shard.json",
+        "shard.json.checksum",
     ]
-    assert len(names) == 4
+    assert len(names) == 5
 
 
 def test_an_empty_shard(tmp_path):

@@ -37,13 +37,13 @@
   // Class whose score counts for a row: the chosen one, or its most probable one.
   const classOf = (table, row, c) => (c === null ? table.top[row] : c);
 
-  // Distance of the probability from the threshold of calls (calibrated) or from 0.5,
-  // in 65535ths: as viewer/selection.py compares them.
+  // Distance of the probability from the threshold of calls (calibrated) or from 0.5 (also for classes with too few
+  // cells for a threshold), in 65535ths: as viewer/selection.py compares them.
   function uncertainty(table, row, c) {
     const k = classOf(table, row, c);
     const calibrated = puzzlecell.run.thresholds && puzzlecell.run.datasets[table.dataset[row]].calibrated;
     const scores = calibrated ? table.calibrated[k] : table.scores[k];
-    const threshold = calibrated ? puzzlecell.run.thresholds[k] : 0.5;
+    const threshold = (calibrated ? puzzlecell.run.thresholds[k] : null) ?? 0.5;
     return Math.abs(scores[row] - Math.round(threshold * ONE));
   }
 

@@ -163,7 +163,9 @@
         const sum = counts[r].reduce((total, one) => total + one, 0);
         const share = value / sum;
         // Cells that show both classes count as another true class: they are not among those that are wrongly taken for it.
-        const filter = { [key === "called" ? "called" : "top"]: c, ...(r === c ? {} : { class: c, order: "wrong" }) };
+        // Of any class, those are wrong whose most probable class is; of a class, those that are called for it.
+        const wrong = r === c ? {} : { order: "wrong", class: key === "called" ? c : null };
+        const filter = { [key === "called" ? "called" : "top"]: c, ...wrong };
         return { share, kind: r === c ? "right" : c === run.classes.length ? "neither" : "wrong", text: state.shares ? `${Math.round(100 * share)}` : count(value),
           title: `${count(value)} cells (${percent(share)}) that truly show ${run.classes[r]}: ${key === "called" ? "called" : "most probable is"} ${columns[c]}`,
           href: c < run.classes.length ? puzzlecell.route.link("/gallery", { ds: dataset, true: r, ...filter }) : null };

@@ -21,7 +21,8 @@
     const whole = found.get("all") || {};
     return {
       rows, cells: whole.cells, entropy: whole.entropy, low: whole.entropy_low, high: whole.entropy_high,
-      how: "From “snakemake variability”: intervals of a bootstrap over the cells.", measured: true,
+      how: "Cells of the quality and classes from the thresholds that the section “variability” of the configuration sets, "
+        + "whatever is chosen on this page. Intervals of a bootstrap over the cells.", measured: true,
     };
   }
 
@@ -65,8 +66,8 @@
     const rows = [...found.rows].sort((one, other) => other.share - one.share || one.index - other.index);
     return h("table", { class: "shares" },
       h("thead", {}, h("tr", {}, heading("Class", "Number and name of the class"),
-        heading("Share of cells", "Share of the cells that show the class, with its 95 % interval"),
-        heading("", "Share"), heading("95 %", "95 % interval of the share"),
+        heading("", "Share of the cells that show the class, with its 95 % interval"),
+        heading("Share", "Share of the cells that show the class"), heading("95 %", "95 % interval of the share"),
         heading("Bits", "Entropy of the share: 1 if half of the cells show the class, 0 if all or none do"),
         found.measured ? [
           heading("p", "p value of all cells showing the class, or none, given the measured errors"),
@@ -134,27 +135,32 @@
     return { element, draw };
   }
 
-  // Panel of a group: {element, draw()}. level: its name in the table of variability; meaning: what counts as shown;
-  // links: further elements beside the name.
-  function panel(groups, group, { level, meaning, links }) {
-    const name = groups.names[group];
-    const dataset = puzzlecell.run.datasets[groups.number].name;
-    const known = all.variability(dataset, level, name);
-    const found = known ? measured(known) : computed(groups, group, meaning);
-    const pictures = strips(groups, group, found);
-    const fields = `${groups.fields[group]} ${groups.fields[group] === 1 ? "field" : "fields"}`;
-    const attributes = { "data-name": name, "data-measured": known ? "yes" : "no" };
-    const element = h("article", { class: "panel sample-panel", ...attributes },
-      h("h2", {}, name), h("p", { class: "row" }, links),
+  // Number of cells and entropy in a sentence, how they were counted, and the shares of the classes.
+  function counted(found, where) {
+    return [
       h("p", { class: "sample-numbers" },
-        h("span", { title: "Cells of sufficient quality" }, `${found.cells ?? groups.cells[group]} cells`), " in ",
-        h("span", { title: "Fields of this group" }, fields),
+        h("span", { title: "Cells of sufficient quality" }, `${found.cells} cells`), where,
         " · entropy ", h("span", { class: "entropy" }, number(finite(found.entropy),
           "Entropy of the calls over the classes, in bits: 0 if all cells show the same class", 2)),
         h("span", { class: "number entropy-interval", title: "95 % interval of the entropy" },
           ` bits (${span(found.low, found.high)})`)),
       h("p", { class: "faint small" }, found.how),
-      found.rows.length ? table(found) : h("p", {}, "Its cells show no class."),
+      found.rows.length ? table(found) : h("p", {}, "Its cells show no class.")];
+  }
+
+  // Panel of a group: {element, draw()}. level: its name in the table of variability; meaning: what counts as shown;
+  // links: further elements beside the name.
+  function panel(groups, group, { level, meaning, links }) {
+    const name = groups.names[group];
+    const known = all.variability(puzzlecell.run.datasets[groups.number].name, level, name);
+    const found = computed(groups, group, meaning);
+    const pictures = strips(groups, group, found);
+    const fields = `${groups.fields[group]} ${groups.fields[group] === 1 ? "field" : "fields"}`;
+    const element = h("article", { class: "panel sample-panel", "data-name": name },
+      h("h2", {}, name), h("p", { class: "row" }, links),
+      counted(found, [" in ", h("span", { title: "Fields of this group" }, fields)]),
+      known ? h("section", { class: "sample-measured" }, h("h3", {}, "Measured by “snakemake variability”"),
+        counted(measured(known))) : null,
       h("h3", {}, "Cells side by side"), pictures.element);
     return { element, draw: pictures.draw };
   }

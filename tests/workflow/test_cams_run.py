@@ -18,7 +18,7 @@ COMMAND = "import sys; from puzzlecell.cli.main import main; sys.exit(main())"
 
 def chunk(text):
     """Name and content of a chunk."""
-    name, content = json.loads(f"[{text.removeprefix('puzzlecell.receive(').rstrip().removesuffix(');')}]")
+    name, content = json.loads(f"[{text.removeprefix('puzzlecell.receive(').partition(');')[0]}]")
     return name, content
 
 
@@ -68,6 +68,8 @@ def served(project, shards):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # Shells ignore it for what they start in the background, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as server:
         said = [server.stdout.readline(), server.stdout.readline()]
         address = re.fullmatch(r"(http://127\.0\.0\.1:\d+/\S{32}/)\n", said[1])
