@@ -3,7 +3,7 @@
 The public implementation is `vit_model.py` of SubCellPortable, which needs the `transformers` of its requirements; both
 belong into an environment of their own. Its network gets random weights, which are written with the names of the
 published checkpoints, converted with `puzzlecell convert-subcell`, and compared at the published sizes.
-Run: PYTHONPATH=src:<folder with transformers>:<folder of SubCellPortable> python benchmarks/subcell_parity.py [--crops 4]
+Run: PYTHONPATH=src:<folder with transformers>:<folder of SubCellPortable> python <this file> [--crops 4]
 """
 
 import argparse
@@ -82,7 +82,9 @@ def main() -> None:
     options = parser.parse_args()
     import transformers
 
-    print(f"torch {torch.__version__}, transformers {transformers.__version__}, {options.crops} crops of 448 pixels")
+    print(
+        f"torch {torch.__version__}, transformers {transformers.__version__}, {options.crops} crops of 448 pixels"
+    )
     for letters, channels in VARIANTS.items():
         torch.manual_seed(len(letters))
         public = public_network(len(channels))

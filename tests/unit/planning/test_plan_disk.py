@@ -14,7 +14,6 @@ from puzzlecell.planning.network_cost import network_cost
 from puzzlecell.planning.sizes import Stated, dataset_sizes
 from puzzlecell.runtime.planned_jobs import PlannedJob
 
-
 FEATURES = 48
 """Of the network `test_resnet`."""
 
