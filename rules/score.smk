@@ -57,7 +57,9 @@ rule ablate:
         read=lambda wildcards: [
             path
             for model in settings.members_without_stages()
-            for path in per_shard(f"results/step2/{{ds}}/{model}.{READ_STAGE}/{{sh}}.parquet", [wildcards.ds])
+            for path in per_shard(
+                f"results/step2/{{ds}}/{model}.{READ_STAGE}/{{sh}}.parquet", [wildcards.ds]
+            )
         ],
         image_table=lambda wildcards: image_tables_of([wildcards.ds]),
     output:
