@@ -19,17 +19,6 @@ if CALIBRATION is not None:
     CARRIED_FILES["calibration.csv"] = CALIBRATION
 
 
-def bundle_weights(wildcards):
-    """Weights of all folds of the ensemble; WorkflowError for members that a bundle cannot carry."""
-    others = settings.members_without_stages()
-    if others:
-        raise WorkflowError(
-            f"bundle: {', '.join(f'models.{model}' for model in others)}: a bundle carries networks that were trained with "
-            "this workflow, and no models from elsewhere; take their members out of ensemble.members"
-        )
-    return [model_file(*names, fold) for names in member_stages() for fold in FOLDS]
-
-
 rule export_bundle:
     input:
         weights=bundle_weights,

@@ -208,6 +208,17 @@ def models_with(stages):
     return "|".join(f"{model}(?=/{stage}/)" for model, stage in stages) or NOTHING
 
 
+def bundle_weights(wildcards):
+    """Weights of all folds of the ensemble; WorkflowError for members that a bundle cannot carry."""
+    others = settings.members_without_stages()
+    if others:
+        raise WorkflowError(
+            f"bundle: {', '.join(f'models.{model}' for model in others)}: a bundle carries networks that were trained with "
+            "this workflow, and no models from elsewhere; take their members out of ensemble.members"
+        )
+    return [model_file(*names, fold) for names in member_stages() for fold in FOLDS]
+
+
 def member_tables(dataset):
     """Prediction tables of the ensemble members for a data set: one per shard, for each member in turn."""
     return [
