@@ -1,11 +1,11 @@
 """Settings of stages of the kind `cells` (pupils): who teaches them, and how their targets are made."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from puzzlecell.config.base import Section
-from puzzlecell.config.readers import READ_STAGE
+from puzzlecell.config.readers import READ_STAGE, with_stage
 
 Share = Annotated[float, Field(ge=0, le=1)]
 ROUND = "-round"
@@ -27,6 +27,10 @@ class Teacher(Section):
     weight: float = Field(
         1.0, gt=0, le=1e6, description="Relative weight of the teacher; weights need not sum to 1."
     )
+
+    @model_serializer(mode="wrap")
+    def _complete(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return with_stage(handler(self), self.stage, self.step)
 
 
 class TargetSettings(Section):

@@ -1,13 +1,13 @@
 """Settings of the ensemble."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from puzzlecell.config.base import ClassLimit, Section
 from puzzlecell.config.messages import nearest
-from puzzlecell.config.readers import READ_STAGE
+from puzzlecell.config.readers import READ_STAGE, with_stage
 
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -33,6 +33,10 @@ class EnsembleMember(Section):
         description="Weights that replace `weight` for single classes, by name or index; 0: the member has no say in "
         "the class. Each class needs a member with a weight above 0.",
     )
+
+    @model_serializer(mode="wrap")
+    def _complete(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return with_stage(handler(self), self.stage, self.step)
 
 
 class ImageFusion(Section):

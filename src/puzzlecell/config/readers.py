@@ -1,6 +1,7 @@
 """Settings of networks from elsewhere that read single cells and are not trained here."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -8,6 +9,15 @@ from puzzlecell.config.base import NO_EFFECT, Section
 
 READ_STAGE = "cells"
 """The only stage of a model that is not trained here. Its predictions are those of step 2."""
+
+
+def with_stage(given: Mapping[str, Any], stage: str, step: int) -> dict[str, Any]:
+    """Settings of a member or teacher as they are written to a file: with stage and step, even if these are defaults.
+
+    Defaults are left out of some files, but only models without stages do without stage and step.
+    """
+    model = {"model": given["model"]} if "model" in given else {}
+    return {**model, "stage": stage, "step": step, **given}
 
 
 class SubCellSettings(Section):
