@@ -15,7 +15,13 @@ from puzzlecell.config.frozen_checks import frozen_problems
 from puzzlecell.config.grades import grade_class_problems
 from puzzlecell.config.messages import nearest, readable_problems
 from puzzlecell.config.models import checkpoint_path, checkpoint_problem, mapping, training_layers
-from puzzlecell.config.reader_checks import lacks_stages, named_stage, naming_problems, reader_file_problems
+from puzzlecell.config.reader_checks import (
+    lacks_stages,
+    named_stage,
+    naming_problems,
+    reader_file_problems,
+    seen_name_problems,
+)
 from puzzlecell.config.steps import crop_problem
 from puzzlecell.config.training import TrainingSettings, resolved
 from puzzlecell.config.unlike import THIS_RUN
@@ -93,6 +99,7 @@ def reference_problems(values: Mapping[str, Any]) -> list[str]:
     return [
         *problems,
         *_member_problems(values),
+        *seen_name_problems(models, datasets),
         *cell_stage_problems(values),
         *_view_problems(mapping(values, "view").get("datasets"), roles),
     ]
