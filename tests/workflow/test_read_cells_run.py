@@ -7,8 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.project import Project
-from helpers.subcell_data import encoder_state, write_checkpoints
+from helpers.subcell_data import write_checkpoints
 from helpers.view_data import decoded
 
 from puzzlecell.cli.main import main
@@ -96,7 +95,7 @@ def test_both_are_joined_scored_ablated_exported_and_shown(read):
     ablation = pd.read_csv(results / "ablation/test.csv", keep_default_na=False)
     found = ablation.set_index(["prediction", "change", "tta"])["mean_ap"]
     # It has no views, and no setting of step 2 is one of SubCell.
-    assert found["step2", "", "False"] == found["step2", "", "True"] == score["mean_ap"][2]
+    assert found["step2", "", False] == found["step2", "", True] == score["mean_ap"][2]
     assert not [change for change in ablation["change"] if change.startswith("step2")]
     assert "only step 2" in set(ablation["change"])
     with h5py.File(results / "export/test.h5ad") as file:
@@ -179,7 +178,7 @@ CHANGES = {
     "weights": (other_weights, {"read_cells": 2} | AFTER),
     "code of the network": (library("network/subcell.py"), {"read_cells": 2} | AFTER),
     "cells per pass": (setting("batch_size: 3"), {}),
-    "how step 2 reads cells": (lambda p: p.edit(BOTH, "seed: 1\n", "seed: 1\nstep2: {margin: 0.3}\n"), {}),
+    "how step 2 reads cells": (lambda p: p.edit(BOTH, "gpu: cpu\n", "gpu: cpu\nstep2: {margin: 0.3}\n"), {}),
     "weight of the member": (
         lambda p: p.edit(BOTH, "- model: subcell", "- model: subcell\n    weight: 3"),
         AFTER,
@@ -214,7 +213,10 @@ def black_yellow(project):
 
 
 MISTAKES = {
-    "damaged weights": (damaged, f"models.subcell.cells.weights: {WEIGHTS}: its checksum does not match"),
+    "damaged weights": (
+        damaged,
+        f"models.subcell.cells.weights: {WEIGHTS}: damaged: its checksum does not match",
+    ),
     "published weights that are not converted": (
         lambda p: shutil.copy(p.folder / "published/encoder.pth", p.folder / WEIGHTS),
         f"models.subcell.cells.weights: {WEIGHTS}: not a safetensors file",
