@@ -130,7 +130,13 @@ def library_subcell(data: Fields, given: SubCellSettings) -> np.ndarray:
 
 def settings(**given: object) -> SubCellSettings:
     return SubCellSettings(
-        kind="subcell", weights="weights.safetensors", crop_um=CROP_UM, batch_size=BATCH, **given
+        kind="subcell",
+        weights="weights.safetensors",
+        crop_um=CROP_UM,
+        mask="none",
+        scaling="channel",
+        batch_size=BATCH,
+        **given,
     )
 
 

@@ -101,7 +101,7 @@ def test_both_are_joined_scored_ablated_exported_and_shown(read):
     with h5py.File(results / "export/test.h5ad") as file:
         np.testing.assert_allclose(file["obsm/step2"], table.filter(regex=r"^p\d"), rtol=1e-6)
         assert file["obsm/X_subcell.cells"].shape == (len(table), 128)
-        assert json.loads(file["uns/settings"][()])["models.subcell.cells.crop_um"] == 50
+        assert json.loads(file["uns/settings"][()])["models.subcell.cells.crop_um"] == 51.26
     _, shown, _ = decoded(results / "view/data/run.js")
     assert [given["cells"] for given in shown["datasets"] if given["name"] == "test"] == [len(cells)]
     assert len(pd.read_csv(results / "submission.csv")) == cells["ID"].nunique()
@@ -173,7 +173,7 @@ def library(module):
 
 CHANGES = {
     "size of the crops": (setting("crop_um: 40"), {"read_cells": 2} | AFTER),
-    "mask and scaling": (setting("mask: outside\n      scaling: all"), {"read_cells": 2} | AFTER),
+    "mask and scaling": (setting("mask: none\n      scaling: channel"), {"read_cells": 2} | AFTER),
     "table of locations": (locations, {"read_cells": 2} | AFTER),
     "weights": (other_weights, {"read_cells": 2} | AFTER),
     "code of the network": (library("network/subcell.py"), {"read_cells": 2} | AFTER),

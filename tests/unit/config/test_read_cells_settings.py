@@ -172,7 +172,7 @@ def test_a_teacher_must_not_have_seen_what_it_teaches(load, seen, expected):
     ("changes", "expected"),
     [
         (theirs(cells={"crop_um": 40}), {"cells.crop_um"}),
-        (theirs(cells={"mask": "outside", "scaling": "all"}), {"cells.mask", "cells.scaling"}),
+        (theirs(cells={"mask": "none", "scaling": "channel"}), {"cells.mask", "cells.scaling"}),
         (theirs(cells={"source": "store"}), {"cells.source"}),
         (theirs(cells={"precision": "bf16"}), {"cells.precision"}),
         (theirs(cells={"batch_size": 3}), set()),
