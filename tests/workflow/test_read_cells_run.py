@@ -149,6 +149,45 @@ def test_what_is_learned_from_its_answers_needs_to_know_what_it_has_seen(read, t
     assert "read_cells" not in planned
 
 
+def test_a_model_that_has_seen_no_field_joins_the_ensemble_out_of_fold_and_teaches(changed):
+    """Beside out-of-fold tables of the other member, its ordinary table counts, since it has seen no field."""
+    convert(changed.folder)
+
+    def change(settings):
+        settings["models"]["subcell"] = {"cells": {"kind": "subcell", "weights": WEIGHTS}, "seen": []}
+        settings["models"]["tiny"]["stages"]["pupil"] = {
+            "kind": "cells",
+            "start": "stage2",
+            "datasets": ["train"],
+            "learns_from": [{"model": "subcell"}],
+            "targets": {"divide_by_largest": False, "least_quality": 0, "least_confidence": 0},
+        }
+        settings["ensemble"]["members"][1] = {"model": "subcell"}
+
+    configuration = changed.configure("taught.yaml", change)
+    joined, targets = "results/oof/cells/train.parquet", "results/targets/tiny/pupil/train.parquet"
+    done = changed.run(joined, targets, configuration=configuration)
+    assert done.returncode == 0, done.stdout[-4000:]
+    results = changed.folder / "results"
+    folds = [pd.read_csv(results / f"oof/tiny/stage2/fold{fold}.csv") for fold in (1, 2)]
+    key, positive = ["ID", "cell"], [f"p{index:02d}" for index in range(18)]
+    own = tables(changed, "subcell.cells", "train")
+    both = pd.concat(folds).merge(own, on=key, suffixes=("_ours", ""))
+    ensemble = pd.read_parquet(changed.folder / joined).merge(both, on=key, suffixes=("_found", ""))
+    assert len(ensemble) == len(own)
+    mean = (ensemble[[f"{name}_ours" for name in positive]].to_numpy() + ensemble[positive].to_numpy()) / 2
+    found = ensemble[[f"{name}_found" for name in positive]].to_numpy()
+    np.testing.assert_allclose(found[found > 0], mean[found > 0], atol=1e-5)
+    # Of a field with labels, only the classes that it has.
+    taught = pd.read_parquet(changed.folder / targets).merge(own, on=key, suffixes=("", "_own"))
+    labels = pd.read_csv(results / "simulated/train/labels.csv", dtype=str).set_index("ID")["Label"]
+    shown = labels.loc[taught["ID"]].str.split("|")
+    present = np.array([[str(index) in names for index in range(18)] for names in shown])
+    expected = np.where(present, taught[[f"{name}_own" for name in positive]], 0)
+    np.testing.assert_allclose(taught[positive], expected, atol=1e-5)
+    assert present.any()
+
+
 def setting(text):
     return lambda project: project.edit(BOTH, "kind: subcell", f"kind: subcell\n      {text}")
 
