@@ -49,7 +49,11 @@ def reader_problems():
     from puzzlecell.errors import UserError
     from puzzlecell.network.subcell_file import LOCATIONS, black_channel_problems, read_subcell_file
 
-    planned = [wildcards for name in ("read_cells", "embed_read_cells") for wildcards in planned_wildcards(workflow, name)]
+    planned = [
+        wildcards
+        for name in ("read_cells", "embed_read_cells")
+        for wildcards in planned_wildcards(workflow, name)
+    ]
     problems = []
     for model, given in READERS.items():
         read = sorted({wildcards.ds for wildcards in planned if wildcards.model == model})
