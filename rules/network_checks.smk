@@ -49,11 +49,17 @@ def reader_problems():
     from puzzlecell.errors import UserError
     from puzzlecell.network.subcell_file import LOCATIONS, black_channel_problems, read_subcell_file
 
+    planned = [
+        wildcards
+        for name in ("read_cells", "embed_read_cells")
+        for wildcards in planned_wildcards(workflow, name)
+    ]
     problems = []
     for model, given in READERS.items():
+        read = sorted({wildcards.ds for wildcards in planned if wildcards.model == model})
         try:
             layout = read_subcell_file(given.weights)
-            black = black_channel_problems(layout, {ds: one.layout for ds, one in settings.datasets.items()})
+            black = black_channel_problems(layout, {ds: settings.datasets[ds].layout for ds in read})
             problems += [f"models.{model}.cells.weights: {problem}" for problem in black]
         except UserError as error:
             problems.append(f"models.{model}.cells.weights: {error}")

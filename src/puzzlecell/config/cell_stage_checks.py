@@ -6,7 +6,7 @@ from typing import Any
 from puzzlecell.config.cell_stage import ROUND
 from puzzlecell.config.messages import nearest
 from puzzlecell.config.models import mapping
-from puzzlecell.config.reader_checks import lacks_stages, named_stage, naming_problems
+from puzzlecell.config.reader_checks import lacks_stages, named_stage, naming_problems, seen_elsewhere_problem
 
 Node = tuple[str, str]
 """A model and a stage."""
@@ -214,8 +214,9 @@ def seen_problems(configuration: Any) -> Iterator[str]:
 
 
 def _seen_by_teacher(place: str, stage: Any, teacher: Any, configuration: Any) -> Iterator[str]:
-    # One from elsewhere has seen no field in a training of this run.
     if not configuration.has_stages(teacher.model):
+        problems = (seen_elsewhere_problem(configuration, teacher.model, ds) for ds in stage.datasets)
+        yield from (f"{place}: {problem}" for problem in problems if problem)
         return
     own = configuration.held_out_sets(teacher.model, teacher.stage)
     who = f"{teacher.model}.{teacher.stage}"

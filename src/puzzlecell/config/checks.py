@@ -1,13 +1,13 @@
 """Checks of a configuration beyond types and ranges: undefined or repeated names and missing files."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from puzzlecell.config.calibration import BETWEEN_CALLS, UNCERTAIN
+from puzzlecell.config.calibration import call_name_problems
 from puzzlecell.config.cams import cam_problems
 from puzzlecell.config.cell_stage_checks import cell_stage_problems, dataset_role_problem
 from puzzlecell.config.class_table import ClassTableError, read_classes
@@ -15,7 +15,13 @@ from puzzlecell.config.frozen_checks import frozen_problems
 from puzzlecell.config.grades import grade_class_problems
 from puzzlecell.config.messages import nearest, readable_problems
 from puzzlecell.config.models import checkpoint_path, checkpoint_problem, mapping, training_layers
-from puzzlecell.config.reader_checks import lacks_stages, named_stage, naming_problems, reader_file_problems
+from puzzlecell.config.reader_checks import (
+    lacks_stages,
+    named_stage,
+    naming_problems,
+    reader_file_problems,
+    seen_name_problems,
+)
 from puzzlecell.config.steps import crop_problem
 from puzzlecell.config.training import TrainingSettings, resolved
 from puzzlecell.config.unlike import THIS_RUN
@@ -93,6 +99,7 @@ def reference_problems(values: Mapping[str, Any]) -> list[str]:
     return [
         *problems,
         *_member_problems(values),
+        *seen_name_problems(models, datasets),
         *cell_stage_problems(values),
         *_view_problems(mapping(values, "view").get("datasets"), roles),
     ]
@@ -269,16 +276,6 @@ def class_problems(configuration: Any, root: Path) -> list[str]:
         problems += [f"ensemble.{line}" for line in str(error).splitlines()]
     problems += cam_problems(configuration.cams, names, configuration.datasets)
     return [*problems, *grade_class_problems(configuration.grades, names)]
-
-
-def call_name_problems(names: Iterable[str]) -> list[str]:
-    """Classes that the column `calls` could not tell apart."""
-    return [
-        f"calibration: the class {name!r} cannot be called: its name has a {BETWEEN_CALLS!r} in it, which separates "
-        f"the classes of a cell, or is {UNCERTAIN!r}; choose another"
-        for name in names
-        if BETWEEN_CALLS in name or name == UNCERTAIN
-    ]
 
 
 def size_problems(configuration: Any) -> list[str]:

@@ -85,6 +85,12 @@ class ModelSettings(Section):
         "cell, with `{ds}` for the name of the data set: CSV or Parquet with `ID`, `cell` and `p00`, `p01`, ... or "
         "the names of the classes. As a member or teacher, it needs no `stage` and no `step`.",
     )
+    seen: list[Name] | None = Field(
+        None,
+        description="Of a model with `cells` or a `table`: names of the data sets with fields that it was trained on "
+        "elsewhere, `[]` for none. What learns from predictions for labelled fields or measures by them (calibration, "
+        "weights of members, out-of-fold ensembles, pupils) needs to know. null: not stated, so these are refused.",
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> "ModelSettings":
@@ -96,6 +102,8 @@ class ModelSettings(Section):
         useless = [key for key in ("network", "input", "seed", "training") if key in self.model_fields_set]
         if kinds != ["stages"] and useless:
             raise ValueError(f"a model with {kinds[0]} is not trained; remove {', '.join(useless)}")
+        if kinds == ["stages"] and self.seen is not None:
+            raise ValueError("a model with stages has seen the data sets of its stages; remove seen")
         return self
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from puzzlecell.config.export import PREDICTED
+from puzzlecell.config.messages import nearest
 from puzzlecell.config.readers import READ_STAGE
 from puzzlecell.regular_file import file_problem
 
@@ -37,6 +38,31 @@ def naming_problems(place: str, given: Mapping[str, Any], owner: str, model: Any
         yield f"{place}.stage: the model {owner} has no stages; found {stage!r}, remove this key"
     if step != 2:
         yield f"{place}.step: the model {owner} reads cells one by one; found {step!r}, remove this key"
+
+
+def seen_elsewhere_problem(configuration: Any, model: str, dataset: str) -> str | None:
+    """Why predictions of a model from elsewhere for a data set may be for fields that it was trained on."""
+    seen = configuration.models[model].seen
+    if seen is None:
+        return (
+            f"models.{model} comes from elsewhere, and it is not known whether it was trained on fields of {dataset}; "
+            f"name the data sets that it has seen in models.{model}.seen, [] for none"
+        )
+    if dataset in seen:
+        return (
+            f"models.{model} was trained on fields of {dataset} (models.{model}.seen), so it has no predictions for "
+            f"{dataset} by a network that has not seen them"
+        )
+    return None
+
+
+def seen_name_problems(models: Mapping[str, Any], datasets: Mapping[str, Any]) -> Iterator[str]:
+    """Data sets in `seen`, as unvalidated values, that do not exist."""
+    for model, given in models.items():
+        names = given.get("seen") if isinstance(given, Mapping) else None
+        for name in names if isinstance(names, list) else []:
+            if name not in datasets:
+                yield f"models.{model}.seen: no data set {name!r}{nearest(str(name), datasets)}"
 
 
 def table_path(pattern: str, dataset: str) -> str:

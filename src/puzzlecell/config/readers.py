@@ -33,21 +33,21 @@ class SubCellSettings(Section):
         "a class gets the highest probability of its locations.",
     )
     crop_um: float = Field(
-        50.0,
+        51.26,
         gt=0,
         le=1000,
-        description="Side of the square around each cell that the network sees, in micrometres. What it was in "
-        "SubCell's training is not published.",
+        description="Side of the square around each cell that the network sees, in micrometres. The default is 640 "
+        "pixels of 0.0800885 micrometres, as SubCell's authors recommend.",
     )
     mask: Literal["none", "others", "outside"] = Field(
-        "none",
+        "outside",
         description="Pixels of a crop that are set to black: `none`, those of `others` (other cells), or all `outside` "
-        "the cell. SubCell was trained with both `none` and `outside`.",
+        "the cell, as SubCell's authors recommend. It was trained with both `none` and `outside`.",
     )
     scaling: Literal["channel", "all"] = Field(
-        "channel",
-        description="Intensities of a crop are scaled to [0, 1] by the minimum and maximum of each `channel`, or of "
-        "`all` channels together.",
+        "all",
+        description="Intensities of a crop are scaled to [0, 1] by the minimum and maximum of `all` channels together, "
+        "as in SubCell's training, or of each `channel`.",
     )
     source: Literal["store", "raw"] = Field(
         "raw", description="Cut cells from the raw files at full resolution, or from the stored fields."

@@ -175,14 +175,26 @@ class Configuration(Section):
         return next((member for member in members if (member.model, member.stage) in of_fields), None)
 
     def seen_sets(self, model: str, stage: str) -> list[str]:
-        """Names of the data sets that a stage, or any stage that it starts or learns from, was trained on."""
+        """Names of the data sets that a stage, or any stage that it starts or learns from, was trained on.
+
+        Of a model from elsewhere: those that are named.
+        """
+        if not self.has_stages(model):
+            return self.models[model].seen or []
         waiting, seen = [(model, stage)], {(model, stage)}
         while waiting:
             more = set(self._made_from(*waiting.pop())) - seen
             waiting += more
             seen |= more
-        stages = [self.models[model].stages[stage] for model, stage in seen if self.has_stages(model)]
-        return [name for name in self.datasets if any(name in stage.datasets for stage in stages)]
+        foreign = {
+            name for owner, _ in seen if not self.has_stages(owner) for name in self.models[owner].seen or []
+        }
+        stages = [self.models[owner].stages[name] for owner, name in seen if self.has_stages(owner)]
+        return [
+            name
+            for name in self.datasets
+            if name in foreign or any(name in stage.datasets for stage in stages)
+        ]
 
     def training_sets(self) -> list[str]:
         """Names of the data sets with labels that the trained stages of the ensemble were trained on."""

@@ -1,7 +1,7 @@
 """The table of measured rates: what the parts of the workflow cost where no run has been measured yet.
 
-Processor time on one core of an AMD EPYC with AVX-512, from `OMP_NUM_THREADS=1 python benchmarks/rates.py` and
-`network_rates.py`. No GPU was measured.
+Processor time on one core of an AMD EPYC with AVX-512, from `OMP_NUM_THREADS=1 python benchmarks/rates.py`,
+`network_rates.py` and, for `subcell`, `subcell.py`. No GPU was measured.
 """
 
 SECONDS: dict[str, float] = {
@@ -56,6 +56,7 @@ GFLOP_PER_SECOND: dict[str, float] = {
     "infer regnety_064": 88.0,
     "train regnety_064": 162,
     "infer hpa_dpn": 166,
+    "infer subcell": 107,
 }
 """Operations per second, in 1e9, of networks in batches of 16 fields: prediction (`infer`) and training (`train`)."""
 

@@ -172,7 +172,7 @@ def ablation_table(
     plain = step1.model_copy(update={"tta": TtaSettings()}), step2.model_copy(update={"tta": TtaSettings()})
     turned = step1.model_copy(update={"tta": ALL_VIEWS}), step2.model_copy(update={"tta": ALL_VIEWS})
     ones = step1_changes(plain[0]) if set(data.models) - set(data.of_cells) else {}
-    twos = step2_changes(plain[1]) if data.models else {}
+    twos = step2_changes(plain[1]) if _read_in_step2(data, ensemble) else {}
     total, done = 2 + len(ones) + len(twos), 0
 
     def predicted(one: Step1Settings | None, two: Step2Settings | None) -> Predictions:
@@ -202,6 +202,12 @@ def ablation_table(
     for name, settings in of_ensemble.items():
         tables["ensemble", name, False] = joined(cells, configured, settings, data.negative)
     return scored(tables, data, score)
+
+
+def _read_in_step2(data: AblationData, ensemble: EnsembleSettings) -> bool:
+    """Whether settings of step 2 can change anything: not if all its members are models from elsewhere."""
+    read = [(member.model, member.stage) for member in ensemble.members if member.step == 2]
+    return bool(data.models) and (not read or any(names in data.models for names in read))
 
 
 def predict_all(

@@ -3,7 +3,8 @@
 The public implementation is `vit_model.py` of SubCellPortable, which needs the `transformers` of its requirements; both
 belong into an environment of their own. Its network gets random weights, which are written with the names of the
 published checkpoints, converted with `puzzlecell convert-subcell`, and compared at the published sizes.
-Run: PYTHONPATH=src:<folder with transformers>:<folder of SubCellPortable> python <this file> [--crops 4]
+Run: PYTHONPATH=src:<folder with transformers>:<folder of SubCellPortable> \
+     python benchmarks/parity/subcell.py [--crops 4]
 """
 
 import argparse
