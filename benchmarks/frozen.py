@@ -6,7 +6,8 @@ at equal time and at equal score. One fold is trained on one core; its time incl
 fields, or the reading and augmentation of fields. Scores: mean average precision of held-out fields (`fields`), and of
 single cells of other fields by their true classes, read by step 1 and step 2.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/frozen.py [--worlds default crowded] [--fields 320]
+Without options, a small part of the study, which takes about two minutes of processor time.
+Run: OMP_NUM_THREADS=1 python benchmarks/frozen.py [--study] [--worlds default crowded] [--fields 320]
 """
 
 import argparse
@@ -36,7 +37,6 @@ from puzzlecell.training.train import train
 STUDY = yaml.safe_load((Path(__file__).parent / "studies/worlds.yaml").read_text())
 # As stage1 of config/config.yaml, whose five epochs show 2000 fields.
 WHOLE = {"epochs": 5, "schedule": {"kind": "one-cycle", "warmup_epochs": 0.5}}
-SHOWN = (125, 250, 500, 1000, 2000)
 HEAD = {
     "network": {"frozen": True},
     "augmentation": "none",
@@ -46,10 +46,18 @@ HEAD = {
     "schedule": {"kind": "plateau", "patience": 3, "warmup_epochs": 0},
 }
 VIEWS = {
-    "1 view": {"flip": False, "rotate": False},
-    "2 views": {"flip": True, "rotate": False},
-    "4 views": {"flip": False, "rotate": True},
-    "8 views": {"flip": True, "rotate": True},
+    1: {"flip": False, "rotate": False},
+    2: {"flip": True, "rotate": False},
+    4: {"flip": False, "rotate": True},
+    8: {"flip": True, "rotate": True},
+}
+# Worlds, views, learning rates of the head, and fields that the whole network is shown.
+PART: dict[str, list] = {"worlds": ["default"], "views": [1, 2], "rates": [1e-2], "shown": [125, 500]}
+WHOLE_STUDY: dict[str, list] = {
+    "worlds": ["default", "dim", "crowded"],
+    "views": [1, 2, 4, 8],
+    "rates": [1e-2],
+    "shown": [125, 250, 500, 1000, 2000],
 }
 
 
@@ -82,22 +90,44 @@ def run_one(folder: Path, settings: TrainingSettings, world: dict, table: pd.Dat
     }
 
 
+def runs_of(views: list[int], rates: list[float], shown: list[int], seed: int) -> dict[str, TrainingSettings]:
+    """Settings of the trainings in a world, by their titles."""
+    heads = {
+        f"head, {count} view{'s' if count > 1 else ''}, rate {rate:g}": settings_of(
+            HEAD, {"features": VIEWS[count], "optimiser": {"learning_rate": rate}, "seed": seed}
+        )
+        for count in views
+        for rate in rates
+    }
+    whole = {
+        f"whole network, {fields} fields shown": settings_of(
+            WHOLE, {"samples_per_epoch": fields // WHOLE["epochs"], "seed": seed}
+        )
+        for fields in shown
+    }
+    return heads | whole
+
+
 def main() -> None:
     """Train heads and whole networks in each world, and print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--worlds", nargs="+", default=["default"], choices=list(STUDY["worlds"]))
+    parser.add_argument("--study", action="store_true", help="the whole study; the other options change it")
+    parser.add_argument("--worlds", nargs="+", choices=list(STUDY["worlds"]))
+    parser.add_argument("--views", type=int, nargs="*", choices=list(VIEWS), help="views of a field")
+    parser.add_argument("--rates", type=float, nargs="+", help="learning rates of the head")
+    parser.add_argument("--shown", type=int, nargs="*", help="fields that the whole network is shown")
     parser.add_argument(
         "--fields", type=int, default=320, help="labelled fields of a world, half of them trained on"
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--shown", type=int, nargs="*", default=SHOWN, help="fields that the whole network is shown"
-    )
-    parser.add_argument("--rates", type=float, nargs="+", default=[1e-2], help="learning rates of the head")
     given = parser.parse_args()
-    for name in given.worlds:
+    chosen = {
+        name: usual if getattr(given, name) is None else getattr(given, name)
+        for name, usual in (WHOLE_STUDY if given.study else PART).items()
+    }
+    for name in chosen.pop("worlds"):
         world = STUDY["worlds"][name]
         world = world | {"fields": world["fields"] | {"train": given.fields}}
         with tempfile.TemporaryDirectory() as made:
@@ -106,21 +136,8 @@ def main() -> None:
             table = label_table(folder / "train.h5", world_classes(world))
             # Fields of a well stand one after the other: two by two in turn.
             table = table.assign(fold=1 + np.arange(len(table)) // 2 % 2)
-            runs = {
-                f"head, {views}, rate {rate:g}": settings_of(
-                    HEAD, {"features": kept, "optimiser": {"learning_rate": rate}, "seed": given.seed}
-                )
-                for views, kept in VIEWS.items()
-                for rate in given.rates
-            }
-            runs |= {
-                f"whole network, {shown} fields shown": settings_of(
-                    WHOLE, {"samples_per_epoch": shown // WHOLE["epochs"], "seed": given.seed}
-                )
-                for shown in given.shown
-            }
             print(f"\nworld {name}, {given.fields} fields, seed {given.seed}", flush=True)
-            for title, settings in runs.items():
+            for title, settings in runs_of(**chosen, seed=given.seed).items():
                 row = run_one(folder, settings, world, table)
                 cells = "  ".join(f"{key} {value:.3g}" for key, value in row.items())
                 print(f"{title:32}  {cells}", flush=True)

@@ -119,11 +119,13 @@ def network_problems():
 
 def say_feature_sizes():
     """Say what the features that this run computes will take on disk, before the first job."""
-    planned = planned_wildcards(workflow, "features")
-    for model, stage in dict.fromkeys((wildcards.model, wildcards.stage) for wildcards in planned):
+    shards = {}
+    for wildcards in planned_wildcards(workflow, "features"):
+        shards.setdefault((wildcards.model, wildcards.stage, wildcards.encoder), []).append(wildcards)
+    for (model, stage, encoder), planned in shards.items():
         from puzzlecell.inference.features import size_in_words
 
-        shards = [wildcards for wildcards in planned if (wildcards.model, wildcards.stage) == (model, stage)]
         training = frozen_stages.feature_settings(settings, model, stage)
-        text = size_in_words(round(sum(map(in_shard, shards))), training)
-        logger.info(f"results/features: {model}, {stage}: {text}")
+        text = size_in_words(round(sum(map(in_shard, planned))), training)
+        by = "" if encoder == "all" else f" by the backbone of {encoder}"
+        logger.info(f"results/features: {model}, {stage}{by}: {text}")

@@ -55,6 +55,11 @@ def test_features_are_computed_once_and_their_size_is_said_before(frozen):
     said = re.search(size, shown)
     assert said, shown[-4000:]
     assert said.start() < shown.index("Features of train")
+    # Of each fold's backbone, the same fields.
+    assert sorted(re.findall(r"probe by the backbone of (\w+): features of (\d+) fields", shown)) == [
+        ("fold1", "12"),
+        ("fold2", "12"),
+    ]
     made = sorted(path.relative_to(frozen.folder) for path in frozen.folder.glob("results/features/**/*.h5"))
     assert [str(path).removeprefix("results/features/train/tiny.") for path in made] == [
         *(f"head/all/00{shard}.h5" for shard in (0, 1)),

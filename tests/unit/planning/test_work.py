@@ -10,6 +10,7 @@ from puzzlecell.config.view import ViewSettings
 from puzzlecell.network.cam_network import CamNetwork
 from puzzlecell.network.frozen import feature_shape
 from puzzlecell.network.puzzle import PuzzleNetwork
+from puzzlecell.planning.measured_rates import SECONDS
 from puzzlecell.planning.network_cost import network_cost, segmenter_flop
 from puzzlecell.planning.work import (
     Stage,
@@ -109,7 +110,9 @@ def test_work_grows_with_the_fields(make, times):
     assert more.amount == pytest.approx(times * one.amount)
     assert more.gflop == pytest.approx(times * one.gflop)
     assert more.parts == pytest.approx({name: times * number for name, number in one.parts.items()})
+    # Each has a rate of its own.
     assert one.parts
+    assert one.parts.keys() <= SECONDS.keys()
 
 
 FULL, CROP = (network_cost(SMALL, size).flop / 1e9 for size in (64, 32))
