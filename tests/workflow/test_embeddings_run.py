@@ -22,7 +22,7 @@ def test_embeddings_on_request(changed):
     dry = changed.run("-n", "embeddings", configuration=umap).stdout
     lacking = "embeddings.pictures: umap: the package umap-learn is not installed"
     assert (lacking in dry) == (find_spec("umap") is None)
-    done = changed.run("--", "embeddings", "export")
+    done = changed.run("embeddings", "export")
     assert done.returncode == 0, done.stdout[-4000:]
     assert changed.planned("embeddings") == {}
     assert changed.planned("export") == {}
@@ -75,7 +75,7 @@ def test_a_table_as_a_member(changed):
     taking = changed.configure("taking.yaml", take)
     expected = {"take_table": 2, "ensemble": 1, "score_cells": 1, "submission": 1}
     assert changed.planned("results/submission.csv", configuration=taking) == expected
-    done = changed.run("--", "results/submission.csv", "results/cells/holdout.parquet", configuration=taking)
+    done = changed.run("results/submission.csv", "results/cells/holdout.parquet", configuration=taking)
     assert done.returncode == 0, done.stdout[-4000:]
     assert (results / "submission.csv").read_bytes() == before
     log = (results / "logs/take_table/test/theirs/000.log").read_text()
@@ -91,15 +91,15 @@ def test_a_table_as_a_member(changed):
     wrong.loc[wrong.index[0], "p03"] = 1.5
     wrong.to_parquet(path)
     assert changed.planned("results/submission.csv", configuration=taking) == {**expected, "take_table": 1}
-    failed = changed.run("--", "results/submission.csv", configuration=taking)
+    failed = changed.run("results/submission.csv", configuration=taking)
     assert failed.returncode != 0
     assert f"row 1: field '{table['ID'].iloc[0]}': p03 is 1.5; expected a number from 0 to 1" in failed.stdout
 
     # What the header shows stops a run before its first job.
     table.drop(columns=["p18"]).to_parquet(path)
-    stopped = changed.run("--", "results/submission.csv", configuration=taking)
+    stopped = changed.run("results/submission.csv", configuration=taking)
     assert stopped.returncode != 0
     assert "models.theirs.table: tables/test.parquet: found 18 columns of probabilities" in stopped.stdout
     path.unlink()
-    missing = changed.run("-n", "--", "results/submission.csv", configuration=taking)
+    missing = changed.run("-n", "results/submission.csv", configuration=taking)
     assert "models.theirs.table: tables/test.parquet: there is no such file" in missing.stdout

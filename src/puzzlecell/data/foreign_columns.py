@@ -100,9 +100,11 @@ def _matched(path: str | os.PathLike, names: Sequence[str], classes: Sequence[st
         )
     absent = [name for name in wanted if name not in names]
     if absent:
+        others = [name for name in names if name not in {*KEYS, *wanted}]
         raise TableError(
             f"{path}: no column for {len(absent)} of the {len(classes)} classes: {first_few(map(quoted, absent))}; "
-            f"found {first_few(map(quoted, names), 12)}; expected p00 to {numbered[-1]}, or the names of the classes"
+            f"columns of no class: {first_few(map(quoted, others), 12) or 'none'}; expected p00 to {numbered[-1]}, or "
+            "the names of the classes"
         )
     return ForeignColumns(tuple(wanted), tuple(name for name in names if name not in {*KEYS, *wanted}))
 

@@ -12,6 +12,8 @@ from puzzlecell.runtime.atomic import written_whole
 
 NO_CLASS = "no class"
 """Name of cells whose probabilities are all 0."""
+GAP = 2
+"""Free pixels above and below a name; twice as many beside it."""
 
 
 def write_picture(
@@ -40,7 +42,9 @@ def write_picture(
     for name in classes[order]:
         shade = np.array(colours.get(name, GREY)) / 255
         x, y = found.places[member == name].T
-        axes.scatter(x, y, s=size, color=shade, alpha=0.6, linewidths=0)
+        # Pale colours are seen by their dark edges, also in grey.
+        edge = {"edgecolors": [shade * 0.5], "linewidths": 0.08 * np.sqrt(size)}
+        axes.scatter(x, y, s=size, facecolors=[shade], alpha=0.7, **edge)
     axes.set(xlabel=found.axes[0], ylabel=found.axes[1], title=title, xticks=[], yticks=[])
     canvas.draw()
     medians = {name: np.median(found.places[member == name], axis=0) for name in classes[order]}
@@ -71,7 +75,7 @@ def _write_names(axes: Any, canvas: Any, places: Mapping[str, np.ndarray]) -> No
         # Without the line, which is a part of an annotation's own extent.
         text.update_positions(canvas.get_renderer())
         own = Text.get_window_extent(text, canvas.get_renderer())
-        box = np.array([own.x0, own.y0, own.x1, own.y1])
+        box = np.array([own.x0, own.y0, own.x1, own.y1]) + GAP * np.array([-2, -1, 2, 1])
         frame = axes.get_window_extent()
         shift = next(
             (

@@ -116,8 +116,8 @@ def test_picture_and_table(data, tmp_path):
         assert image.size == (1100, 880)
 
 
-def test_names_of_classes_never_cover_each_other(tmp_path, monkeypatch):
-    """Nineteen classes at one place: the boxes of their names are apart, and inside the picture."""
+def test_names_can_be_read_and_pale_points_seen(tmp_path, monkeypatch):
+    """Nineteen classes at one place: their names are apart, and inside the picture; points have dark edges."""
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
@@ -127,9 +127,11 @@ def test_names_of_classes_never_cover_each_other(tmp_path, monkeypatch):
     )
     names = [f"a rather long name {number}" for number in range(19)]
     places = np.random.default_rng(0).normal(size=(1900, 2)).astype(np.float32)
-    colours = dict.fromkeys(names, (9, 9, 9))
+    colours = dict.fromkeys(names, (250, 240, 230))
     write_picture(tmp_path / "a.png", Projection(places, ("x", "y")), names * 100, colours, "t")
     (axes,) = kept["figure"].axes
+    for points in axes.collections:
+        assert points.get_edgecolor()[0, :3].max() <= 0.5 and points.get_linewidth()[0] > 0.1
     renderer = kept["figure"].canvas.get_renderer()
     assert sorted(text.get_text() for text in axes.texts) == sorted(names)
     # Without the lines to the medians.
@@ -140,5 +142,6 @@ def test_names_of_classes_never_cover_each_other(tmp_path, monkeypatch):
     for number, box in enumerate(boxes):
         assert frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
         for other in boxes[number + 1 :]:
-            apart = box.x1 <= other.x0 or other.x1 <= box.x0 or box.y1 <= other.y0 or other.y1 <= box.y0
+            beside = box.x1 + 4 <= other.x0 or other.x1 + 4 <= box.x0
+            apart = beside or box.y1 + 2 <= other.y0 or other.y1 + 2 <= box.y0
             assert apart, (number, box, other)
