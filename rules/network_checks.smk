@@ -45,6 +45,7 @@ def reader_problems():
     """Weights and tables of locations of models from elsewhere that do not fit this run, or are damaged."""
     if not READERS:
         return []
+    from puzzlecell.config.reader_checks import unanswered_problems
     from puzzlecell.data.location_table import read_location_classes
     from puzzlecell.errors import UserError
     from puzzlecell.network.subcell_file import LOCATIONS, black_channel_problems, read_subcell_file
@@ -64,7 +65,10 @@ def reader_problems():
         except UserError as error:
             problems.append(f"models.{model}.cells.weights: {error}")
         try:
-            read_location_classes(given.locations, LOCATIONS, CLASS_NAMES)
+            members = read_location_classes(given.locations, LOCATIONS, CLASS_NAMES)
+            without = [index for index, of_class in enumerate(members) if not of_class]
+            unanswered = unanswered_problems(settings.ensemble, model, without, CLASS_NAMES)
+            problems += [f"models.{model}.cells.locations: {given.locations}: {text}" for text in unanswered]
         except UserError as error:
             problems += [f"models.{model}.cells.locations: {line}" for line in str(error).splitlines()]
     return ["cells cannot be read:", *first_lines(problems)] if problems else []

@@ -272,6 +272,11 @@ MISTAKES = {
         lambda p: p.edit("config/subcell_locations.csv", "Endosomes,Vesicles", "Endosomes,Vesicle"),
         "no class 'Vesicle and punctate cytosolic patterns' in the class table; did you mean Vesicles and punctate",
     ),
+    "a class without a location": (
+        lambda p: p.edit("config/subcell_locations.csv", "Aggresome,Aggresome", "Aggresome,"),
+        "no location belongs to Aggresome, so the probability would be 0; add locations, or leave the answer to the "
+        "other members with ensemble.members.2.classes: {Aggresome: 0}",
+    ),
     "a location that is missing": (
         lambda p: p.edit("config/subcell_locations.csv", "Midbody,\n", ""),
         "models.subcell.cells.locations: config/subcell_locations.csv: there is no line for Midbody;",

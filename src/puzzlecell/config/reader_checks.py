@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from puzzlecell.config.ensemble import EnsembleSettings
 from puzzlecell.config.export import PREDICTED
 from puzzlecell.config.messages import nearest
 from puzzlecell.config.readers import READ_STAGE
@@ -122,6 +123,30 @@ def _missing_weights(configuration: Any, root: Path) -> list[str]:
         for problem in [file_problem(root / path)]
         if problem
     ]
+
+
+def unanswered_problems(
+    ensemble: EnsembleSettings, model: str, unanswered: Sequence[int], names: Sequence[str]
+) -> list[str]:
+    """Classes that a model from elsewhere does not know, but in which its member has a say beside other models.
+
+    unanswered: indices of classes without a location. Their probabilities are 0, which would count as an answer.
+    """
+    found = []
+    for number, member in enumerate(ensemble.members, start=1):
+        weights = {int(index): weight for index, weight in member.classes.items()}
+        say = [
+            names[index]
+            for index in unanswered
+            if member.model == model and weights.get(index, member.weight)
+        ]
+        if say and any(other.model != model for other in ensemble.members):
+            found.append(
+                f"no location belongs to {', '.join(say)}, so the probability would be 0; add locations, or leave the "
+                f"answer to the other members with ensemble.members.{number}.classes: "
+                f"{{{', '.join(f'{name}: 0' for name in say)}}}"
+            )
+    return found
 
 
 def whole_field_problems(configuration: Any) -> list[str]:

@@ -5,7 +5,9 @@ import yaml
 from helpers.paths import ROOT
 
 from puzzlecell.config import results
+from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.naming import Layout
+from puzzlecell.config.reader_checks import unanswered_problems
 from puzzlecell.config.training import merged
 from puzzlecell.config.workflow import ConfigError, load_configuration
 from puzzlecell.network.subcell_file import SubCellLayout, black_channel_problems
@@ -217,3 +219,22 @@ def test_a_black_channel_is_refused_that_the_network_was_trained_with(load, lett
     found = black_channel_problems(SubCellLayout(channels=letters), layouts)
     assert len(found) == (expected is not None)
     assert all(problem.endswith(expected) for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("members", "places"),
+    [
+        (MEMBERS, ["members.2.classes: {Aggresome: 0, Cytosol: 0}"]),
+        ([MEMBERS[0], {**MEMBERS[1], "classes": {"Aggresome": 0}}], ["members.2.classes: {Cytosol: 0}"]),
+        ([MEMBERS[0], {**MEMBERS[1], "classes": {"Aggresome": 0, "Cytosol": 0}}], []),
+        # Nobody else could answer.
+        (ALONE, []),
+    ],
+)
+def test_classes_that_the_model_does_not_know_are_left_to_the_others(load, members, places):
+    changes = {**WITHOUT_FIELDS, "ensemble": {"image_fusion": None, "members": members}}
+    settings = load(changes)
+    names = read_classes(settings.classes)
+    unanswered = [names.index("Aggresome"), names.index("Cytosol")]
+    found = unanswered_problems(settings.ensemble, "theirs", unanswered, names)
+    assert [text.partition("ensemble.")[2] for text in found] == places
