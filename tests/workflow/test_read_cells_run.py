@@ -275,7 +275,7 @@ MISTAKES = {
     "a class without a location": (
         lambda p: p.edit("config/subcell_locations.csv", "Aggresome,Aggresome", "Aggresome,"),
         "no location belongs to Aggresome, so the probability would be 0; add locations, or leave the answer to the "
-        "other members with ensemble.members.2.classes: {Aggresome: 0}",
+        "other members with ensemble.members.1.classes: {Aggresome: 0}",
     ),
     "a location that is missing": (
         lambda p: p.edit("config/subcell_locations.csv", "Midbody,\n", ""),

@@ -133,7 +133,7 @@ def unanswered_problems(
     unanswered: indices of classes without a location. Their probabilities are 0, which would count as an answer.
     """
     found = []
-    for number, member in enumerate(ensemble.members, start=1):
+    for number, member in enumerate(ensemble.members):
         weights = {int(index): weight for index, weight in member.classes.items()}
         say = [
             names[index]

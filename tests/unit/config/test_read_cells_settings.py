@@ -224,8 +224,8 @@ def test_a_black_channel_is_refused_that_the_network_was_trained_with(load, lett
 @pytest.mark.parametrize(
     ("members", "places"),
     [
-        (MEMBERS, ["members.2.classes: {Aggresome: 0, Cytosol: 0}"]),
-        ([MEMBERS[0], {**MEMBERS[1], "classes": {"Aggresome": 0}}], ["members.2.classes: {Cytosol: 0}"]),
+        (MEMBERS, ["members.1.classes: {Aggresome: 0, Cytosol: 0}"]),
+        ([MEMBERS[0], {**MEMBERS[1], "classes": {"Aggresome": 0}}], ["members.1.classes: {Cytosol: 0}"]),
         ([MEMBERS[0], {**MEMBERS[1], "classes": {"Aggresome": 0, "Cytosol": 0}}], []),
         # Nobody else could answer.
         (ALONE, []),
