@@ -1,7 +1,7 @@
 """The table of measured rates of `puzzlecell plan`, second part: operations per second of networks, on one core.
 
 Prints rows of `src/puzzlecell/planning/measured_rates.py`. The networks are those of the two configurations, with
-random weights.
+random weights, and a vision transformer.
 Run: OMP_NUM_THREADS=1 python benchmarks/network_rates.py [--batch 16]
 """
 
@@ -23,13 +23,14 @@ from puzzlecell.runtime.malloc import keep_freed_memory
 from puzzlecell.segmentation.hpa_unet import HpaUnet
 from puzzlecell.training.losses import ComboLoss
 
-# Backbone, output stride, sides of a field and of a training crop: those of the two configurations.
+# Backbone, output stride, sides of a field and of a training crop.
 NETWORKS = (
     ("tf_efficientnet_lite0", 16, 192, 192),
     ("seresnext50_32x4d", 32, 512, 384),
     ("seresnext101_32x4d", 32, 512, 384),
     ("cspresnext50", 32, 512, 384),
     ("regnety_064", 32, 512, 384),
+    ("vit_small_patch16_224", 16, 512, 384),
 )
 
 

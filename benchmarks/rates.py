@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 import h5py
 import numpy as np
+import pandas as pd
 import torch
 from labelling import probabilities
 from loader import example_fields
@@ -29,15 +30,17 @@ from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import IngestSettings
 from puzzlecell.config.ensemble import EnsembleMember, EnsembleSettings
 from puzzlecell.config.labelling import LabellingSettings
-from puzzlecell.config.network import NetworkSettings
+from puzzlecell.config.network import FeatureSettings, InputSettings, NetworkSettings
 from puzzlecell.config.plausibility import PlausibilitySettings
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.submission import SubmissionSettings
+from puzzlecell.config.training import PuzzleSettings, TrainingSettings
 from puzzlecell.config.view import ViewSettings
 from puzzlecell.data.cell_crops import crop_geometry, cut_cells, pool_under
+from puzzlecell.data.feature_maps import view_name
 from puzzlecell.data.ingest import ingest_shard
 from puzzlecell.data.labels import read_ids
 from puzzlecell.data.pixel_sizes import PixelSizes
@@ -48,11 +51,13 @@ from puzzlecell.domain_shift.look_file import write_look
 from puzzlecell.domain_shift.run import fit_look, write_distances
 from puzzlecell.ensemble.answer import write_answer
 from puzzlecell.ensemble.submission import write_dataset_submission
+from puzzlecell.inference.features import write_features
 from puzzlecell.inference.out_of_fold import write_oof
 from puzzlecell.inference.step1 import step1_scores, step1_shard
 from puzzlecell.inference.step2 import step2_shard
 from puzzlecell.network.cam_network import CamNetwork, save_network
 from puzzlecell.network.network_file import network_digest
+from puzzlecell.runtime.progress import no_progress
 from puzzlecell.scoring.report import write_score
 from puzzlecell.segmentation.hpa_labelling import label_cells
 from puzzlecell.segmentation.shard import segment_shard
@@ -60,7 +65,9 @@ from puzzlecell.simulate.dataset import simulate_dataset
 from puzzlecell.simulate.field import simulate_field
 from puzzlecell.training.augment import Augmenter
 from puzzlecell.training.dataloaders import TrainingFields
+from puzzlecell.training.run import TrainingRun
 from puzzlecell.training.samples import collate
+from puzzlecell.training.train import train
 from puzzlecell.viewer.cells import EnsembleRules, ShardFiles
 from puzzlecell.viewer.shard import ShardFacts, ShardView
 from puzzlecell.viewer.write_shard import sheets
@@ -292,6 +299,40 @@ def around_networks(folder: Path) -> None:
     report("load Mpx", loaded / len(ids) / (384**2 / 1e6), "s per megapixel of a crop")
 
 
+def kept_features(folder: Path) -> None:
+    """Writing features, and training a classifier on them, for each megabyte of features that is written or read."""
+    settings = TrainingSettings(
+        network=NetworkSettings(
+            backbone="tf_efficientnet_lite0", pretrained=False, output_stride=16, frozen=True
+        ),
+        input=InputSettings(field_size=192, crop_size=192),
+        puzzle=PuzzleSettings(pieces=0),
+        features=FeatureSettings(flip=False),
+        augmentation="none",
+        batch_size=16,
+    )
+    images = example_fields(None, None, 96)
+    ids = [f"field{number}" for number in range(len(images))]
+    store, kept = folder / "fields.h5", folder / "features.h5"
+    write_shard(store, ids, {"images": np.stack(images)}, {})
+    write_features(kept, store, settings)
+    reader = ShardReader([kept])
+    maps = np.stack([reader.read(name, view_name(0)) for name in ids])
+    size = maps.nbytes / 1e6
+    written = cpu_seconds(lambda: write_shard(folder / "copy.h5", ids, {view_name(0): maps}, {}))
+    report("features MB", written / size, "s")
+    labels = np.random.default_rng(0).integers(0, 2, (len(ids), len(CLASSES)))
+    table = pd.DataFrame(labels, columns=CLASSES)
+    table.insert(0, "ID", ids)
+    table["fold"] = np.arange(len(ids)) % 2 + 1
+    used = []
+    for epochs in (1, 21):
+        longer = settings.model_copy(update={"epochs": epochs})
+        run = TrainingRun(longer, CLASSES, [kept], table, 1, folder / f"epochs{epochs}", "rates")
+        used.append(cpu_seconds(partial(train, run, no_progress)))
+    report("head MB", (used[1] - used[0]) / (20 * size), "s")
+
+
 def main() -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
@@ -301,6 +342,7 @@ def main() -> None:
         raw_fields(folder)
         cell_tables(folder)
         around_networks(folder)
+        kept_features(folder)
 
 
 if __name__ == "__main__":

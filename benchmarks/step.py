@@ -34,7 +34,8 @@ from puzzlecell.config.augmentation import REFERENCE
 from puzzlecell.config.network import InputSettings, NetworkSettings
 from puzzlecell.config.training import LossSettings
 from puzzlecell.data.store import ShardReader, write_shard
-from puzzlecell.network.cam_network import MEAN, STD, CamNetwork, build_network
+from puzzlecell.network.cam_network import CamNetwork, build_network
+from puzzlecell.network.pretrained import MEAN, STD
 from puzzlecell.network.puzzle import PuzzleNetwork
 from puzzlecell.runtime.malloc import keep_freed_memory
 from puzzlecell.training.augment import Augmenter

@@ -12,6 +12,8 @@ LABELS = {
     "ingest": "ingest\nfields as HDF5",
     "split_folds": "folds\nstratified by class",
     "train": "train\nstage 1, 2, 3 of each fold",
+    "features": "features\nof each field, once",
+    "train_head": "train the classifier\non a frozen backbone",
     "train_cells": "train on cells\nof each fold",
     "oof_fold": "step 1 out of fold",
     "oof_step2": "step 2 out of fold",

@@ -21,7 +21,7 @@ if CALIBRATION is not None:
 
 rule export_bundle:
     input:
-        weights=[model_file(*names, fold) for names in member_stages() for fold in FOLDS],
+        weights=bundle_weights,
         # For the size and the intensities of the training fields, one shard is enough.
         stores=[f"results/store/{ds}/000.h5" for ds in SEEN],
         labels=tables("labels", SEEN),

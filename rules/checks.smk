@@ -39,6 +39,9 @@ def start_checks(quick=False):
         Check("thresholds of the classes of fields", threshold_problems),
         Check("calibration of cells", calibration_problems),
         Check("files for other tools", export_problems),
+        Check("pictures of embeddings", picture_problems),
+        Check("networks from elsewhere", reader_problems),
+        Check("tables from elsewhere", foreign_problems),
         Check(
             "ready weights",
             ready_weights if quick else lambda: ready_weights() or ready_networks() or ready_look(),
@@ -65,6 +68,7 @@ def check_before_start():
     problems = all_problems(start_checks())
     if problems:
         raise WorkflowError("\n".join(problems))
+    say_feature_sizes()
 
 
 def on_slurm():

@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 from puzzlecell.config import results
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.models import checkpoint_path
+from puzzlecell.config.readers import READ_STAGE
 from puzzlecell.config.unlike import THIS_RUN
 from puzzlecell.config.workflow import ConfigError, load_configuration
 from puzzlecell.data.field_sources import RawDataset
@@ -53,11 +54,20 @@ LOOK = RUN_LOOK if settings.unlike_training.look == THIS_RUN else settings.unlik
 RUN_CALIBRATION = "results/calibration/calibration.csv"
 CALIBRATION = RUN_CALIBRATION if settings.calibration.of_this_run else settings.calibration.file
 
+# Models from elsewhere that read cells: their settings, by name. They have no stages and no folds.
+READERS = {model: given.cells for model, given in settings.models.items() if given.cells is not None}
+# Models that are tables from elsewhere: the path of the tables, by name.
+FOREIGN = {model: given.table for model, given in settings.models.items() if given.table is not None}
+
+# Pattern that matches nothing.
+NOTHING = "(?!)"
+
 
 wildcard_constraints:
     ds="|".join(settings.datasets),
     sh=r"\d{3}",
-    model="|".join(settings.models),
+    # Those with stages; the rules of other models have constraints of their own.
+    model="|".join(filter(settings.has_stages, settings.models)) or NOTHING,
     stage=r"[A-Za-z0-9][A-Za-z0-9_-]*",
     fold=r"\d+",
 
@@ -195,7 +205,18 @@ def member_stages(*kinds):
 
 def models_with(stages):
     """Pattern of the models of a path `.../model/stage/...` with one of these stages (model, stage)."""
-    return "|".join(f"{model}(?=/{stage}/)" for model, stage in stages) or "(?!)"
+    return "|".join(f"{model}(?=/{stage}/)" for model, stage in stages) or NOTHING
+
+
+def bundle_weights(wildcards):
+    """Weights of all folds of the ensemble; WorkflowError for members that a bundle cannot carry."""
+    others = settings.members_without_stages()
+    if others:
+        raise WorkflowError(
+            f"bundle: {', '.join(f'models.{model}' for model in others)}: a bundle carries networks that were trained with "
+            "this workflow, and no models from elsewhere; take their members out of ensemble.members"
+        )
+    return [model_file(*names, fold) for names in member_stages() for fold in FOLDS]
 
 
 def member_tables(dataset):

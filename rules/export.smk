@@ -32,6 +32,9 @@ rule export_h5ad:
         store=lambda wildcards: per_shard("results/store/{ds}/{sh}.h5", [wildcards.ds]),
         cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", [wildcards.ds]),
         members=lambda wildcards: member_tables(wildcards.ds),
+        embeddings=lambda wildcards: [
+            path for paths in exported_embeddings(wildcards.ds).values() for path in paths
+        ],
         image_table=lambda wildcards: image_tables_of([wildcards.ds]),
         classes=settings.classes,
     output:
@@ -50,6 +53,7 @@ rule export_h5ad:
     params:
         **tracked_by({ds: results.answer(settings, ds) for ds in EXPORTED}, lambda wildcards: wildcards.ds),
         steps=Untracked([member.step for member in settings.ensemble.members]),
+        embedded=lambda wildcards: Untracked(list(exported_embeddings(wildcards.ds))),
         pixel_size_um=lambda wildcards: Untracked(settings.datasets[wildcards.ds].pixel_size_um),
         raw=lambda wildcards: Untracked(raw_dataset(wildcards.ds)),
         code=code("export_h5ad"),

@@ -115,7 +115,8 @@ rule field_score:
         "../workflow/scripts/field_score.py"
 
 
+# Nothing, if no member of the ensemble predicts whole fields.
 rule fields:
     input:
-        expand("results/fields/{ds}.csv", ds=settings.datasets_of("test", "holdout")),
-        expand("results/fields/{ds}.score.csv", ds=settings.datasets_of("holdout")),
+        expand("results/fields/{ds}.csv", ds=settings.datasets_of("test", "holdout") if FIRST else []),
+        expand("results/fields/{ds}.score.csv", ds=settings.datasets_of("holdout") if FIRST else []),

@@ -41,6 +41,56 @@ def ready_networks():
     return [f"{place}: {problem}" for place, problem in found if problem]
 
 
+def reader_problems():
+    """Weights and tables of locations of models from elsewhere that do not fit this run, or are damaged."""
+    if not READERS:
+        return []
+    from puzzlecell.config.reader_checks import unanswered_problems
+    from puzzlecell.data.location_table import read_location_classes
+    from puzzlecell.errors import UserError
+    from puzzlecell.network.subcell_file import LOCATIONS, black_channel_problems, read_subcell_file
+
+    planned = [
+        wildcards
+        for name in ("read_cells", "embed_read_cells")
+        for wildcards in planned_wildcards(workflow, name)
+    ]
+    problems = []
+    for model, given in READERS.items():
+        read = sorted({wildcards.ds for wildcards in planned if wildcards.model == model})
+        try:
+            layout = read_subcell_file(given.weights)
+            black = black_channel_problems(layout, {ds: settings.datasets[ds].layout for ds in read})
+            problems += [f"models.{model}.cells.weights: {problem}" for problem in black]
+        except UserError as error:
+            problems.append(f"models.{model}.cells.weights: {error}")
+        try:
+            members = read_location_classes(given.locations, LOCATIONS, CLASS_NAMES)
+            without = [index for index, of_class in enumerate(members) if not of_class]
+            unanswered = unanswered_problems(settings.ensemble, model, without, CLASS_NAMES)
+            problems += [f"models.{model}.cells.locations: {given.locations}: {text}" for text in unanswered]
+        except UserError as error:
+            problems += [f"models.{model}.cells.locations: {line}" for line in str(error).splitlines()]
+    return ["cells cannot be read:", *first_lines(problems)] if problems else []
+
+
+def foreign_problems():
+    """Tables of probabilities from elsewhere whose columns do not fit the classes, of the data sets that this run takes."""
+    planned = {(wildcards.model, wildcards.ds) for wildcards in planned_wildcards(workflow, "take_table")}
+    if not planned:
+        return []
+    from puzzlecell.data.foreign_columns import foreign_columns
+    from puzzlecell.errors import UserError
+
+    problems = []
+    for model, ds in sorted(planned):
+        try:
+            foreign_columns(table_path(FOREIGN[model], ds), CLASS_NAMES)
+        except UserError as error:
+            problems += [f"models.{model}.table: {line}" for line in str(error).splitlines()]
+    return ["tables from elsewhere cannot be used:", *first_lines(problems)] if problems else []
+
+
 def ready_look():
     """Why what training fields looked like, as kept by another run, does not fit the weights of this run."""
     if LOOK in (None, RUN_LOOK) or not planned_wildcards(workflow, "unlike_training"):
@@ -53,7 +103,8 @@ def ready_look():
 
 def network_problems():
     """Networks that this run trains but that cannot be built; pretrained weights are downloaded now."""
-    planned = [*planned_wildcards(workflow, "train"), *planned_wildcards(workflow, "train_cells")]
+    rules = ("train", "train_cells", "train_head", "features")
+    planned = [wildcards for name in rules for wildcards in planned_wildcards(workflow, name)]
     stages = dict.fromkeys((wildcards.model, wildcards.stage) for wildcards in planned)
     if not stages:
         return []
@@ -68,3 +119,17 @@ def network_problems():
         except NetworkError as error:
             problems.append(f"models.{model}.stages.{stage}: {error}")
     return problems
+
+
+def say_feature_sizes():
+    """Say what the features that this run computes will take on disk, before the first job."""
+    shards = {}
+    for wildcards in planned_wildcards(workflow, "features"):
+        shards.setdefault((wildcards.model, wildcards.stage, wildcards.encoder), []).append(wildcards)
+    for (model, stage, encoder), planned in shards.items():
+        from puzzlecell.inference.features import size_in_words
+
+        training = frozen_stages.feature_settings(settings, model, stage)
+        text = size_in_words(round(sum(map(in_shard, planned))), training)
+        by = "" if encoder == "all" else f" by the backbone of {encoder}"
+        logger.info(f"results/features: {model}, {stage}{by}: {text}")

@@ -144,4 +144,4 @@ rule oof:
 
 rule holdout:
     input:
-        "results/oof/holdout.csv" if settings.datasets_of("holdout") else [],
+        "results/oof/holdout.csv" if settings.datasets_of("holdout") and FIRST else [],

@@ -9,6 +9,8 @@ UNKNOWN_FIELDS = 20_000
 # Seconds per field and network on one core, about four times those measured with SEResNeXt50 at 512 x 512
 # (benchmarks/inference.py): these are limits.
 STEP1_S, STEP2_S = 5, 40
+# Seconds per field on one core, about five times those measured with SubCell and 20 cells (benchmarks/subcell.py).
+READ_CELLS_S = 160
 # The longest run time (minutes): two days, which the partitions of most clusters allow. Where yours allow more, a
 # profile can set more for single rules.
 LONGEST = 2880

@@ -54,6 +54,13 @@ rule ablate:
         cells=lambda wildcards: per_shard("results/masks/{ds}/{sh}.cells.parquet", [wildcards.ds]),
         truth=lambda wildcards: tables("truth", [wildcards.ds]),
         models=[model_file(model, stage, fold) for model, stage in member_stages() for fold in FOLDS],
+        read=lambda wildcards: [
+            path
+            for model in settings.members_without_stages()
+            for path in per_shard(
+                f"results/step2/{{ds}}/{model}.{READ_STAGE}/{{sh}}.parquet", [wildcards.ds]
+            )
+        ],
         image_table=lambda wildcards: image_tables_of([wildcards.ds]),
     output:
         report(
@@ -79,6 +86,7 @@ rule ablate:
         settings=settings,
         stages=member_stages(),
         of_cells=Untracked(member_stages("cells")),
+        read_by=Untracked(settings.members_without_stages()),
         images=lambda wildcards: raw(wildcards.ds, "images"),
         raw=lambda wildcards: Untracked(raw_dataset(wildcards.ds)),
         negative=Untracked(NEGATIVE),

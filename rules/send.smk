@@ -1,6 +1,7 @@
 # Files of this machine that jobs declare as inputs: in a run with a bucket they are sent there.
 import re
 
+from puzzlecell.config.reader_checks import table_path
 from puzzlecell.runtime.fingerprint import files_digest
 
 READY = [
@@ -10,11 +11,28 @@ READY = [
     if stage.checkpoints is not None
     for fold in FOLDS
 ]
+# Weights and tables of locations of models from elsewhere.
+READ_BY = [path for given in READERS.values() for path in (given.weights, given.locations)]
+FOREIGN_TABLES = [
+    path
+    for pattern in FOREIGN.values()
+    for ds in settings.datasets
+    if exists(path := table_path(pattern, ds))
+]
 OWN_THRESHOLDS = [settings.fields.threshold_file] if settings.fields.threshold_file else []
 OWN_CALIBRATION = [] if CALIBRATION in (None, RUN_CALIBRATION) else [CALIBRATION]
 KEPT_LOOK = [] if LOOK in (None, RUN_LOOK) else [LOOK]
 LICENCE = [settings.bundle.licence] if settings.bundle.licence else []
-OWN_FILES = [settings.classes, *LICENCE, *READY, *OWN_THRESHOLDS, *KEPT_LOOK, *OWN_CALIBRATION]
+OWN_FILES = [
+    settings.classes,
+    *LICENCE,
+    *READY,
+    *READ_BY,
+    *FOREIGN_TABLES,
+    *OWN_THRESHOLDS,
+    *KEPT_LOOK,
+    *OWN_CALIBRATION,
+]
 SENT = {path.lstrip("/"): path for path in OWN_FILES}
 
 if BUCKET:

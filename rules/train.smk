@@ -1,8 +1,12 @@
+from puzzlecell.config import frozen_stages
+
 STAGES = [(model, stage) for model, given in settings.models.items() for stage in given.stages]
 CELL_STAGES = [
     (model, stage) for model, stage in STAGES if settings.models[model].stages[stage].kind == "cells"
 ]
-FIELD_STAGES = [names for names in STAGES if names not in CELL_STAGES]
+# Their trainings see features of fields, see features.smk.
+FROZEN_STAGES = frozen_stages.frozen_stages(settings)
+FIELD_STAGES = [names for names in STAGES if names not in [*CELL_STAGES, *FROZEN_STAGES]]
 
 
 # Weights of the same fold that a stage starts from, if any.

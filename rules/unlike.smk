@@ -1,7 +1,11 @@
+from puzzlecell.config.models import StageSettings
+
 # How unlike the training fields other fields are, to the network of the first ensemble member that predicts fields, fold 1.
 FIRST = settings.first_member
-FIRST_STAGE = settings.models[FIRST.model].stages[FIRST.stage]
-FIRST_MODEL = model_file(FIRST.model, FIRST.stage, 1)
+# Without such a member, no distance is computed: the configuration must not ask for one.
+FIRST_STAGE = settings.models[FIRST.model].stages[FIRST.stage] if FIRST else StageSettings()
+FIRST_MODEL = model_file(FIRST.model, FIRST.stage, 1) if FIRST else []
+FIRST_NAME = f"{FIRST.model}, {FIRST.stage}" if FIRST else "no model"
 
 
 rule training_look:
@@ -31,7 +35,7 @@ rule training_look:
         device=DEVICE,
         code=code("training_look"),
     message:
-        "Describe the training fields of {FIRST.model}, {FIRST.stage}"
+        "Describe the training fields of {FIRST_NAME}"
     script:
         "../workflow/scripts/training_look.py"
 
@@ -58,7 +62,7 @@ rule unlike_training:
         runtime=minutes(60, STEP1_S / 60, in_shard),
         gpu=GPUS,
     params:
-        settings={"model": FIRST.model, "stage": FIRST.stage},
+        settings={"model": FIRST and FIRST.model, "stage": FIRST and FIRST.stage},
         plausibility=settings.plausibility,
         device=DEVICE,
         code=code("unlike_training"),

@@ -1,5 +1,7 @@
 # Which predictions for a field are by models that have not seen it, for all that is learned or measured from them.
 
+from puzzlecell.config.reader_checks import seen_elsewhere_problem
+
 # Data sets whose fields are in folds.
 IN_FOLDS = settings.datasets_of("train", "additional")
 
@@ -78,6 +80,9 @@ def unseen_tables(dataset, names, of_fold, of_shard):
     of_fold, of_shard: patterns of the tables of a fold's fields and of a shard's, the mean over all models.
     """
     model, stage = names
+    unknown = None if settings.has_stages(model) else seen_elsewhere_problem(settings, model, dataset)
+    if unknown:
+        raise WorkflowError(unknown)
     if dataset in settings.held_out_sets(model, stage):
         return expand(of_fold, model=model, stage=stage, fold=FOLDS)
     if dataset in IN_FOLDS and dataset in settings.seen_sets(model, stage):

@@ -12,6 +12,8 @@ import pytest
 from helpers.browser import Viewer
 from playwright.sync_api import Locator, Page
 
+from puzzlecell.formats.class_colours import HUES, css_colours
+
 DRAWN = ".field-stage[data-outlined][data-pixels]"
 STATE = "() => puzzlecell.route.parse().state"
 # Outlines are on a canvas of their own, which has no picture on it, so its pixels can be read.
@@ -324,9 +326,27 @@ def test_a_damaged_shard_leaves_the_fields_of_others_usable(copied_view, open_vi
     viewer = open_view(copied_view)
     page = viewer.open("/field?ds=test&id=test001_3")
     assert page.locator(".field-name").inner_text() == "test001_3"
+    said = page.locator(".field-trouble [role=alert]")
+    assert "data/test/000/cells.js is damaged" in said.inner_text()
+    page.locator(".field-search").fill("test000_3")
+    page.keyboard.press("Enter")
+    page.locator(".answer", has_text="data/test/000/cells.js is damaged").wait_for()
+    page = viewer.open("/field?ds=test&id=test001_1")
+    page.keyboard.press("p")
+    page.keyboard.press("p")
+    page.locator(".answer", has_text="This is the first field.").wait_for()
+    assert said.count() == 1
     page = viewer.open("/field?ds=test&id=test000_3")
     assert "data/test/000/cells.js is damaged" in page.locator("[role=alert]").inner_text()
     viewer.forgive("data/test/000/cells.js is damaged")
+
+
+def test_classes_have_the_colours_of_exported_files_and_patterns_where_hues_repeat(viewer, made_up):
+    page = viewer.open("/field")
+    found = page.evaluate("() => puzzlecell.run.classes.map((_, c) => puzzlecell.classStyle.ofClass(c))")
+    assert [style["colour"] for style in found] == css_colours(made_up.classes, made_up.classes[-1])
+    patterns = [style["dash"] for style in found]
+    assert all(one != other for one, other in zip(patterns, patterns[len(HUES) :], strict=False))
 
 
 def test_hostile_names_stay_text(open_view, hostile_view):

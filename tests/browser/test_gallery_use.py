@@ -169,7 +169,7 @@ def test_hostile_names_are_text(open_view, hostile_view):
     )
     assert options[1:] == list(hostile_view.classes)
     for name in hostile_view.cells.ID.unique()[:4]:
-        page.locator("input[placeholder='part of an ID']").fill(name)
+        page.locator("input[placeholder='part of ID']").fill(name)
         page.evaluate(FRAMES)
         assert {one[1] for one in shown(page)} == {name}
         assert name in page.locator(".gallery-list .tile:not([hidden])").first.inner_text()

@@ -105,6 +105,15 @@ def test_names_of_users_stay_texts(open_view, hostile_view, name):
     viewer.shot(f"{name}-hostile")
 
 
+@pytest.mark.parametrize("place", ["/gallery", "/samples?ds=test", "/grade?ds=test"])
+def test_every_page_of_all_cells_says_which_part_is_missing(open_view, copied_view, place):
+    (copied_view / "data/test/001/cells.js").unlink()
+    viewer = open_view(copied_view)
+    page = viewer.open(place)
+    page.locator("[role=alert]", has_text="data/test/001/cells.js cannot be read").wait_for()
+    viewer.forgive("ERR_FILE_NOT_FOUND")
+
+
 DAMAGE = {
     "a shard is missing": ("data/test/001/cells.js", None, "/gallery"),
     "a shard is cut off": ("data/test/001/cells.js", lambda text: text[: len(text) // 2], "/gallery"),

@@ -82,6 +82,16 @@ def test_misses_are_counted_and_shown(page, results, made_up):
     assert (state["ds"], state["id"], int(state["cell"])) == (SCORED, *found[0])
 
 
+def test_a_part_that_is_missing_is_said_beside_the_missed_cells(results, open_view, tmp_path):
+    folder = shutil.copytree(results.folder, tmp_path / "view")
+    (folder / "data/test/001/cells.js").unlink()
+    viewer = open_view(folder)
+    page = viewer.open(f"/quality?ds={SCORED}&class=2&reason=no_cell")
+    page.locator("[role=alert]", has_text="data/test/001/cells.js cannot be read").wait_for()
+    assert page.locator(".miss").count() == 1
+    viewer.forgive("ERR_FILE_NOT_FOUND")
+
+
 def test_a_true_cell_without_a_segmented_one_is_a_place_in_its_field(page):
     page.locator('button[data-class="2"][data-reason=no_cell]').click()
     tile = page.locator(".miss")

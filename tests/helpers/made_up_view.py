@@ -12,6 +12,7 @@ from helpers.made_up_pictures import write_pictures
 from helpers.made_up_shard import HEIGHT, POINTS, SCALE, WIDTH, Layout, Shard
 from helpers.paths import ROOT
 
+from puzzlecell.formats.class_colours import css_colours
 from puzzlecell.viewer.chunks import write_chunk
 
 PAGE = ROOT / "src/puzzlecell/viewer/page"
@@ -131,6 +132,7 @@ def write_view(
         "format": 1,
         "version": "0.1.0",
         "classes": list(classes),
+        "colours": css_colours(classes, classes[-1]),
         "negative": len(classes) - 1,
         "pictures": pictures,
         "datasets": described,

@@ -107,7 +107,7 @@ def test_a_class_beyond_the_table_is_named(tables, capsys):
     assert line.endswith("truth.csv: line 2: field 'a': detection 2 has the class '1'; expected 0 to 0")
 
 
-@pytest.mark.parametrize("command", ["convert", "convert-segmenter"])
+@pytest.mark.parametrize("command", ["convert", "convert-encoder", "convert-segmenter"])
 @pytest.mark.parametrize(
     "write",
     [
@@ -166,7 +166,7 @@ def test_sizes_out_of_range(tables, capsys):
     )
 
 
-@pytest.mark.parametrize("command", ["score", "merge", "convert", "convert-segmenter"])
+@pytest.mark.parametrize("command", ["score", "merge", "convert", "convert-encoder", "convert-segmenter"])
 @pytest.mark.parametrize(
     ("output", "expected"),
     [
@@ -189,6 +189,7 @@ def test_outputs_that_cannot_be_written(tables, capsys, monkeypatch, *, command,
         "score": ["score", tables / "found.csv", tables / "truth.csv", "--output", tables / output],
         "merge": ["merge", tables / output, tables / "found.csv", tables / "other.csv"],
         "convert": ["convert", tables / "found.csv", tables / output],
+        "convert-encoder": ["convert-encoder", tables / "found.csv", tables / output],
         "convert-segmenter": ["convert-segmenter", tables / "found.csv", tables / output],
     }[command]
     options = ["--classes", tables / "classes.csv"] if command in ("score", "convert") else []

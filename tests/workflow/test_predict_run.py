@@ -7,9 +7,11 @@ import sys
 import cv2
 import pandas as pd
 import tifffile
+from helpers.subcell_data import write_checkpoints
 
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.data.tables import read_csv, read_parquet
+from puzzlecell.network.convert_subcell import convert_subcell
 
 COMMAND = "import sys; from puzzlecell.cli.main import main; sys.exit(main(sys.argv[1:]))"
 NAMES = dict(zip(CHANNELS, ("tubulin", "protein", "dapi", "er"), strict=True))
@@ -77,6 +79,24 @@ def test_images_get_the_same_probabilities_as_in_the_run_that_made_the_bundle(fi
         )
 
     assert "Nothing to be done" in predict("--", "-n").stdout
+    # SubCell beside the networks of the bundle: its answer, theirs, and both together.
+    without = read_parquet(own / "cells/images.parquet")
+    encoder, heads = write_checkpoints(tmp_path / "published")
+    convert_subcell(encoder, heads, tmp_path / "subcell.safetensors")
+    done = predict("--subcell", "subcell.safetensors")
+    assert done.returncode == 0, done.stdout[-4000:]
+    tables = sorted((own / "step2/images/subcell.cells").glob("*.parquet"))
+    read = pd.concat([read_parquet(path) for path in tables]).set_index(["ID", "cell"])
+    both = read_parquet(own / "cells/images.parquet").set_index(["ID", "cell"])
+    classes = [name for name in both if re.fullmatch(r"p\d\d", name)]
+    without = without.set_index(["ID", "cell"])
+    assert read.index.sort_values().equals(both.index.sort_values())
+    assert (both[classes] != without[classes]).any(axis=None)
+    assert sum(name.startswith("location.") for name in read) == 31
+    assert predict().returncode == 0
+    pd.testing.assert_frame_equal(
+        read_parquet(own / "cells/images.parquet").set_index(["ID", "cell"]), without
+    )
     for channel in CHANNELS:
         write_tiff(
             min((project.folder / "results/simulated/holdout/images").glob(f"*_{channel}.png")),

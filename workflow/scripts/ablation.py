@@ -1,5 +1,6 @@
 """Score the trained models with one inference or ensemble setting changed at a time."""
 
+from puzzlecell.config.readers import READ_STAGE
 from puzzlecell.data.field_sources import image_sources
 from puzzlecell.runtime.devices import one_device
 from puzzlecell.runtime.job import job
@@ -7,7 +8,7 @@ from puzzlecell.scoring.ablation import AblationData, write_ablation
 
 if __name__ == "__main__":
     given, params = snakemake.input, snakemake.params
-    folds = len(given.models) // len(params.stages)
+    folds, shards = len(given.models) // max(1, len(params.stages)), len(given.store)
     with job(snakemake) as progress, one_device(params.device.value) as device:
         write_ablation(
             snakemake.output[0],
@@ -22,6 +23,10 @@ if __name__ == "__main__":
                 },
                 negative=params.negative.value,
                 of_cells=params.of_cells.value,
+                read={
+                    (model, READ_STAGE): given.read[number * shards : (number + 1) * shards]
+                    for number, model in enumerate(params.read_by.value)
+                },
                 images=image_sources(params.raw.value) if params.settings.step2.source == "raw" else None,
             ),
             step1=params.settings.step1,

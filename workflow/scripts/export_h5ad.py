@@ -26,6 +26,10 @@ if __name__ == "__main__":
                 (step, given.members[number * shards : (number + 1) * shards])
                 for number, step in enumerate(params.steps.value)
             ],
+            embeddings={
+                name: given.embeddings[number * shards : (number + 1) * shards]
+                for number, name in enumerate(params.embedded.value)
+            },
             pixel_sizes=stated_pixel_sizes(params.pixel_size_um.value, params.raw.value),
             classes=read_classes(given.classes),
             facts=RunFacts(

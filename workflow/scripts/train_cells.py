@@ -20,7 +20,8 @@ if __name__ == "__main__":
     start = list(given.start)
     with job(snakemake) as progress, one_device(params.device.value, params.settings.compute.gpus) as device:
         classes, seen = read_classes(given.classes), params.settings.input
-        geometry = crop_geometry(params.step2, seen.field_size, seen.crop_size)
+        stride = params.settings.network.output_stride
+        geometry = crop_geometry(params.step2, seen.field_size, seen.crop_size, output_stride=stride)
         run = TrainingRun(
             settings=params.settings,
             classes=classes,

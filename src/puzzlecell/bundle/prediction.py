@@ -10,15 +10,21 @@ from puzzlecell.bundle.images import DATASET, OwnImages, described_names, shards
 from puzzlecell.bundle.open import installed_bundle
 from puzzlecell.bundle.pixel_size import pixel_size
 from puzzlecell.bundle.settings import implied_configuration
+from puzzlecell.bundle.with_subcell import LOCATIONS, calibration_lost, place_locations, with_subcell
 from puzzlecell.bundle.written_configuration import Edited, earlier_values, place_configuration
 from puzzlecell.config.models import mapping
 from puzzlecell.config.workflow import load_configuration
 from puzzlecell.errors import UserError
 from puzzlecell.regular_file import file_problem
 from puzzlecell.runtime.messages import first_few
+from puzzlecell.runtime.project_run import project_folder
 
 MODEL = "model"
 """Folder of the bundle in that of the run."""
+NOT_CALIBRATED = (
+    "calibration: that of the model is not applied, because it was fitted without SubCell: the table of cells has no "
+    "calibrated probabilities and no calls"
+)
 
 
 @dataclass(frozen=True)
@@ -40,13 +46,14 @@ def prepare_prediction(
     *,
     pixel_size_um: float | None = None,
     segmenter: str | None = None,
+    subcell: Path | None = None,
     edited: Edited | None = None,
 ) -> Prediction:
     """Copy the bundle to `output/model`, and write `output/config.yaml`.
 
     pixel_size_um: None takes that of the table of images or of the metadata, else that of the training fields.
-    segmenter: in place of the bundle's. edited: what to do with a configuration that was changed by hand. Raises
-    UserError for anything that cannot be used.
+    segmenter: in place of the bundle's. subcell: weights of SubCell, which becomes a member of the ensemble. edited:
+    what to do with a configuration that was changed by hand. Raises UserError for anything that cannot be used.
     """
     if output.exists() and not output.is_dir():
         raise UserError(f"{output}: {file_problem(output) or 'is a file'}; expected a folder for the results")
@@ -57,6 +64,12 @@ def prepare_prediction(
     shards = earlier if isinstance(earlier, int) and earlier > 0 else shards_for(len(images.sources.ids))
     entry: dict[str, Any] = {"role": "test", **images.entry, "shards": shards}
     values = implied_configuration(manifest, MODEL, {DATASET: entry}, segmenter=segmenter)
+    notes = []
+    if subcell is not None:
+        if calibration_lost(values):
+            notes.append(NOT_CALIBRATED)
+        values = with_subcell(values, subcell)
+        place_locations(project_folder() / "config" / LOCATIONS, output)
     sampled = sample(images, load_configuration(values, output).ingest)
     size = pixel_size(pixel_size_um, images, sampled, manifest["images"].get("pixel_size_um", []))
     if size.configured is not None:
@@ -67,15 +80,15 @@ def prepare_prediction(
         f"images         {_fields(images)} in {relative(images.where)}, {described_sizes(sampled)}",
         f"names          {described_names(images)}",
         f"pixel size     {size.shown}",
-        f"model          {_described(manifest)}",
+        f"model          {_described(manifest)}{f'; and SubCell of {relative(subcell)}' if subcell else ''}",
         f"cells          {values['segmentation']['method']}",
         f"configuration  {relative(path)}, {written}",
     ]
     if copied:
         found.append(f"copied         the model, to {relative(output / MODEL)}")
     warnings = [*_left_out(images), *([size.warning] if size.warning else [])]
-    notes = dict.fromkeys(header.note for header in sampled.headers.values() if header.note)
-    warnings += [f"images: {note}" for note in list(notes)[:3]]
+    of_images = dict.fromkeys(header.note for header in sampled.headers.values() if header.note)
+    warnings += [*notes, *(f"images: {note}" for note in list(of_images)[:3])]
     return Prediction(
         path,
         found,

@@ -12,9 +12,12 @@ from pydantic_core import ErrorDetails
 from puzzlecell.cli import (
     bundle,
     convert,
+    convert_encoder,
+    convert_subcell,
     download,
     grades,
     init,
+    look_alikes,
     merge,
     plan,
     predict,
@@ -94,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     for command in (
         *(init, predict, view, bundle, validate, plan, status_command, download),
-        *(score, grades, merge, convert, verify, schema),
+        *(look_alikes, score, grades, merge, convert, convert_encoder, convert_subcell, verify, schema),
     ):
         command.add_parser(commands)
     return parser

@@ -63,6 +63,13 @@ def add_parser(commands: Commands) -> None:
         help="in place of the model's, with default settings",
     )
     predict.add_argument(
+        "--subcell",
+        type=Path,
+        metavar="WEIGHTS",
+        help="file of `puzzlecell convert-subcell`: SubCell reads the cells too, and has half of the say "
+        "(docs/encoders.md)",
+    )
+    predict.add_argument(
         "--cores", type=int, help=f"default: all ({available_cores()}), or as the profile says"
     )
     predict.add_argument("--profile", help="of Snakemake, such as profiles/slurm")
@@ -110,6 +117,7 @@ def run(options: argparse.Namespace) -> int:
         options.output,
         pixel_size_um=options.pixel_size,
         segmenter=options.segmenter,
+        subcell=options.subcell,
         edited=Edited(options.edited) if options.edited else None,
     )
     output = options.output.absolute()

@@ -1,5 +1,6 @@
 """Settings of the calibration of cell probabilities and of the calls made of them."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
@@ -66,3 +67,13 @@ class CalibrationSettings(Section):
     def of_this_run(self) -> bool:
         """Whether the calibration of this run is applied."""
         return self.file == THIS_RUN
+
+
+def call_name_problems(names: Iterable[str]) -> list[str]:
+    """Classes that the column `calls` could not tell apart."""
+    return [
+        f"calibration: the class {name!r} cannot be called: its name has a {BETWEEN_CALLS!r} in it, which separates "
+        f"the classes of a cell, or is {UNCERTAIN!r}; choose another"
+        for name in names
+        if BETWEEN_CALLS in name or name == UNCERTAIN
+    ]

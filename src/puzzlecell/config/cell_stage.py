@@ -1,10 +1,11 @@
 """Settings of stages of the kind `cells` (pupils): who teaches them, and how their targets are made."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from puzzlecell.config.base import Section
+from puzzlecell.config.readers import READ_STAGE, with_stage
 
 Share = Annotated[float, Field(ge=0, le=1)]
 ROUND = "-round"
@@ -15,11 +16,21 @@ class Teacher(Section):
     """A stage and a step whose out-of-fold predictions for cells become targets."""
 
     model: str | None = Field(None, description="Name of a model in `models`. null: the model of the stage.")
-    stage: str = Field(description="Name of a stage of that model.")
-    step: Literal[1, 2] = Field(description="Step whose probabilities are used, as in `ensemble.members`.")
+    stage: str = Field(
+        READ_STAGE, description="Name of a stage of that model; not needed for a model without `stages`."
+    )
+    step: Literal[1, 2] = Field(
+        2,
+        description="Step whose probabilities are used, as in `ensemble.members`; not needed for a model without "
+        "`stages`.",
+    )
     weight: float = Field(
         1.0, gt=0, le=1e6, description="Relative weight of the teacher; weights need not sum to 1."
     )
+
+    @model_serializer(mode="wrap")
+    def _complete(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return with_stage(handler(self), self.stage, self.step)
 
 
 class TargetSettings(Section):

@@ -6,6 +6,7 @@ from typing import Any
 from puzzlecell.config.cell_stage import ROUND
 from puzzlecell.config.messages import nearest
 from puzzlecell.config.models import mapping
+from puzzlecell.config.reader_checks import lacks_stages, named_stage, naming_problems, seen_elsewhere_problem
 
 Node = tuple[str, str]
 """A model and a stage."""
@@ -86,13 +87,16 @@ def _teacher_problems(
         if not isinstance(owner, str) or owner not in models:
             yield f"{here}.model: no model {owner!r}{nearest(str(owner), models)}"
             continue
-        stages = mapping(mapping(models, owner), "stages")
-        if not isinstance(name, str) or name not in stages:
+        given, stages = models[owner], mapping(mapping(models, owner), "stages")
+        name, step = named_stage(teacher, given)
+        yield from naming_problems(here, teacher, owner, given)
+        known = isinstance(name, str) and name in stages
+        if "stage" in teacher and not lacks_stages(given) and not known:
             yield f"{here}.stage: model {owner} has no stage {name!r}{nearest(str(name), stages)}"
             continue
-        if teacher.get("step") == 1 and mapping(stages, name).get("kind") == "cells":
-            yield f"{here}.step: {_never_on_fields(name)}"
-        same = (owner, name, str(teacher.get("step")))
+        if step == 1 and mapping(stages, str(name)).get("kind") == "cells":
+            yield f"{here}.step: {_never_on_fields(str(name))}"
+        same = (owner, str(name), str(step))
         if same in seen:
             yield (
                 f"{here}: the same model, stage and step as {place}.learns_from.{seen[same]}; give one teacher a "
@@ -169,13 +173,16 @@ def _made_from(models: Mapping[str, Any], node: Node) -> Iterator[tuple[Node, bo
 
 
 def _member_problems(values: Mapping[str, Any]) -> Iterator[str]:
-    """Members whose maps were never trained on fields, and ensembles that know nothing of whole fields."""
+    """Members whose maps were never trained on fields, and ensembles of pupils alone."""
     models = mapping(values, "models")
     members = mapping(values, "ensemble").get("members")
     kinds = []
     for number, member in enumerate(members if isinstance(members, list) else []):
         if not isinstance(member, Mapping):
             return
+        if lacks_stages(mapping(models, str(member.get("model")))):
+            kinds.append(False)
+            continue
         stages = mapping(mapping(models, str(member.get("model"))), "stages")
         cells = mapping(stages, str(member.get("stage"))).get("kind") == "cells"
         kinds.append(cells)
@@ -207,6 +214,10 @@ def seen_problems(configuration: Any) -> Iterator[str]:
 
 
 def _seen_by_teacher(place: str, stage: Any, teacher: Any, configuration: Any) -> Iterator[str]:
+    if not configuration.has_stages(teacher.model):
+        problems = (seen_elsewhere_problem(configuration, teacher.model, ds) for ds in stage.datasets)
+        yield from (f"{place}: {problem}" for problem in problems if problem)
+        return
     own = configuration.held_out_sets(teacher.model, teacher.stage)
     who = f"{teacher.model}.{teacher.stage}"
     if not own:

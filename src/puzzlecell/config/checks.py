@@ -1,19 +1,28 @@
 """Checks of a configuration beyond types and ranges: undefined or repeated names and missing files."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from puzzlecell.config.calibration import BETWEEN_CALLS, UNCERTAIN
+from puzzlecell.config.calibration import call_name_problems
 from puzzlecell.config.cams import cam_problems
 from puzzlecell.config.cell_stage_checks import cell_stage_problems, dataset_role_problem
 from puzzlecell.config.class_table import ClassTableError, read_classes
+from puzzlecell.config.frozen_checks import frozen_problems
 from puzzlecell.config.grades import grade_class_problems
 from puzzlecell.config.messages import nearest, readable_problems
 from puzzlecell.config.models import checkpoint_path, checkpoint_problem, mapping, training_layers
+from puzzlecell.config.reader_checks import (
+    lacks_stages,
+    named_stage,
+    naming_problems,
+    reader_file_problems,
+    seen_name_problems,
+)
+from puzzlecell.config.steps import crop_problem
 from puzzlecell.config.training import TrainingSettings, resolved
 from puzzlecell.config.unlike import THIS_RUN
 from puzzlecell.regular_file import file_problem
@@ -30,7 +39,11 @@ def training_problems(values: Mapping[str, Any]) -> list[str]:
             except ValidationError as error:
                 problems += readable_problems(error, TrainingSettings, partial(_written_in, layers))
                 continue
-            if mapping(mapping(given, "stages"), stage).get("kind") == "cells" and settings.puzzle.pieces:
+            cells = mapping(mapping(given, "stages"), stage).get("kind") == "cells"
+            if settings.network.frozen:
+                place = f"models.{model}.stages.{stage}"
+                problems += frozen_problems(place, settings, cells, partial(_written_in, layers))
+            elif cells and settings.puzzle.pieces:
                 problems.append(
                     f"models.{model}.stages.{stage}.training.puzzle.pieces: found {settings.puzzle.pieces}, expected "
                     "0: crops of cells are not cut into tiles"
@@ -86,6 +99,7 @@ def reference_problems(values: Mapping[str, Any]) -> list[str]:
     return [
         *problems,
         *_member_problems(values),
+        *seen_name_problems(models, datasets),
         *cell_stage_problems(values),
         *_view_problems(mapping(values, "view").get("datasets"), roles),
     ]
@@ -134,15 +148,20 @@ def _member_problems(values: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(member, Mapping):
             continue
         place = f"ensemble.members.{number}"
-        model, stage = member.get("model"), member.get("stage")
+        model = member.get("model")
+        given = models.get(model) if isinstance(model, str) else None
+        stage, step = named_stage(member, given)
         if not isinstance(model, str) or model not in models:
             yield f"{place}.model: no model {model!r}, so it is never trained{nearest(model, models)}"
-        elif not isinstance(stage, str) or stage not in mapping(models[model], "stages"):
+            continue
+        yield from naming_problems(place, member, model, given)
+        stages = mapping(given, "stages")
+        known = isinstance(stage, str) and stage in stages
+        if "stage" in member and not lacks_stages(given) and not known:
             yield (
-                f"{place}.stage: model {model} has no stage {stage!r}, so it is never trained"
-                f"{nearest(stage, mapping(models[model], 'stages'))}"
+                f"{place}.stage: model {model} has no stage {stage!r}, so it is never trained{nearest(stage, stages)}"
             )
-        same = tuple(str(member.get(key)) for key in ("model", "stage", "step"))
+        same = (model, str(stage), str(step))
         if same in seen:
             yield (
                 f"{place}: the same model, stage and step as ensemble.members.{seen[same]}; give one member a larger "
@@ -197,7 +216,12 @@ def file_problems(configuration: Any, root: Path, *, raw_files: bool = True) -> 
                 problems.append(
                     f"models.{model_name}.stages.{stage_name}.checkpoints: there is no file {', '.join(missing)}"
                 )
-    return [*problems, *look_problems(configuration, root), *calibration_problems(configuration, root)]
+    return [
+        *problems,
+        *reader_file_problems(configuration, root),
+        *look_problems(configuration, root),
+        *calibration_problems(configuration, root),
+    ]
 
 
 def calibration_problems(configuration: Any, root: Path) -> list[str]:
@@ -218,10 +242,11 @@ def look_problems(configuration: Any, root: Path) -> list[str]:
     if look == THIS_RUN:
         try:
             first = configuration.first_member
-        except (KeyError, StopIteration):
-            # Members that do not exist or predict no fields are reported with the other references.
+        except KeyError:
+            # Members that do not exist are reported with the other references.
             return []
-        if configuration.models[first.model].stages[first.stage].datasets:
+        # Without a member that predicts fields, that is the problem.
+        if first is None or configuration.models[first.model].stages[first.stage].datasets:
             return []
         return [
             f"unlike_training.look: {look} needs training fields, but models.{first.model}.stages.{first.stage} has no "
@@ -253,24 +278,21 @@ def class_problems(configuration: Any, root: Path) -> list[str]:
     return [*problems, *grade_class_problems(configuration.grades, names)]
 
 
-def call_name_problems(names: Iterable[str]) -> list[str]:
-    """Classes that the column `calls` could not tell apart."""
-    return [
-        f"calibration: the class {name!r} cannot be called: its name has a {BETWEEN_CALLS!r} in it, which separates "
-        f"the classes of a cell, or is {UNCERTAIN!r}; choose another"
-        for name in names
-        if BETWEEN_CALLS in name or name == UNCERTAIN
-    ]
-
-
 def size_problems(configuration: Any) -> list[str]:
-    """Stages to be trained on larger fields than those of the store."""
+    """Stages to be trained on larger fields than those of the store, or to read crops of cells that do not fit."""
     problems = []
+    step2 = configuration.step2
+    readers = {(member.model, member.stage) for member in configuration.ensemble.members if member.step == 2}
     for model_name, model in configuration.models.items():
         for stage_name, stage in model.stages.items():
             if stage.checkpoints is not None:
                 continue
-            size = configuration.stage_training(model_name, stage_name).input.field_size
+            training = configuration.stage_training(model_name, stage_name)
+            if step2.scale == "fixed" and (stage.kind == "cells" or (model_name, stage_name) in readers):
+                problem = crop_problem(step2.crop, training.network.output_stride)
+                if problem:
+                    problems.append(f"step2.crop: for models.{model_name}.stages.{stage_name}: {problem}")
+            size = training.input.field_size
             if size > configuration.ingest.size:
                 problems.append(
                     f"models.{model_name}.stages.{stage_name}: input.field_size {size} is more than ingest.size "

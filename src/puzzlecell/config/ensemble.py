@@ -1,12 +1,13 @@
 """Settings of the ensemble."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from puzzlecell.config.base import ClassLimit, Section
 from puzzlecell.config.messages import nearest
+from puzzlecell.config.readers import READ_STAGE, with_stage
 
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -16,9 +17,13 @@ class EnsembleMember(Section):
     """One table of cell probabilities in the ensemble."""
 
     model: str = Field(description="Name of a model in `models`.")
-    stage: str = Field(description="Name of a stage of that model.")
+    stage: str = Field(
+        READ_STAGE, description="Name of a stage of that model; not needed for a model without `stages`."
+    )
     step: Literal[1, 2] = Field(
-        description="Step whose probabilities are used: 1 reads the maps of whole fields, 2 classifies crops of cells."
+        2,
+        description="Step whose probabilities are used: 1 reads the maps of whole fields, 2 classifies crops of cells. "
+        "Not needed for a model without `stages`, whose step is 2.",
     )
     weight: float = Field(
         1.0, gt=0, le=1e6, description="Relative weight of the member; weights need not sum to 1."
@@ -28,6 +33,10 @@ class EnsembleMember(Section):
         description="Weights that replace `weight` for single classes, by name or index; 0: the member has no say in "
         "the class. Each class needs a member with a weight above 0.",
     )
+
+    @model_serializer(mode="wrap")
+    def _complete(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return with_stage(handler(self), self.stage, self.step)
 
 
 class ImageFusion(Section):

@@ -19,6 +19,15 @@ class OptimiserSettings(Section):
         description="Decay rates beta1 and beta2 of Adam and AdamW; SGD uses the first one as its momentum.",
     )
     weight_decay: float = Field(0.0, ge=0, description="Weight decay coefficient of the optimiser.")
+    layer_decay: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Layer-wise decay of the learning rate: the classifier has the full rate, and each layer of the "
+        "backbone this times the rate of the layer above it; 0.65 to 0.8 are usual for pretrained vision transformers. "
+        "Biases, norms, positions and the tokens without a patch then have no `weight_decay`. "
+        "null: one rate for all weights.",
+    )
     clip_norm: float | None = Field(
         None, gt=0, description="Maximum gradient norm; larger gradients are scaled down. null: no clipping."
     )

@@ -127,10 +127,15 @@ def crops(settings: Configuration) -> Deciding:
 
 def training(settings: Configuration, model: str, stage: str) -> Deciding:
     """Settings that the weights of a stage depend on."""
-    given = settings.models[model].stages[stage]
+    given, of_stage = settings.models[model].stages[stage], settings.stage_training(model, stage)
+    own = deciding(of_stage, "training")
     return {
         **(crops(settings) if given.kind == "cells" else {}),
-        **deciding(settings.stage_training(model, stage), "training"),
+        **{
+            key: text
+            for key, text in own.items()
+            if of_stage.network.frozen or not key.startswith("training.features.")
+        },
         **deciding(settings.labels, "labels"),
         "datasets": json.dumps(given.datasets),
         "start": json.dumps(given.start),
@@ -166,6 +171,35 @@ def steps(settings: Configuration, step: str) -> Deciding:
     return {**deciding(getattr(settings, step), step), **negative}
 
 
+def embeddings(settings: Configuration, model: str, stage: str) -> Deciding:
+    """Settings that the embeddings of a stage depend on, besides the network."""
+    if settings.embedding_step(model, stage) == 1:
+        return {"embeddings": json.dumps("of fields")}
+    of_step = steps(settings, "step2")
+    read = {key: text for key, text in of_step.items() if not key.startswith("step2.tta.")}
+    return {"embeddings": json.dumps("of crops"), **read}
+
+
+def embedding_picture(settings: Configuration, method: str) -> Deciding:
+    """Settings that a picture of embeddings depends on, besides the embeddings and the table of cells."""
+    own = deciding(settings.embeddings, "embeddings")
+    return {key: text for key, text in own.items() if method == "umap" or ".umap." not in key}
+
+
+def reading(settings: Configuration, model: str, dataset: str) -> Deciding:
+    """Settings that the tables of a model depend on that reads cells and is not trained here, besides its files."""
+    given = settings.models[model].cells
+    if given is None:
+        return {"table": json.dumps(settings.models[model].table)}
+    return {**deciding(given, "cells"), "pixel_size_um": json.dumps(settings.datasets[dataset].pixel_size_um)}
+
+
+def read_embeddings(settings: Configuration, model: str, dataset: str) -> Deciding:
+    """Settings that the embeddings of a model depend on that is not trained here, besides its files."""
+    read = reading(settings, model, dataset)
+    return {key: text for key, text in read.items() if key != "cells.locations"}
+
+
 def ensemble(settings: Configuration) -> Deciding:
     """Settings that the ensemble depends on, besides the tables of its members."""
     return {**deciding(settings.ensemble, "ensemble"), "negative": negative_class(settings)}
@@ -177,6 +211,9 @@ def answer(settings: Configuration, dataset: str) -> Deciding:
     for model, stage in settings.trained_stages():
         of_stage = training(settings, model, stage)
         found |= {f"models.{model}.stages.{stage}.{key}": text for key, text in of_stage.items()}
+    for model in settings.members_without_stages():
+        read = reading(settings, model, dataset)
+        found |= {f"models.{model}.{key}": text for key, text in read.items()}
     found |= {**folds(settings), **steps(settings, "step1"), **steps(settings, "step2"), **ensemble(settings)}
     return found | {
         "calibration.file": json.dumps(settings.calibration.file),

@@ -1,5 +1,6 @@
 """Settings of step 1 (maps read under cells) and step 2 (crops of cells)."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -99,13 +100,14 @@ class Step2Settings(Section):
         ge=32,
         multiple_of=32,
         description="Side in pixels of the canvas of a crop with `scale: fixed`; larger cells are shrunk to fit. "
-        "null: half of the network's field size, rounded up to a multiple of 32.",
+        "null: half of the network's field size, rounded up to a multiple of 32 (of 28 if the network's output stride "
+        "is 14).",
     )
     canvas: Literal["same", "fitted"] = Field(
         "same",
         description="With `scale: fixed`, the canvas of crops: the `same` for all, of `crop` pixels, or `fitted`: "
-        "the smallest that holds the cell, in steps of 32 pixels (16 if the network's output stride is at most 16). "
-        "Fitted canvases cost less, and change the scores a little.",
+        "the smallest that holds the cell, in steps of 32 pixels (16 if the network's output stride is 8 or 16, 14 if "
+        "it is 14). Fitted canvases cost less, and change the scores a little.",
     )
     precision: Literal["float32", "bf16"] = Field(
         "float32",
@@ -134,3 +136,13 @@ class Step2Settings(Section):
         "`field`.",
     )
     tta: TtaSettings = TtaSettings()
+
+
+def crop_problem(crop: int | None, output_stride: int) -> str | None:
+    """Say why a network of an output stride cannot see a canvas of `crop` pixels; None if it can, or with no `crop`."""
+    if crop is None or crop % output_stride == 0:
+        return None
+    return (
+        f"{crop} is not divisible by {output_stride}, the network's output stride; give a multiple of "
+        f"{math.lcm(32, output_stride)}, or leave it out"
+    )

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from puzzlecell.config.augmentation import Augmentation
 from puzzlecell.config.base import MAX_SEED, NO_EFFECT, Section
-from puzzlecell.config.network import InputSettings, NetworkSettings
+from puzzlecell.config.network import FeatureSettings, InputSettings, NetworkSettings
 from puzzlecell.config.optimiser import EmaSettings, OptimiserSettings, ScheduleSettings
 
 
@@ -22,7 +22,7 @@ class PuzzleSettings(Section):
         4,
         description="Number of tiles into which a field is cut for the second pass; the reference uses 4 (2 x 2). 0: "
         "no second pass, at half the cost; the loss then consists of its first term only. Always 0 in stages of the "
-        "kind `cells`.",
+        "kind `cells` and with a frozen backbone (`network.frozen`).",
     )
     validate_tiles: bool = Field(
         True, description="Run the second pass in validation too, so that all terms of the loss are measured."
@@ -148,13 +148,15 @@ class TrainingSettings(Section):
 
     network: NetworkSettings = NetworkSettings()
     input: InputSettings = InputSettings()
+    features: FeatureSettings = FeatureSettings()
     puzzle: PuzzleSettings = PuzzleSettings()
     loss: LossSettings = LossSettings()
     sampler: SamplerSettings = SamplerSettings()
     augmentation: Augmentation = Field(
         "reference",
         description="A preset, or the settings below: `reference` (the published augmentation), `light` (left-right "
-        "flips, quarter turns, small shifts and changes of size) or `none`.",
+        "flips, quarter turns, small shifts and changes of size) or `none`. Always `none` with a frozen backbone "
+        "(`network.frozen`), whose fields are flipped and turned as `features` says.",
     )
     optimiser: OptimiserSettings = OptimiserSettings()
     schedule: ScheduleSettings = ScheduleSettings()

@@ -24,6 +24,7 @@ from puzzlecell.config.checks import (
 )
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import DatasetSettings, FoldSettings, IngestSettings
+from puzzlecell.config.embeddings import EmbeddingSettings, embedding_problems
 from puzzlecell.config.ensemble import EnsembleMember, EnsembleSettings
 from puzzlecell.config.export import ExportSettings, export_problems
 from puzzlecell.config.field_checks import field_problems
@@ -34,6 +35,8 @@ from puzzlecell.config.member_choice import MemberChoiceSettings
 from puzzlecell.config.messages import readable_problems
 from puzzlecell.config.models import ModelSettings, Name, training_layers
 from puzzlecell.config.plausibility import PlausibilitySettings
+from puzzlecell.config.reader_checks import whole_field_problems
+from puzzlecell.config.readers import READ_STAGE
 from puzzlecell.config.rounds import with_rounds
 from puzzlecell.config.score import ScoreSettings
 from puzzlecell.config.segmentation import SegmentationSettings
@@ -87,6 +90,7 @@ class Configuration(Section):
     cams: CamSettings = CamSettings()
     plausibility: PlausibilitySettings = PlausibilitySettings()
     unlike_training: UnlikeSettings = UnlikeSettings()
+    embeddings: EmbeddingSettings = EmbeddingSettings()
     bundle: BundleSettings = BundleSettings()
     export: ExportSettings = ExportSettings()
     view: ViewSettings = ViewSettings()
@@ -102,7 +106,8 @@ class Configuration(Section):
         found: dict[tuple[str, str], None] = {}
 
         def add(model: str, stage: str) -> None:
-            if (model, stage) not in found and self.models[model].stages[stage].checkpoints is None:
+            trained = self.has_stages(model) and self.models[model].stages[stage].checkpoints is None
+            if trained and (model, stage) not in found:
                 found[model, stage] = None
                 for names in self._made_from(model, stage):
                     add(*names)
@@ -111,8 +116,14 @@ class Configuration(Section):
             add(member.model, member.stage)
         return list(found)
 
+    def has_stages(self, model: str) -> bool:
+        """Whether a model has stages; if not, it comes from elsewhere and reads cells, or is a table."""
+        return bool(self.models[model].stages)
+
     def _made_from(self, model: str, stage: str) -> list[tuple[str, str]]:
         """Names (model, stage) of the stages that a stage starts and learns from."""
+        if not self.has_stages(model):
+            return []
         start = self.models[model].stages[stage].start
         teachers = [(str(teacher.model), teacher.stage) for teacher in self.teachers(model, stage)]
         return teachers if start is None else [(model, start), *teachers]
@@ -125,32 +136,65 @@ class Configuration(Section):
         ]
 
     def member_stages(self, *kinds: str) -> list[tuple[str, str]]:
-        """Distinct (model, stage) pairs of the ensemble members, of all kinds of stages or of these."""
+        """Distinct (model, stage) pairs of the ensemble members, of all kinds of stages or of these.
+
+        Members without stages are not among them.
+        """
         names = dict.fromkeys((member.model, member.stage) for member in self.ensemble.members)
         return [
             (model, stage)
             for model, stage in names
-            if not kinds or self.models[model].stages[stage].kind in kinds
+            if self.has_stages(model) and (not kinds or self.models[model].stages[stage].kind in kinds)
         ]
 
-    @property
-    def first_member(self) -> EnsembleMember:
-        """The first ensemble member of a stage that predicts fields."""
-        return next(
-            member
-            for member in self.ensemble.members
-            if self.models[member.model].stages[member.stage].kind == "fields"
+    def embedded_stages(self) -> list[tuple[str, str]]:
+        """Distinct (model, stage) pairs of the ensemble members that have embeddings and whose embeddings are made."""
+        wanted = self.embeddings.members
+        return [names for names in self.with_embeddings() if wanted is None or ".".join(names) in wanted]
+
+    def with_embeddings(self) -> list[tuple[str, str]]:
+        """Distinct (model, stage) pairs of the ensemble members that have embeddings of cells."""
+        readers = [model for model in self.members_without_stages() if self.models[model].cells is not None]
+        return [*self.member_stages(), *((model, READ_STAGE) for model in readers)]
+
+    def embedding_step(self, model: str, stage: str) -> int:
+        """Step that gives a member its embeddings: 2, in which cells are read by themselves, if it has both."""
+        return max(
+            member.step for member in self.ensemble.members if (member.model, member.stage) == (model, stage)
         )
 
+    def members_without_stages(self) -> list[str]:
+        """Names of the models of the ensemble that come from elsewhere, in the order of the members."""
+        names = dict.fromkeys(member.model for member in self.ensemble.members)
+        return [model for model in names if not self.has_stages(model)]
+
+    @property
+    def first_member(self) -> EnsembleMember | None:
+        """The first ensemble member of a stage that predicts fields; None if there is none."""
+        of_fields, members = self.member_stages("fields"), self.ensemble.members
+        return next((member for member in members if (member.model, member.stage) in of_fields), None)
+
     def seen_sets(self, model: str, stage: str) -> list[str]:
-        """Names of the data sets that a stage, or any stage that it starts or learns from, was trained on."""
+        """Names of the data sets that a stage, or any stage that it starts or learns from, was trained on.
+
+        Of a model from elsewhere: those that are named.
+        """
+        if not self.has_stages(model):
+            return self.models[model].seen or []
         waiting, seen = [(model, stage)], {(model, stage)}
         while waiting:
             more = set(self._made_from(*waiting.pop())) - seen
             waiting += more
             seen |= more
-        stages = [self.models[model].stages[stage] for model, stage in seen]
-        return [name for name in self.datasets if any(name in stage.datasets for stage in stages)]
+        foreign = {
+            name for owner, _ in seen if not self.has_stages(owner) for name in self.models[owner].seen or []
+        }
+        stages = [self.models[owner].stages[name] for owner, name in seen if self.has_stages(owner)]
+        return [
+            name
+            for name in self.datasets
+            if name in foreign or any(name in stage.datasets for stage in stages)
+        ]
 
     def training_sets(self) -> list[str]:
         """Names of the data sets with labels that the trained stages of the ensemble were trained on."""
@@ -163,6 +207,8 @@ class Configuration(Section):
 
     def held_out_sets(self, model: str, stage: str) -> list[str]:
         """Names of a stage's data sets whose fields have folds, so that some are held out of each of its trainings."""
+        if not self.has_stages(model):
+            return []
         return [
             name
             for name in self.models[model].stages[stage].datasets
@@ -202,6 +248,8 @@ def load_configuration(
         if not problems:
             problems += field_problems(configuration, Path(root), files=files)
             problems += seen_problems(configuration)
+            problems += whole_field_problems(configuration)
+            problems += embedding_problems(configuration.embeddings, configuration.with_embeddings())
     if configuration is None or problems:
         raise ConfigError(
             "\n".join(["the configuration cannot be used:", *(f"  {p}" for p in dict.fromkeys(problems))])

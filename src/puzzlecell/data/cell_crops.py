@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 from scipy.ndimage import find_objects
 
-from puzzlecell.config.steps import Step2Settings
+from puzzlecell.config.steps import Step2Settings, crop_problem
 from puzzlecell.data.label_images import nearest_index
+from puzzlecell.errors import UserError
 
 Box = tuple[slice, slice]
 """Rows and columns of a cell's bounding box."""
@@ -26,13 +27,27 @@ class CropGeometry:
     padding: str
 
 
-def crop_geometry(settings: Step2Settings, field_size: int, crop_size: int) -> CropGeometry:
-    """Geometry for a network that sees fields of `field_size` pixels and was trained on crops of `crop_size`."""
+def crop_geometry(
+    settings: Step2Settings, field_size: int, crop_size: int, *, output_stride: int = 32
+) -> CropGeometry:
+    """Geometry for a network that sees fields of `field_size` pixels and was trained on crops of `crop_size`.
+
+    Raises UserError for a configured canvas that the output stride does not divide.
+    """
     fixed = settings.scale == "fixed"
     canvas = crop_size
     if fixed:
-        canvas = settings.crop or -(-field_size // 64) * 32
+        step = canvas_step(output_stride)
+        problem = crop_problem(settings.crop, output_stride)
+        if problem:
+            raise UserError(f"step2.crop: {problem}")
+        canvas = settings.crop or -(-field_size // (2 * step)) * step
     return CropGeometry(canvas, field_size, fixed, settings.margin, settings.mask, settings.padding)
+
+
+def canvas_step(output_stride: int) -> int:
+    """Pixels of which the sides of canvases are multiples: 32, or twice a stride that does not divide 32."""
+    return 32 if 32 % output_stride == 0 else 2 * output_stride
 
 
 def numbered_boxes(labels: np.ndarray) -> list[tuple[int, Box]]:
@@ -88,16 +103,17 @@ def cut_cell(
 
 
 def fitting_canvas(shape: tuple[int, ...], box: Box, geometry: CropGeometry, output_stride: int) -> int:
-    """Side of the smallest canvas that holds a cell, in steps of 32 pixels, or of 16 for networks of a finer stride.
+    """Side of the smallest canvas that holds a cell, in steps of 32 pixels, or of half of that for a stride up to 16.
 
-    shape: shape of the label image; the box is in its pixels. At most the canvas of the geometry, which is also the
-    side if cells are enlarged to it.
+    Steps are those of `canvas_step`. shape: shape of the label image; the box is in its pixels. At most the canvas of
+    the geometry, which is also the side if cells are enlarged to it.
     """
     if not geometry.fixed:
         return geometry.canvas
     low, high = _region(shape, box, geometry)
-    step = 16 if output_stride <= 16 else 32
-    return min(geometry.canvas, max(32, step * math.ceil((high - low).max() / step)))
+    least = canvas_step(output_stride)
+    step = least // 2 if output_stride <= 16 else least
+    return min(geometry.canvas, max(least, step * math.ceil((high - low).max() / step)))
 
 
 def trimmed(crop: np.ndarray, side: int) -> np.ndarray:

@@ -235,9 +235,14 @@ class ShardReader:
 
 def shard_checksum(path: str | os.PathLike) -> str:
     """Return the checksum of a shard, which changes with any of its fields; raises DamagedFileError."""
+    return shard_attribute(path, "checksum")
+
+
+def shard_attribute(path: str | os.PathLike, name: str) -> str:
+    """Return an attribute of a shard as text; raises DamagedFileError if there is none."""
     try:
         with h5py.File(path, "r") as file:
-            return _text(file.attrs["checksum"])
+            return _text(file.attrs[name])
     except (OSError, RuntimeError, KeyError) as error:
         raise DamagedFileError(path, f"it cannot be read as HDF5 ({error})") from error
 

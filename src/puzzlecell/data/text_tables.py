@@ -7,7 +7,7 @@ the IDs of all fields.
 import csv
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,15 +41,19 @@ def read_text_table(path: str | os.PathLike, required: Sequence[str] = ()) -> "p
 
 
 def read_text_columns(
-    path: str | os.PathLike, required: Sequence[str] = ()
+    path: str | os.PathLike,
+    required: Sequence[str] = (),
+    *,
+    only: tuple[str, Callable[[str], bool]] | None = None,
 ) -> tuple[list[int], dict[str, list[str]]]:
     """Read a CSV table: the numbers of its lines (from 1), and the values of each column, by name.
 
     required: columns that must be there; others are kept, except those without a name. The separator is that of the
     header, see `separator_of`. No value is interpreted: `NA`, `007`, `0,5` and an empty value stay text. Empty lines at
-    the end are ignored. Raises TableError, naming the line, for a file that is missing or not a file, not UTF-8, or not
-    well-formed, for rows with more or fewer values than the header, for column names that occur twice, and for missing
-    columns.
+    the end are ignored. only: a required column, and which of its values the rows have that are kept; the others are
+    checked, too, and need no memory. Raises TableError, naming the line, for a file that is missing or not a file, not
+    UTF-8, or not well-formed, for rows with more or fewer values than the header, for column names that occur twice,
+    and for missing columns.
     """
     problem = file_problem(path, "table")
     if problem:
@@ -66,9 +70,24 @@ def read_text_columns(
     try:
         separator = separator_of(path, required)
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            return _columns(path, csv.reader(file, delimiter=separator, strict=True), required)
+            return _columns(path, csv.reader(file, delimiter=separator, strict=True), required, only)
     except UnicodeDecodeError:
         raise TableError(f"{path}: {_not_utf8(path)}; save the table as CSV in UTF-8") from None
+
+
+def read_text_header(path: str | os.PathLike, required: Sequence[str] = ()) -> list[str]:
+    """Names of the columns of a CSV table, all of which have one; raises the errors of `read_text_columns`."""
+    separator = ","
+    try:
+        separator = separator_of(path, required)
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            names = next(csv.reader(file, delimiter=separator, strict=True), [])
+    except UnicodeDecodeError:
+        raise TableError(f"{path}: {_not_utf8(path)}; save the table as CSV in UTF-8") from None
+    except csv.Error as error:
+        raise TableError(f"{path}: {_csv_problem(str(error), 1, separator)}") from error
+    _check_header(path, names, required)
+    return [name for name in names if name]
 
 
 def separator_of(path: str | os.PathLike, required: Sequence[str] = ()) -> str:
@@ -110,7 +129,10 @@ def listed(problems: Sequence[str], path: str | os.PathLike, most: int = 20) -> 
 
 
 def _columns(
-    path: str | os.PathLike, reader: Any, required: Sequence[str]
+    path: str | os.PathLike,
+    reader: Any,
+    required: Sequence[str],
+    only: tuple[str, Callable[[str], bool]] | None,
 ) -> tuple[list[int], dict[str, list[str]]]:
     # One list for all values: a list for each row would keep the garbage collector busy.
     values: list[str] = []
@@ -122,13 +144,15 @@ def _columns(
         names = next(reader, [])
         _check_header(path, names, required)
         width = len(names)
+        place = None if only is None else names.index(only[0])
         line = reader.line_num + 1
         for row in reader:
             if blank and row:
                 raise TableError(f"{path}: line {blank} is empty, but rows follow; delete this line")
             if len(row) == width:
-                values += row
-                lines.append(line)
+                if only is None or place is None or only[1](row[place]):
+                    values += row
+                    lines.append(line)
             elif row:
                 raise TableError(
                     f"{path}: line {line} has {len(row)} values, but the header has {width} columns; "

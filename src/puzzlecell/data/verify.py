@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from puzzlecell.data.embedding_file import EmbeddingReader, is_embedding_file
 from puzzlecell.data.png import png_problem
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_parquet
@@ -93,7 +94,10 @@ def verify_file(path: Path) -> Verified:
 
 def _problem(path: Path) -> str | None:
     """Read a file in full; return what is wrong with it, or raise."""
-    if path.suffix == ".h5":
+    if path.suffix == ".h5" and is_embedding_file(path):
+        for _ in EmbeddingReader(path).blocks():
+            pass
+    elif path.suffix == ".h5":
         reader = ShardReader([path])
         for field_id in reader.ids:
             for name in reader.image_names:

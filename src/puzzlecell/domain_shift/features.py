@@ -7,13 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-import torch
 
-from puzzlecell.data.label_images import nearest_index, resize_labels
+from puzzlecell.data.label_images import resize_labels
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.data.resize import sized_field
 from puzzlecell.data.tables import read_parquet
-from puzzlecell.errors import UserError
+from puzzlecell.inference.cell_features import check_finite, feature_maps, pooled
 from puzzlecell.inference.predict import Paths, batches, load_networks, open_shards, shared_fields
 from puzzlecell.inference.step1 import cell_numbers, pixels_by_cell
 from puzzlecell.network.cam_network import CamNetwork
@@ -99,40 +98,6 @@ def describe(
             progress(len(fields) - 1, len(wanted))
     found = joined(fields)
     return Described(found.keys[["ID"]], found.aspects), joined(cells)
-
-
-def check_finite(maps: np.ndarray, field_ids: Sequence[str], model: str | os.PathLike) -> None:
-    """Raise UserError naming the fields of a batch whose feature maps (B, features, h, w) are not finite."""
-    good = np.isfinite(maps).all(axis=(1, 2, 3))
-    if not good.all():
-        bad = [field_id for field_id, fine in zip(field_ids, good, strict=True) if not fine]
-        raise UserError(
-            f"field {', '.join(bad)}: the features of {model} are not finite; its training diverged: check its "
-            "history.csv and retrain with a lower learning rate"
-        )
-
-
-def feature_maps(network: CamNetwork, images: np.ndarray, device: str) -> np.ndarray:
-    """Feature maps (B, features, h, w) float32 of images (B, H, W, 4) uint8 RGBY."""
-    batch = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2)
-    with torch.inference_mode():
-        return network.features(batch.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
-
-
-def pooled(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Means (n, features) of a map (features, h, w) under the n cells of a label image (M, M), in their order.
-
-    A place of the map counts by the share of the cell's pixels that lie in it.
-    """
-    numbers, index = np.unique(labels, return_inverse=True)
-    rows, columns = (
-        nearest_index(side, size) for side, size in zip(features.shape[1:], labels.shape, strict=True)
-    )
-    place = rows[:, None] * features.shape[2] + columns[None, :]
-    count = features.shape[1] * features.shape[2]
-    shares = np.bincount(index.ravel() * count + place.ravel(), minlength=len(numbers) * count)
-    shares = shares.reshape(len(numbers), count)[numbers > 0]
-    return (shares / shares.sum(axis=1, keepdims=True)) @ features.reshape(len(features), -1).T
 
 
 def levels(image: np.ndarray) -> np.ndarray:

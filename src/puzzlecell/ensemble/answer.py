@@ -28,19 +28,19 @@ def write_answer(
     """Write the cell table with the ensemble's columns `p00 ...` and the metadata of the fields (Parquet).
 
     cell_tables: one per shard. member_tables: one per shard, for each ensemble member in turn. image_tables:
-    probabilities of whole fields, one per shard, for each stage in turn. unlike_cells, unlike_fields: distances of
-    cells and of fields from the training fields, one table per shard; if given, they are two more columns of the
-    answer. negative: index of the class Negative, None if there is none. metadata: columns of texts, with the IDs of
-    the fields as `ID`. calls: adds calibrated probabilities and calls to the table. classes: names of the classes, for
-    the metadata of the file (`pandas.read_parquet(path).attrs["classes"]`). Raises the errors of `ensemble_cells` and
-    `join_distances`.
+    probabilities of whole fields, one per shard, for each stage in turn; none if no member predicts fields.
+    unlike_cells, unlike_fields: distances of cells and of fields from the training fields, one table per shard; if
+    given, they are two more columns of the answer. negative: index of the class Negative, None if there is none.
+    metadata: columns of texts, with the IDs of the fields as `ID`. calls: adds calibrated probabilities and calls to
+    the table. classes: names of the classes, for the metadata of the file
+    (`pandas.read_parquet(path).attrs["classes"]`). Raises the errors of `ensemble_cells` and `join_distances`.
     """
     members = read_parts(member_tables, len(settings.members))
-    images = read_parts(image_tables, len(image_tables) // len(cell_tables))
+    images = read_parts(image_tables, len(image_tables) // len(cell_tables)) if image_tables else []
     answer = ensemble_cells(
         read_parts(cell_tables, 1)[0],
         [(table, member.weight) for table, member in zip(members, settings.members, strict=True)],
-        mean_table([(table, 1.0) for table in images]),
+        mean_table([(table, 1.0) for table in images]) if images else None,
         settings,
         negative=negative,
     )

@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from puzzlecell.data.cell_predictions import aligned, cell_quality
+from puzzlecell.data.embedding_file import EmbeddingReader
 from puzzlecell.data.image_table import RESERVED
 from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import probability_columns, read_parquet
+from puzzlecell.errors import UserError
 from puzzlecell.formats.anndata_file import (
     key_of,
     new_array,
@@ -53,6 +55,7 @@ def export_h5ad(
     stores: Sequence[AnyPath],
     cell_tables: Sequence[AnyPath],
     members: Sequence[tuple[int, Sequence[AnyPath]]],
+    embeddings: Mapping[str, Sequence[AnyPath]],
     pixel_sizes: PixelSizes,
     classes: Sequence[str],
     facts: RunFacts,
@@ -61,13 +64,14 @@ def export_h5ad(
     """Write an AnnData file with one observation per cell and one variable per class, shard by shard.
 
     answer_path: table of cells with the probabilities of the ensemble. stores, cell_tables: one per shard. members:
-    step and tables, one per shard, of each ensemble member. pixel_sizes: what is stated about the fields. Raises
-    UserError if the tables are of other cells or classes, and the errors of `read_parquet`.
+    step and tables, one per shard, of each ensemble member. embeddings: files, one per shard, by the member
+    `<model>.<stage>` that they are of. pixel_sizes: what is stated about the fields. Raises UserError if the tables are
+    of other cells or classes, and the errors of `read_parquet`.
 
     - `X` (n, C) float32: probabilities; `var`: names of the classes.
     - `obs`: field, cell, calls, most probable class, quality, size and metadata of each cell, under names `ID:cell`.
     - `obsm`: `spatial` (n, 2) float64, centroids (x, y) in pixels of the raw field; `step1` and `step2` (n, C) float32,
-      means of the members of each step.
+      means of the members of each step; `X_<model>.<stage>` (n, D) float32, embeddings.
     - `layers["calibrated"]` (n, C) float32, if the run is calibrated.
     - `uns`: `fields` (size in pixels and pixel size of each), `pixel_size_um` (NaN if fields differ), `versions`,
       `settings` (JSON), `dataset`, `classes`.
@@ -94,6 +98,7 @@ def export_h5ad(
         arrays["spatial"] = new_array(obsm, "spatial", (answer.rows, 2), np.float64)
         for step in steps:
             arrays[f"step{step}"] = new_array(obsm, f"step{step}", shape, np.float32)
+        kept = {name: _Embeddings(obsm, name, answer.rows, paths) for name, paths in embeddings.items()}
         observations = _Observations(file, answer, store, classes)
         start = 0
         for shard, part in enumerate(answer.shards(cell_tables)):
@@ -108,6 +113,8 @@ def export_h5ad(
             for step in steps:
                 tables = [paths[shard] for number, paths in members if number == step]
                 arrays[f"step{step}"][rows] = _mean(tables, part, len(classes))
+            for of_member in kept.values():
+                of_member.write(rows, part, shard)
             observations.write(rows, part, sizes)
             progress(start, answer.rows, "cells")
 
@@ -153,6 +160,29 @@ class _Observations:
             if name not in self._group:
                 new_array(self._group, name, (self._rows,), values.dtype)
             self._group[name][rows] = values
+
+
+class _Embeddings:
+    """The array `obsm["X_<member>"]` of an open file; scanpy calls representations of cells so."""
+
+    def __init__(self, obsm: h5py.Group, member: str, rows: int, paths: Sequence[AnyPath]):
+        self._paths = paths
+        width = EmbeddingReader(paths[0]).width
+        self._array = new_array(obsm, f"X_{member}", (rows, width), np.float32)
+
+    def write(self, rows: slice, part: pd.DataFrame, shard: int) -> None:
+        """Write the rows of a shard, block by block. Raises UserError if the file has other cells or lengths."""
+        reader = EmbeddingReader(self._paths[shard])
+        same = len(reader) == len(part) and reader.width == self._array.shape[1]
+        if (
+            not same
+            or not (
+                (reader.ids == part["ID"].to_numpy(object)) & (reader.cells == part["cell"].to_numpy())
+            ).all()
+        ):
+            raise UserError(f"{reader.path}: embeddings of other cells; delete it and start again")
+        for block, values in reader.blocks():
+            self._array[rows.start + block.start : rows.start + block.stop] = values
 
 
 def _mean(paths: Sequence[AnyPath], cells: pd.DataFrame, classes: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from puzzlecell.data.cell_crops import (
 from puzzlecell.data.fields import Images, read_field
 from puzzlecell.data.intensity import stored_limits, to_unit
 from puzzlecell.data.resize import sized_field
+from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import probability_table, write_parquet
 from puzzlecell.inference.predict import (
     Paths,
@@ -29,6 +30,7 @@ from puzzlecell.inference.predict import (
     predict,
     shared_fields,
 )
+from puzzlecell.network.cam_network import CamNetwork
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads
 
@@ -77,45 +79,24 @@ def step2_table(
     Raises ValueError for a field with non-finite logits or without a label image, and for models that are not of the
     same stage.
     """
-    if settings.source == "raw" and images is None:
-        raise ValueError("step2.source is raw, so the raw fields are required")
-    read_from = images if settings.source == "raw" else None
     store, masks = open_shards(store), open_shards(masks)
     wanted = shared_fields(store, masks, field_ids)
     networks = load_networks(models, device)
-    limits = {} if read_from is None else stored_limits(store)
-    geometry = crop_geometry(settings, networks[0].field_size, networks[0].crop_size)
-
-    output_stride = networks[0].settings.output_stride
-
-    def crops_of_fields() -> Iterator[tuple[str, int, np.ndarray]]:
-        for done, field_id in enumerate(wanted, start=1):
-            labels = masks.read(field_id, "cells")
-            if read_from is not None:
-                image = as_bytes(read_field(read_from, field_id), limits[field_id])
-            else:
-                image = store.read(field_id)
-                if settings.scale == "fixed":
-                    image = sized_field(image, geometry.field_size)
-            for number, box in numbered_boxes(labels):
-                crop = cut_cell(image, labels, number, box, geometry)
-                if settings.canvas == "fitted":
-                    crop = trimmed(crop, fitting_canvas(labels.shape, box, geometry, output_stride))
-                yield field_id, number, crop
-            progress(done, len(wanted))
-
     ids: list[str] = []
     cells: list[int] = []
     places: list[int] = []
     scores = [np.empty((0, len(networks[0].classes)))]
     with limited_threads(threads):
         # Batches of crops of one size, so not in the order of the cells.
-        numbered = enumerate(crops_of_fields())
+        crops = cell_crops(
+            store, masks, wanted, networks[0], settings=settings, images=images, progress=progress
+        )
+        numbered = enumerate(crops)
         for batch in batches(numbered, settings.batch_size, lambda item: len(item[1][2])):
             batch_ids, numbers, cut = zip(*(crop for _, crop in batch), strict=True)
-            crops, shares = np.split(np.stack(cut), [4], axis=3)
+            pixels, shares = np.split(np.stack(cut), [4], axis=3)
             outputs = [
-                predict(network, crops, settings.tta, device, precision=settings.precision)
+                predict(network, pixels, settings.tta, device, precision=settings.precision)
                 for network in networks
             ]
             for (logits, maps), path in zip(outputs, models, strict=True):
@@ -131,6 +112,43 @@ def step2_table(
         {"ID": [ids[row] for row in order], "cell": np.array(cells, np.int32)[order]},
         np.concatenate(scores)[order],
     )
+
+
+def cell_crops(
+    store: ShardReader,
+    masks: ShardReader,
+    wanted: Sequence[str],
+    network: CamNetwork,
+    *,
+    settings: Step2Settings,
+    images: Images | None = None,
+    progress: Progress = no_progress,
+) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Yield all cells of the fields `wanted`: the field's ID, the cell's number, and its crop of `cut_cell`.
+
+    Crops have the side of the canvas, or of the smallest one that holds the cell with `canvas: fitted`. Raises
+    ValueError with `source: raw` if `images` is None.
+    """
+    if settings.source == "raw" and images is None:
+        raise ValueError("step2.source is raw, so the raw fields are required")
+    output_stride = network.settings.output_stride
+    geometry = crop_geometry(settings, network.field_size, network.crop_size, output_stride=output_stride)
+    read_from = images if settings.source == "raw" else None
+    limits = {} if read_from is None else stored_limits(store)
+    for done, field_id in enumerate(wanted, start=1):
+        labels = masks.read(field_id, "cells")
+        if read_from is not None:
+            image = as_bytes(read_field(read_from, field_id), limits[field_id])
+        else:
+            image = store.read(field_id)
+            if settings.scale == "fixed":
+                image = sized_field(image, geometry.field_size)
+        for number, box in numbered_boxes(labels):
+            crop = cut_cell(image, labels, number, box, geometry)
+            if settings.canvas == "fitted":
+                crop = trimmed(crop, fitting_canvas(labels.shape, box, geometry, output_stride))
+            yield field_id, number, crop
+        progress(done, len(wanted))
 
 
 def as_bytes(field: np.ndarray, limits: np.ndarray) -> np.ndarray:

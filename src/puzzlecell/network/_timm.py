@@ -36,6 +36,16 @@ def import_torchvision() -> None:
 import_torchvision()
 
 import timm  # noqa: E402  (needs torchvision, which is made importable above)
+from timm.models import register_model  # noqa: E402
+from timm.models.vision_transformer import VisionTransformer  # noqa: E402
+from timm.optim import param_groups_layer_decay  # noqa: E402
 from timm.utils import ModelEmaV3  # noqa: E402
 
-__all__ = ["ModelEmaV3", "import_torchvision", "timm"]
+__all__ = [
+    "ModelEmaV3",
+    "VisionTransformer",
+    "import_torchvision",
+    "param_groups_layer_decay",
+    "register_model",
+    "timm",
+]

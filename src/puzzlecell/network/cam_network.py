@@ -24,12 +24,10 @@ from puzzlecell.network.backbone import (
     make_backbone,
 )
 from puzzlecell.network.network_file import METADATA, NetworkError, model_place, read_network_file
-from puzzlecell.network.pretrained import pretrained_state
+from puzzlecell.network.pretrained import MEAN, STD, pretrained_state
+from puzzlecell.network.token_maps import check_patches, is_token_model
 from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.runtime.checksums import EMPTY_MARK, sealed
-
-MEAN = (0.485, 0.456, 0.406, 0.485)
-STD = (0.229, 0.224, 0.225, 0.229)
 
 
 class CamNetwork(nn.Module):
@@ -49,6 +47,9 @@ class CamNetwork(nn.Module):
         self.field_size = field_size
         self.crop_size = crop_size
         self.backbone = make_backbone(settings)
+        if is_token_model(settings.backbone):
+            sides = {"input.field_size": field_size, "input.crop_size": crop_size}
+            check_patches(settings.backbone, settings.output_stride, settings.output_stride, sides)
         self.dropout = nn.Dropout2d(settings.drop_rate)
         features, self.features_last = feature_layout(self.backbone, settings)
         self.classifier = nn.Conv2d(features, len(self.classes), 1, bias=False)
@@ -63,13 +64,17 @@ class CamNetwork(nn.Module):
 
         images: (B, 4, H, W) RGBY in [0, 255], uint8 or float; they are normalised here, on the device.
         """
-        maps = self.classifier(self.dropout(self.features(images))).float()
-        return maps.mean((2, 3)), maps
+        return self.head(self.features(images))
 
     def features(self, images: Tensor) -> Tensor:
         """Feature map (B, features, h, w) of the backbone for images as in `forward`."""
         features = backbone_features(self.backbone, images * self.scale + self.shift)
         return features.permute(0, 3, 1, 2) if self.features_last else features
+
+    def head(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and maps, as of `forward`, for a feature map of `features`."""
+        maps = self.classifier(self.dropout(features)).float()
+        return maps.mean((2, 3)), maps
 
 
 def build_network(

@@ -17,7 +17,7 @@ from torch import Tensor
 from puzzlecell.network.network_file import NetworkError
 from puzzlecell.regular_file import file_problem
 
-WRAPPERS = ("state_dict", "model_state_dict", "model")
+WRAPPERS = ("state_dict", "model_state_dict", "model", "teacher")
 """Keys under which training programs store the state dict, next to other values."""
 
 _TYPES = {

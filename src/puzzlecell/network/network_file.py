@@ -27,27 +27,8 @@ def read_network_file(path: str | os.PathLike) -> dict[str, Any]:
 
     Raises NetworkError for any other file, and DamagedFileError if the file has changed since it was written.
     """
-    problem = file_problem(path, "network file")
-    if problem:
-        raise NetworkError(f"{path}: {problem}")
-    with mapped(path) as content:
-        intact = matches_seal(content)
-        header = _header(content)
     remedy = "delete this file and start again" if model_place(path) else "get or convert it again"
-    if intact is False:
-        raise DamagedFileError(path, "its checksum does not match", remedy)
-    if header is None:
-        raise NetworkError(f"{path}: not a safetensors file, or cut off")
-    metadata = _metadata(header)
-    if metadata is None:
-        raise NetworkError(
-            f"{path}: contains only tensors, not a network of puzzlecell; convert published checkpoints with "
-            "`puzzlecell convert`"
-        )
-    if intact is None:
-        raise DamagedFileError(
-            path, "it has no checksum, or was written by an older version of puzzlecell", remedy
-        )
+    metadata = checked_metadata(path, "network of puzzlecell", "convert", remedy)
     check_place(path, metadata.get("place"), model_place(path))
     wrong = [key for key, kind in KEYS.items() if not isinstance(metadata.get(key), kind)]
     if wrong:
@@ -55,6 +36,45 @@ def read_network_file(path: str | os.PathLike) -> dict[str, Any]:
             f"{path}: its metadata lack {', '.join(wrong)}; was it written by another version?"
         )
     return metadata
+
+
+def checked_metadata(path: str | os.PathLike, what: str, command: str, remedy: str) -> dict[str, Any]:
+    """Return the metadata of a sealed safetensors file, all of whose bytes are compared with the checksum.
+
+    what: what the file has to contain. command: that of `puzzlecell` which converts published checkpoints to such a
+    file. remedy: what to do with a damaged one. Raises NetworkError for other files, and DamagedFileError if the file
+    has changed since it was written.
+    """
+    problem = file_problem(path, "network file")
+    if problem:
+        raise NetworkError(f"{path}: {problem}")
+    with mapped(path) as content:
+        intact = matches_seal(content)
+        header = _header(content)
+    if intact is False:
+        raise DamagedFileError(path, "its checksum does not match", remedy)
+    if header is None:
+        raise NetworkError(f"{path}: not a safetensors file, or cut off")
+    metadata = _metadata(header)
+    if metadata is None:
+        raise NetworkError(
+            f"{path}: contains only tensors, not a {what}; convert published checkpoints with "
+            f"`puzzlecell {command}`"
+        )
+    if intact is None:
+        raise DamagedFileError(
+            path, "it has no checksum, or was written by an older version of puzzlecell", remedy
+        )
+    return metadata
+
+
+def stated_metadata(path: str | os.PathLike) -> dict[str, Any] | None:
+    """The metadata of a safetensors file, of which nothing is checked; None for any other file."""
+    if file_problem(path, "network file"):
+        return None
+    with mapped(path) as content:
+        header = _header(content)
+    return None if header is None else _metadata(header)
 
 
 def network_digest(path: str | os.PathLike) -> str:

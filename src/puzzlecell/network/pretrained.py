@@ -9,11 +9,18 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from puzzlecell.config.network import NetworkSettings
+from puzzlecell.errors import UserError
 from puzzlecell.network._timm import timm
 from puzzlecell.network.backbone import INPUT_CHANNELS
-from puzzlecell.network.foreign_weights import read_safetensors, read_state_dict
+from puzzlecell.network.encoder_weights import fitted_tokens, read_encoder
+from puzzlecell.network.foreign_weights import read_state_dict
 from puzzlecell.network.network_file import NetworkError
+from puzzlecell.network.token_maps import is_token_model
 from puzzlecell.runtime.messages import first_few
+
+MEAN = (0.485, 0.456, 0.406, 0.485)
+STD = (0.229, 0.224, 0.225, 0.229)
+"""What is subtracted from the channels of fields in [0, 1], and what they are divided by: ImageNet's values."""
 
 
 def pretrained_state(settings: NetworkSettings, backbone: nn.Module) -> dict[str, Tensor]:
@@ -21,10 +28,13 @@ def pretrained_state(settings: NetworkSettings, backbone: nn.Module) -> dict[str
 
     Raises NetworkError if they are not available, with a message that says what to do.
     """
+    tokens = is_token_model(settings.backbone)
+    source_name = f"network.pretrained ({settings.pretrained})"
     if settings.pretrained is True:
         try:
+            # The published norm of some vision transformers is that after pooling.
             source = timm.create_model(
-                settings.backbone, pretrained=True, num_classes=0, global_pool=""
+                settings.backbone, pretrained=True, num_classes=0, global_pool=None if tokens else ""
             ).state_dict()
         except (OSError, RuntimeError, SafetensorError) as error:
             raise NetworkError(
@@ -42,15 +52,20 @@ def pretrained_state(settings: NetworkSettings, backbone: nn.Module) -> dict[str
                 "of a .safetensors file"
             )
         try:
-            source = read_safetensors(path)
-        except NetworkError as error:
+            source = read_encoder(path, MEAN, STD)
+        except UserError as error:
             raise NetworkError(f"network.pretrained: {error}") from error
         source = {
             name.removeprefix("backbone."): value
             for name, value in source.items()
             if name != "classifier.weight"
         }
-    return fitted_state(source, backbone.state_dict(), f"network.pretrained ({settings.pretrained})")
+    if tokens:
+        try:
+            source = fitted_tokens(source, backbone, settings.backbone)
+        except NetworkError as error:
+            raise NetworkError(f"{source_name}: {error}") from error
+    return fitted_state(source, backbone.state_dict(), source_name)
 
 
 def packaged_state(settings: NetworkSettings) -> dict[str, Tensor]:

@@ -8,15 +8,21 @@ from pathlib import Path
 import h5py
 from pyarrow.lib import ArrowInvalid
 
+from puzzlecell.config.frozen_stages import feature_settings
 from puzzlecell.errors import UserError
+from puzzlecell.network.subcell_file import LOCATIONS, read_subcell_file
 from puzzlecell.planning.job_work import JobWork
 from puzzlecell.planning.measured import submitted_cells
 from puzzlecell.planning.measured_rates import BYTES
-from puzzlecell.planning.network_cost import network_cost
+from puzzlecell.planning.network_cost import embedding_bytes, network_cost
 from puzzlecell.runtime.planned_jobs import PlannedJob
 
 PIXELS = {"store": ("store", "images"), "masks": ("masks", "cells")}
 """Folder of the results and name of the array of what is measured in bytes per pixel."""
+
+
+LOCATION_BYTES = 4 * len(LOCATIONS)
+"""Bytes per cell of the probabilities of SubCell's locations, single-precision numbers that hardly compress."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +52,10 @@ def disk_use(jobs: Iterable[PlannedJob], work: JobWork, results: Path = Path("re
         cells = work.cells(job) if work.datasets(job) else 0.0
         for folder, size in _written(job, work, rates, cells).items():
             folders[folder] += size
-        if job.script in ("train", "train_cells"):
+        if job.script in ("train", "train_cells", "train_head"):
             training = work.settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
-            copies = 5 if training.ema else 4
+            # With a frozen backbone, of all weights only the best so far are kept.
+            copies = 1 if job.script == "train_head" else 5 if training.ema else 4
             state = max(state, copies * _weights(job, work))
     return Disk(dict(folders), state, measured)
 
@@ -63,10 +70,16 @@ def _written(job: PlannedJob, work: JobWork, rates: Mapping[str, float], cells: 
     if job.script == "segment":
         pixels = work.fields(job) * work.label_side**2
         return {"masks": pixels * rates["masks"] + cells * rates["cell table"] + rates["overlay"]}
-    if job.script in ("train", "train_cells"):
+    if job.script in ("train", "train_cells", "train_head"):
         return {"models": _weights(job, work)}
+    if job.script == "features":
+        training = feature_settings(work.settings, job.wildcards["model"], job.wildcards["stage"])
+        stage = work.stage(job.wildcards["model"], job.wildcards["stage"], 1)
+        return {"features": work.fields(job) * training.features.views * stage.feature_bytes}
     if job.script in ("step1", "step2"):
         return {job.script: cells * rates["step table"]}
+    if job.script == "read_cells":
+        return {"step2": cells * (rates["step table"] + LOCATION_BYTES)}
     if job.script == "unlike_training":
         return {"unlike": cells * rates["unlike table"]}
     if job.script == "targets":
@@ -80,6 +93,14 @@ def _written(job: PlannedJob, work: JobWork, rates: Mapping[str, float], cells: 
         return {"oof": cells * rates["answer"]}
     if job.script in ("export_h5ad", "export_csv"):
         return {"export": cells * rates[job.script]}
+    if job.script == "embed_cells":
+        stage = work.stage(job.wildcards["model"], job.wildcards["stage"], 1)
+        return {"embeddings": cells * embedding_bytes(stage.key, stage.field_size)}
+    if job.script == "embed_read_cells":
+        weights = getattr(work.settings.models[job.wildcards["model"]].cells, "weights", "")
+        return {"embeddings": cells * 2 * read_subcell_file(weights).embedding}
+    if job.script == "take_table":
+        return {"step2": cells * rates["step table"]}
     if job.script == "view_shard":
         pixels = work.view_megapixels(job) * 1e6
         return {"view": cells * rates["view cell"] + pixels * rates["view picture"]}

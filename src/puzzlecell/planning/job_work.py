@@ -5,6 +5,7 @@ from pathlib import Path
 
 from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.datasets import ASSUMED_PIXEL_UM
+from puzzlecell.config.frozen_stages import feature_settings
 from puzzlecell.config.models import checkpoint_path
 from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.steps import TtaSettings
@@ -12,17 +13,21 @@ from puzzlecell.config.workflow import Configuration
 from puzzlecell.data.cell_crops import crop_geometry
 from puzzlecell.errors import UserError
 from puzzlecell.network.network_file import read_network_file
+from puzzlecell.network.subcell_file import read_subcell_file
 from puzzlecell.planning.sizes import DatasetSize
 from puzzlecell.planning.work import (
     Stage,
     Work,
     cells_work,
+    features_work,
     ingest_work,
+    read_cells_work,
     segment_work,
     simulation_work,
     step1_work,
     step2_work,
     train_cells_work,
+    train_head_work,
     train_work,
     unlike_work,
     view_pictures,
@@ -55,10 +60,9 @@ class JobWork:
             return [given["ds"]]
         if job.script in ("oof_fold", "oof_step2"):
             return settings.held_out_sets(given["model"], given["stage"])
-        if job.script in ("train", "train_cells"):
+        if job.script in ("train", "train_cells", "train_head"):
             return settings.models[given["model"]].stages[given["stage"]].datasets
-        if job.script == "training_look":
-            first = settings.first_member
+        if job.script == "training_look" and (first := settings.first_member):
             return settings.models[first.model].stages[first.stage].datasets
         if job.script == "holdout_stage":
             return settings.datasets_of("holdout")
@@ -122,13 +126,31 @@ class JobWork:
         if script == "train":
             training = settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
             return [train_work(training, fields * (folds - 1) / folds, fields / folds)]
+        if script == "features":
+            return [
+                features_work(
+                    feature_settings(settings, job.wildcards["model"], job.wildcards["stage"]), fields
+                )
+            ]
+        if script == "train_head":
+            training = settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
+            return [train_head_work(training, fields * (folds - 1) / folds, fields / folds)]
         if script == "train_cells":
             training = settings.stage_training(job.wildcards["model"], job.wildcards["stage"])
             sides, cells = training.input, self.cells(job)
-            canvas = crop_geometry(settings.step2, sides.field_size, sides.crop_size).canvas
+            canvas = crop_geometry(
+                settings.step2,
+                sides.field_size,
+                sides.crop_size,
+                output_stride=training.network.output_stride,
+            ).canvas
             return [train_cells_work(training, canvas, cells * (folds - 1) / folds, cells / folds)]
+        if script == "read_cells":
+            return [self._read_cells(job)]
         if script == "ablation":
             return self._ablation(job)
+        if script == "embed_cells":
+            return [self._embed(job)]
         if script == "cams":
             return [
                 step1_work(
@@ -137,8 +159,7 @@ class JobWork:
                 for member in settings.ensemble.members
                 if member.step == 1
             ]
-        if script in ("training_look", "unlike_training"):
-            first = settings.first_member
+        if script in ("training_look", "unlike_training") and (first := settings.first_member):
             held_out = min(fields / folds, settings.unlike_training.max_fields)
             described = held_out if script == "training_look" else fields
             return [unlike_work(self.stage(first.model, first.stage, 1), described, settings.ingest.size)]
@@ -151,6 +172,24 @@ class JobWork:
         if script == "step2":
             return [step2_work(stage, settings.step2, self.cells(job))]
         return [step1_work(stage, settings.step1, fields / folds if of_fold else fields, self.label_side)]
+
+    def _read_cells(self, job: PlannedJob) -> Work:
+        """Every cell with the network that the configuration names for the model."""
+        model = job.wildcards["model"]
+        given = self.settings.models[model].cells
+        path = Path(given.weights if given is not None else "")
+        if not path.is_file():
+            raise UserError(f"models.{model}.cells.weights: there is no file {path}")
+        return read_cells_work(read_subcell_file(path), self.cells(job))
+
+    def _embed(self, job: PlannedJob) -> Work:
+        """Read the cells of a shard once, with one network and without further views."""
+        names = job.wildcards["model"], job.wildcards["stage"]
+        stage, plain = self.stage(*names, 1), {"tta": TtaSettings()}
+        if self.settings.embedding_step(*names) == 2:
+            return step2_work(stage, self.settings.step2.model_copy(update=plain), self.cells(job))
+        step1 = self.settings.step1.model_copy(update=plain)
+        return step1_work(stage, step1, self.fields(job), self.label_side)
 
     def _ablation(self, job: PlannedJob) -> list[Work]:
         """Every variant of both steps with every stage of the ensemble, as in `scoring.ablation`."""

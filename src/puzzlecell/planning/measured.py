@@ -18,6 +18,7 @@ from pyarrow.lib import ArrowInvalid
 from pydantic import ValidationError
 
 from puzzlecell.config.network import NetworkSettings
+from puzzlecell.config.readers import READ_STAGE, SubCellSettings
 from puzzlecell.config.segmentation import SegmentationSettings
 from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
@@ -27,18 +28,22 @@ from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_csv
 from puzzlecell.errors import UserError
 from puzzlecell.network.network_file import read_network_file
+from puzzlecell.network.subcell_file import read_subcell_file
 from puzzlecell.planning.measured_rates import SECONDS
 from puzzlecell.planning.work import (
     MEGA,
     Stage,
     Work,
     cells_work,
+    features_work,
     ingest_work,
+    read_cells_work,
     segment_kind,
     simulation_work,
     step1_work,
     step2_work,
     train_cells_work,
+    train_head_work,
     train_work,
     unlike_work,
     view_work,
@@ -213,15 +218,35 @@ def _segment(results: Path, names: tuple[str, ...], settings: str) -> Work:
 
 
 def _train(results: Path, names: tuple[str, ...], settings: str, shown: str = "fields") -> Work:
+    given, drawn, held_out, epochs = _trained(results, names, settings, shown)
+    if shown == "fields":
+        return train_work(given, drawn, held_out, epochs=epochs)
+    model = results / "models" / Path(*names) / "model.safetensors"
+    canvas = int(read_network_file(model)["crops"]["canvas"])
+    return train_cells_work(given, canvas, drawn, held_out, epochs=epochs)
+
+
+def _trained(
+    results: Path, names: tuple[str, ...], settings: str, shown: str
+) -> tuple[TrainingSettings, float, int, int]:
+    """Settings of a training, fields or cells that it drew per epoch, those held out, and epochs."""
     folder = results / "models" / Path(*names)
     history, held_out = read_csv(folder / "history.csv"), read_csv(folder / "oof.csv")
     drawn = float((history["seconds"] * history[f"{shown}_per_s"]).mean())
     given = TrainingSettings.model_validate_json(settings)
     given = given.model_copy(update={"samples_per_epoch": round(drawn)})
-    if shown == "fields":
-        return train_work(given, drawn, len(held_out), epochs=len(history))
-    canvas = int(read_network_file(folder / "model.safetensors")["crops"]["canvas"])
-    return train_cells_work(given, canvas, drawn, len(held_out), epochs=len(history))
+    return given, drawn, len(held_out), len(history)
+
+
+def _features(results: Path, names: tuple[str, ...], settings: str) -> Work:
+    dataset, stage, encoder, shard = names
+    fields = len(ShardReader([results / "features" / dataset / stage / encoder / f"{shard}.h5"]))
+    return features_work(TrainingSettings.model_validate_json(settings), fields)
+
+
+def _train_head(results: Path, names: tuple[str, ...], settings: str) -> Work:
+    given, drawn, held_out, epochs = _trained(results, names, settings, "fields")
+    return train_head_work(given, drawn, held_out, epochs=epochs)
 
 
 def _step1(results: Path, names: tuple[str, ...], settings: str) -> Work:
@@ -234,6 +259,12 @@ def _step2(results: Path, names: tuple[str, ...], settings: str) -> Work:
     (dataset, stage, shard), given = names, Step2Settings.model_validate_json(settings)
     cells = pq.read_metadata(results / "step2" / dataset / stage / f"{shard}.parquet").num_rows
     return step2_work(_stage(results, stage), given, cells)
+
+
+def _read_cells(results: Path, names: tuple[str, ...], settings: str) -> Work:
+    (dataset, model, shard), given = names, SubCellSettings.model_validate_json(settings)
+    table = results / "step2" / dataset / f"{model}.{READ_STAGE}" / f"{shard}.parquet"
+    return read_cells_work(read_subcell_file(given.weights), pq.read_metadata(table).num_rows)
 
 
 def _oof_step2(results: Path, names: tuple[str, ...], settings: str) -> Work:
@@ -307,8 +338,11 @@ _MEASURES: dict[str, Callable[[Path, tuple[str, ...], str], Work]] = {
     "segment": _segment,
     "train": _train,
     "train_cells": lambda results, names, settings: _train(results, names, settings, "cells"),
+    "train_head": _train_head,
+    "features": _features,
     "step1": _step1,
     "step2": _step2,
+    "read_cells": _read_cells,
     "unlike_training": _unlike,
     "oof_fold": _oof,
     "oof_step2": _oof_step2,

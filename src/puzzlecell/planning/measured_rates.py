@@ -1,12 +1,13 @@
 """The table of measured rates: what the parts of the workflow cost where no run has been measured yet.
 
-Processor time on one core of an AMD EPYC with AVX-512, from `OMP_NUM_THREADS=1 python benchmarks/rates.py` and
-`network_rates.py`. No GPU was measured.
+Processor time on one core of an AMD EPYC with AVX-512, from `OMP_NUM_THREADS=1 python benchmarks/rates.py`,
+`network_rates.py` and, for `subcell`, `subcell.py`. No GPU was measured.
 """
 
 SECONDS: dict[str, float] = {
     "start ablation": 3.6,
     "start ensemble": 0.425,
+    "start features": 3.65,
     "start holdout_stage": 3.2,
     "start ingest": 0.389,
     "start join_holdout": 0.342,
@@ -21,6 +22,7 @@ SECONDS: dict[str, float] = {
     "start submission": 0.599,
     "start train": 4.44,
     "start train_cells": 4.5,
+    "start train_head": 5.07,
     "start training_look": 4.45,
     "start unlike_training": 4.41,
     "simulate field": 0.000624,
@@ -39,6 +41,8 @@ SECONDS: dict[str, float] = {
     "unlike Mpx": 0.123,
     "hpa labelling Mpx": 0.0533,
     "load Mpx": 0.0201,
+    "features MB": 0.00364,
+    "head MB": 0.00283,
     "view cell": 0.00086,
     "view Mpx": 0.104,
 }
@@ -55,7 +59,10 @@ GFLOP_PER_SECOND: dict[str, float] = {
     "train cspresnext50": 148,
     "infer regnety_064": 88.0,
     "train regnety_064": 162,
+    "infer vit_small_patch16_224": 102,
+    "train vit_small_patch16_224": 99.3,
     "infer hpa_dpn": 166,
+    "infer subcell": 107,
 }
 """Operations per second, in 1e9, of networks in batches of 16 fields: prediction (`infer`) and training (`train`)."""
 

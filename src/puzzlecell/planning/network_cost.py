@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from puzzlecell.config.network import NetworkSettings
+from puzzlecell.network.subcell_file import SubCellLayout
 
 CLASSES = 19
 """Classes of the network that is counted; the classifier is less than a thousandth of any backbone."""
@@ -11,10 +12,14 @@ CLASSES = 19
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """Operations of one forward pass over one image (a multiply-add is two), and bytes of the weights."""
+    """Operations of one forward pass over one image (a multiply-add is two), bytes of the weights, and features.
+
+    features: numbers in the feature map of the backbone.
+    """
 
     flop: int
     weight_bytes: int
+    features: int
 
 
 @cache
@@ -32,10 +37,22 @@ def network_cost(settings: NetworkSettings, size: int) -> NetworkCost:
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
         network = CamNetwork(settings, names, size, size).eval()
         before = counter.get_total_flops()
-        network(torch.zeros(1, 4, size, size, dtype=torch.uint8))
+        features = network.features(torch.zeros(1, 4, size, size, dtype=torch.uint8))
+        network.head(features)
         flop = counter.get_total_flops() - before
     stored = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
-    return NetworkCost(flop, stored)
+    return NetworkCost(flop, stored, features.numel())
+
+
+@cache
+def embedding_bytes(settings: NetworkSettings, size: int) -> int:
+    """Bytes of the embedding of a cell by a network that sees fields of `size` x `size` pixels."""
+    import torch
+
+    from puzzlecell.network.cam_network import CamNetwork
+
+    with torch.device("meta"):
+        return 2 * CamNetwork(settings, ["-"], size, size).classifier.in_channels
 
 
 @cache
@@ -50,4 +67,17 @@ def segmenter_flop(height: int, width: int) -> int:
         network = HpaUnet().eval()
         network.mean = network.mean.to("meta")
         network(torch.zeros(1, 3, height, width))
+    return counter.get_total_flops()
+
+
+@cache
+def subcell_flop(layout: SubCellLayout) -> int:
+    """Operations of one pass of SubCell over the crop of a cell."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from puzzlecell.network.subcell import SubCell
+
+    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
+        SubCell(layout).eval()(torch.zeros(1, len(layout.channels), layout.image, layout.image))
     return counter.get_total_flops()

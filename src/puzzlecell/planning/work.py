@@ -9,7 +9,8 @@ from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.config.training import TrainingSettings
 from puzzlecell.config.view import ViewSettings
 from puzzlecell.data.cell_crops import crop_geometry
-from puzzlecell.planning.network_cost import network_cost, segmenter_flop
+from puzzlecell.network.subcell_file import SubCellLayout
+from puzzlecell.planning.network_cost import network_cost, segmenter_flop, subcell_flop
 from puzzlecell.segmentation.hpa_unet import SIDES_DIVIDE_BY
 
 GIGA = 1e9
@@ -58,6 +59,11 @@ class Stage:
     def gflop(self, size: int) -> float:
         """Operations, in 1e9, of one pass of one network over an image of `size` x `size` pixels."""
         return network_cost(self.key, size).flop / GIGA
+
+    @property
+    def feature_bytes(self) -> int:
+        """Bytes of the features of one view of a field, as they are kept: two for each number."""
+        return 2 * network_cost(self.key, self.field_size).features
 
 
 def simulation_work(fields: float, size: int) -> Work:
@@ -131,6 +137,26 @@ def train_work(
     )
 
 
+def features_work(settings: TrainingSettings, fields: float) -> Work:
+    """Compute the features of fields in all views, with a frozen backbone."""
+    stage = Stage(settings.network, settings.input.field_size, settings.input.crop_size)
+    passes, backbone = fields * settings.features.views, settings.network.backbone
+    gflop = passes * stage.gflop(stage.field_size)
+    parts = {"features MB": passes * stage.feature_bytes / MEGA}
+    return Work(f"features ({backbone})", gflop, "GFLOP", gflop, f"infer {backbone}", parts)
+
+
+def train_head_work(
+    settings: TrainingSettings, training_fields: float, held_out_fields: float, *, epochs: int | None = None
+) -> Work:
+    """Train the classifier of one fold on features, with the arguments of `train_work`."""
+    stage = Stage(settings.network, settings.input.field_size, settings.input.crop_size)
+    batch, epochs = settings.batch_size, settings.epochs if epochs is None else epochs
+    drawn = -(-(settings.samples_per_epoch or training_fields) // batch) * batch
+    megabytes = epochs * (drawn + held_out_fields) * stage.feature_bytes / MEGA
+    return Work("train_head", megabytes, "MB", parts={"head MB": megabytes})
+
+
 def train_cells_work(
     settings: TrainingSettings,
     canvas: int,
@@ -173,9 +199,16 @@ def unlike_work(stage: Stage, fields: float, store_side: int) -> Work:
 
 def step2_work(stage: Stage, settings: Step2Settings, cells: float) -> Work:
     """Predict the crop of each cell with all networks of a stage."""
-    canvas = crop_geometry(settings, stage.field_size, stage.crop_size).canvas
+    stride = stage.network.output_stride
+    canvas = crop_geometry(settings, stage.field_size, stage.crop_size, output_stride=stride).canvas
     gflop = cells * stage.folds * settings.tta.passes * stage.gflop(canvas)
     return _prediction("step2", stage, gflop, {"step2 cell": cells})
+
+
+def read_cells_work(layout: SubCellLayout, cells: float) -> Work:
+    """Read the crop of each cell with SubCell."""
+    gflop = cells * subcell_flop(layout) / GIGA
+    return Work("read_cells (subcell)", gflop, "GFLOP", gflop, "infer subcell", {"step2 cell": cells})
 
 
 def cells_work(name: str, cells: float) -> Work:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -31,8 +31,9 @@ class AblationData:
     """A data set with ground truth, and the models to predict it with.
 
     store, masks: shards; cells: cell tables (Parquet) of the shards; truth: ground-truth CSV. models: fold models of
-    each (model, stage); of_cells: those that predict no fields. negative: index of the class Negative, None if there
-    is none. images: where the raw fields are, for `step2.source: raw`.
+    each (model, stage); of_cells: those that predict no fields. read: the tables, one per shard, of members that are
+    not trained here, which no setting of the steps changes. negative: index of the class Negative, None if there is
+    none. images: where the raw fields are, for `step2.source: raw`.
     """
 
     store: Paths
@@ -43,6 +44,7 @@ class AblationData:
     negative: int | None
     images: Images | None = None
     of_cells: Collection[tuple[str, str]] = ()
+    read: Mapping[tuple[str, str], Sequence[AnyPath]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,13 @@ def step2_changes(settings: Step2Settings) -> dict[str, Step2Settings]:
     }
 
 
-def ensemble_changes(settings: EnsembleSettings, negative: int | None) -> dict[str, EnsembleSettings]:
-    """Variants of the ensemble settings with one setting changed, by name of the change."""
+def ensemble_changes(
+    settings: EnsembleSettings, negative: int | None, *, images: bool = True
+) -> dict[str, EnsembleSettings]:
+    """Variants of the ensemble settings with one setting changed, by name of the change.
+
+    images: whether there are probabilities of whole fields.
+    """
     given = settings.model_dump()
     fusions = {
         "off": None,
@@ -93,6 +100,7 @@ def ensemble_changes(settings: EnsembleSettings, negative: int | None) -> dict[s
         "image product 0.5": {"source": "image", "how": "product", "weight": 0.5},
         "image product 0.7": {"source": "image", "how": "product", "weight": 0.7},
     }
+    fusions = {name: fusion for name, fusion in fusions.items() if images or not name.startswith("image ")}
     has_step2 = any(member.step == 2 for member in settings.members)
     plain = [{**member, "classes": {}} for member in given["members"]]
     choices: dict[str, dict[str, Any]] = {
@@ -163,7 +171,8 @@ def ablation_table(
     """
     plain = step1.model_copy(update={"tta": TtaSettings()}), step2.model_copy(update={"tta": TtaSettings()})
     turned = step1.model_copy(update={"tta": ALL_VIEWS}), step2.model_copy(update={"tta": ALL_VIEWS})
-    ones, twos = step1_changes(plain[0]), step2_changes(plain[1])
+    ones = step1_changes(plain[0]) if set(data.models) - set(data.of_cells) else {}
+    twos = step2_changes(plain[1]) if _read_in_step2(data, ensemble) else {}
     total, done = 2 + len(ones) + len(twos), 0
 
     def predicted(one: Step1Settings | None, two: Step2Settings | None) -> Predictions:
@@ -186,11 +195,19 @@ def ablation_table(
         changes["step2", name] = replace(configured, step2=predicted(None, two).step2)
     for (step, name), changed in changes.items():
         found = compared(cells, changed, ensemble, data.negative)
-        tables[step, name, False] = found[step]
+        if step in found:
+            tables[step, name, False] = found[step]
         tables["ensemble", f"{step} {name}", False] = found["ensemble"]
-    for name, settings in ensemble_changes(ensemble, data.negative).items():
+    of_ensemble = ensemble_changes(ensemble, data.negative, images=bool(configured.images))
+    for name, settings in of_ensemble.items():
         tables["ensemble", name, False] = joined(cells, configured, settings, data.negative)
     return scored(tables, data, score)
+
+
+def _read_in_step2(data: AblationData, ensemble: EnsembleSettings) -> bool:
+    """Whether settings of step 2 can change anything: not if all its members are models from elsewhere."""
+    read = [(member.model, member.stage) for member in ensemble.members if member.step == 2]
+    return bool(data.models) and (not read or any(names in data.models for names in read))
 
 
 def predict_all(
@@ -198,6 +215,13 @@ def predict_all(
 ) -> Predictions:
     """Predict with every model and stage, by the steps whose settings are given."""
     result = Predictions({}, {}, {})
+    if step2 is not None:
+        result.step2.update(
+            {
+                key: pd.concat([read_parquet(path) for path in paths], ignore_index=True)
+                for key, paths in data.read.items()
+            }
+        )
     for key, models in data.models.items():
         if step1 is not None and key not in data.of_cells:
             result.step1[key], result.images[key] = step1_tables(
@@ -226,7 +250,7 @@ def joined(
     cells: pd.DataFrame, predictions: Predictions, settings: EnsembleSettings, negative: int | None
 ) -> pd.DataFrame:
     """Ensemble of the members named in the settings."""
-    images = mean_table([(table, 1.0) for table in predictions.images.values()])
+    images = _images(predictions)
     weighted = [(table, member.weight) for member, table in _members(predictions, settings)]
     return ensemble_cells(cells, weighted, images, settings, negative=negative)
 
@@ -235,7 +259,7 @@ def compared(
     cells: pd.DataFrame, predictions: Predictions, settings: EnsembleSettings, negative: int | None
 ) -> dict[str, pd.DataFrame]:
     """Return the tables `broadcast`, `step1`, `step2` and `ensemble`, as in the score of a run."""
-    images = mean_table([(table, 1.0) for table in predictions.images.values()])
+    images = _images(predictions)
     answer = joined(cells, predictions, settings, negative)
     return compared_tables(answer, _members(predictions, settings), images)
 
@@ -255,6 +279,12 @@ def scored(
         for key, result in results["all"].items()
     ]
     return pd.DataFrame(rows, columns=["prediction", "change", "tta", "mean_ap", "low", "high", "present"])
+
+
+def _images(predictions: Predictions) -> pd.DataFrame | None:
+    """Mean probabilities of the fields; None if no model predicts them."""
+    tables = [(table, 1.0) for table in predictions.images.values()]
+    return mean_table(tables) if tables else None
 
 
 def _members(predictions: Predictions, settings: EnsembleSettings) -> list:

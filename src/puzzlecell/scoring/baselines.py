@@ -12,19 +12,21 @@ from puzzlecell.ensemble.combine import ensemble_cells
 def compared_tables(
     answer: pd.DataFrame,
     members: Sequence[tuple[EnsembleMember, pd.DataFrame]],
-    images: pd.DataFrame,
+    images: pd.DataFrame | None,
 ) -> dict[str, pd.DataFrame]:
     """Return the tables to score, `ID, cell, p00 ...` of the same cells.
 
-    answer: the ensembled cell table. images: `ID, p00 ...` of whole fields. Entries:
+    answer: the ensembled cell table. images: `ID, p00 ...` of whole fields; None if no member predicts them. Entries:
 
-    - `broadcast` gives each cell the probabilities of its field.
+    - `broadcast` gives each cell the probabilities of its field, if they are known.
     - `step1` and `step2` are the weighted means of only that step's members; weights of single classes do not count.
     - `ensemble` is `answer` itself.
     """
-    columns = class_columns(images)
+    columns = class_columns(members[0][1])
     cells = answer[["ID", "cell"]]
-    tables = {"broadcast": cells.merge(images, on="ID", how="left", validate="many_to_one")}
+    tables = {}
+    if images is not None:
+        tables["broadcast"] = cells.merge(images, on="ID", how="left", validate="many_to_one")
     for step in (1, 2):
         of_step = [(member, table) for member, table in members if member.step == step]
         if of_step:

@@ -39,14 +39,15 @@ def write_score(
     """Write the mean average precision of each prediction, the average precision of each class, and a plot of both.
 
     masks: shards of label images. answer: the ensembled cell table. member_tables: one per shard, for each ensemble
-    member in turn. image_tables: probabilities of whole fields, one per shard, for each stage in turn. Raises the
-    errors of `read_submission` and of `score_tables`.
+    member in turn. image_tables: probabilities of whole fields, one per shard, for each stage in turn; none if no
+    member predicts fields. Raises the errors of `read_submission` and of `score_tables`.
     """
     names = read_classes(classes)
+    images = read_parts(image_tables, len(image_tables) // len(masks)) if image_tables else []
     tables = compared_tables(
         read_parquet(answer),
         list(zip(members, read_parts(member_tables, len(members)), strict=True)),
-        mean_table([(table, 1.0) for table in read_parts(image_tables, len(image_tables) // len(masks))]),
+        mean_table([(table, 1.0) for table in images]) if images else None,
     )
     known = read_submission(truth, len(names))
     with masks_of(truth):

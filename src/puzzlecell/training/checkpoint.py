@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from puzzlecell.errors import DamagedFileError, UserError
 from puzzlecell.network.cam_network import save_network
@@ -104,8 +105,8 @@ def metadata(run: TrainingRun, best: Best) -> dict[str, object]:
 def session_state(session: Session) -> dict[str, Any]:
     """Return everything needed to resume, with any number of processes; must be called in all of them."""
     return {
-        "network": session.network.state_dict(),
-        "mean": None if session.mean is None else session.mean.state_dict(),
+        "network": learnt(session, session.network),
+        "mean": None if session.mean is None else learnt(session, session.mean),
         "optimiser": session.optimiser.state_dict(),
         "rate": session.rate.state_dict(),
         "precision": session.fabric.strategy.precision.state_dict(),
@@ -120,11 +121,20 @@ def session_state(session: Session) -> dict[str, Any]:
     }
 
 
+def learnt(session: Session, module: nn.Module) -> dict[str, Tensor]:
+    """Return the state of a network or of its running mean, without a frozen backbone, which does not change."""
+    state = module.state_dict()
+    if not session.run.settings.network.frozen:
+        return state
+    return {name: tensor for name, tensor in state.items() if "backbone" not in name.split(".")}
+
+
 def restore(session: Session, state: dict[str, Any]) -> None:
     """Restore a state returned by `session_state`."""
-    session.network.load_state_dict(state["network"])
+    whole = not session.run.settings.network.frozen
+    session.network.load_state_dict(state["network"], strict=whole)
     if session.mean is not None:
-        session.mean.load_state_dict(state["mean"])
+        session.mean.load_state_dict(state["mean"], strict=whole)
     session.optimiser.load_state_dict(state["optimiser"])
     session.rate.load_state_dict(state["rate"])
     session.fabric.strategy.precision.load_state_dict(state["precision"])

@@ -1,4 +1,7 @@
-"""Data loaders: augmented crops for training and whole fields for validation, or crops of cells for both."""
+"""Data loaders: augmented crops for training and whole fields for validation, or crops of cells for both.
+
+With a frozen backbone, features take the place of fields.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +21,7 @@ from puzzlecell.runtime.signals import ignore_signals
 from puzzlecell.runtime.threads import use_one_thread
 from puzzlecell.training.augment import BLACK, REFLECTED, Augmenter
 from puzzlecell.training.cell_crops import CroppedCells, TrainingCells, WholeCells
+from puzzlecell.training.kept_features import TrainingFeatures, WholeFeatures
 from puzzlecell.training.run import TrainingError, TrainingRun
 from puzzlecell.training.sampler import EpochBatches, cell_weights, field_weights
 from puzzlecell.training.samples import Sample, collate
@@ -28,15 +32,16 @@ def make_loaders(run: TrainingRun, fabric: Fabric) -> tuple[EpochBatches, DataLo
 
     Raises TrainingError if fields of the table are not stored.
     """
-    settings, size = run.settings, run.settings.input.field_size
+    settings = run.settings
     reader = ShardReader(run.stores)
     absent = [field_id for field_id in dict.fromkeys(run.table["ID"]) if field_id not in reader]
     if absent:
         raise TrainingError(
             f"{len(absent)} fields of the table are not in the store, e.g. {first_few(absent, 5)}"
         )
-    # Fail now rather than hours later if the stored fields are too small.
-    sized_field(reader.read(run.table["ID"].iloc[0]), size)
+    if not settings.network.frozen:
+        # Fail now rather than hours later if the stored fields are too small.
+        sized_field(reader.read(run.table["ID"].iloc[0]), settings.input.field_size)
     training, validation = examples(run, reader)
     weigh = field_weights if run.cells is None else cell_weights
     batches = EpochBatches(
@@ -84,6 +89,12 @@ def examples(run: TrainingRun, reader: ShardReader) -> "tuple[Training, Validati
     settings, table = run.settings, run.table
     out = (table["fold"] == run.fold).to_numpy()
     ids, labels = table["ID"].to_numpy(), table[list(run.classes)].to_numpy(dtype=np.float32)
+    if settings.network.frozen:
+        crop = settings.input.crop_size // settings.network.output_stride
+        return (
+            TrainingFeatures(reader, ids[~out], labels[~out], crop, settings.seed),
+            WholeFeatures(reader, ids[out], labels[out]),
+        )
     size = settings.input.crop_size if run.cells is None else run.cells.geometry.canvas
     # Around a crop that is filled up with black, there is nothing to reflect.
     border = BLACK if run.cells is not None and run.cells.geometry.padding == "black" else REFLECTED
@@ -182,5 +193,5 @@ class WholeFields(Dataset):
         return Sample(sized_field(self.reader.read(self.ids[row]), self.field_size), self.labels[row], row)
 
 
-Training = TrainingFields | TrainingCells
-Validation = WholeFields | WholeCells
+Training = TrainingFields | TrainingCells | TrainingFeatures
+Validation = WholeFields | WholeCells | WholeFeatures

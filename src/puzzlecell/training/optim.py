@@ -1,6 +1,7 @@
 """Optimiser, learning-rate schedule and exponential moving average of the weights."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -9,25 +10,58 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from puzzlecell.config.optimiser import EmaSettings, OptimiserSettings, ScheduleSettings
-from puzzlecell.network._timm import ModelEmaV3
+from puzzlecell.network._timm import ModelEmaV3, param_groups_layer_decay
+from puzzlecell.network.network_file import NetworkError
 
 ONE_CYCLE_START = 25
 ONE_CYCLE_MOMENTUM = (0.85, 0.95)
 
 
 def make_optimiser(network: nn.Module, settings: OptimiserSettings) -> Optimizer:
-    """Return the configured optimiser for all weights of the network."""
+    """Return the configured optimiser for all weights of the network; for `layer_decay`, of a `CamNetwork`.
+
+    Raises NetworkError for a `layer_decay` with a backbone whose layers timm does not know.
+    """
     rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.layer_decay is None:
+        weights: Iterable[Any] = network.parameters()
+    else:
+        weights = decayed_groups(network, settings.layer_decay, decay)
     if settings.name == "sgd":
         return torch.optim.SGD(
-            network.parameters(),
+            weights,
             rate,
             momentum=settings.betas[0],
             nesterov=settings.betas[0] > 0,
             weight_decay=decay,
         )
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.name]
-    return kind(network.parameters(), rate, betas=settings.betas, weight_decay=decay)
+    return kind(weights, rate, betas=settings.betas, weight_decay=decay)
+
+
+def decayed_groups(network: nn.Module, layer_decay: float, weight_decay: float) -> list[dict[str, Any]]:
+    """Groups of the weights of a `CamNetwork` by the layer of its backbone, each with its `lr_scale`.
+
+    They are timm's, with the classifier as the layer above the backbone: of n layers below it, number i = 0, 1, ... has
+    the scale layer_decay^(n - i). A last norm belongs to the last block (Bao et al., BEiT, 2021).
+    """
+    backbone: Any = network.get_submodule("backbone")
+    if not hasattr(backbone, "group_matcher"):
+        raise NetworkError(
+            f"optimiser.layer_decay: timm does not know the layers of this backbone ({type(backbone).__name__}); "
+            "leave it out"
+        )
+    without_decay = backbone.no_weight_decay() if hasattr(backbone, "no_weight_decay") else ()
+    groups = param_groups_layer_decay(
+        backbone,
+        weight_decay=weight_decay,
+        no_weight_decay_list=without_decay,
+        layer_decay=layer_decay,
+    )
+    for group in groups:
+        group["lr_scale"] *= layer_decay
+    classifier = list(network.get_submodule("classifier").parameters())
+    return [*groups, {"params": classifier, "weight_decay": weight_decay, "lr_scale": 1.0}]
 
 
 class LearningRate:
@@ -86,10 +120,10 @@ class LearningRate:
         return _between(low, high, (step - self.warmup) / max(1, self.steps - 1 - self.warmup))
 
     def apply(self, optimiser: Optimizer, step: int) -> None:
-        """Set the learning rate and momentum of a step."""
+        """Set the learning rate, times the `lr_scale` of a group that has one, and momentum of a step."""
         momentum = self.momentum(step)
         for group in optimiser.param_groups:
-            group["lr"] = self.at(step)
+            group["lr"] = self.at(step) * group.get("lr_scale", 1)
             if momentum is not None and "betas" in group:
                 group["betas"] = (momentum, group["betas"][1])
             elif momentum is not None:

@@ -49,7 +49,7 @@ class TrainingRun:
     classes: Sequence[str]
     """Names of the classes, in the order of the logits."""
     stores: Sequence[Path]
-    """Shards that hold the fields."""
+    """Shards that hold the fields, or with a frozen backbone (`network.frozen`) their features."""
     table: pd.DataFrame
     """One row per field: `ID`, `fold` and one column per class, named after it, in [0, 1] (soft labels).
 

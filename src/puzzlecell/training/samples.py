@@ -10,7 +10,10 @@ from torch import Tensor
 
 
 class Sample(NamedTuple):
-    """An image (H, W, 4) uint8, its labels (C,) float32, its row in the data set and the cell's share (H, W) uint8."""
+    """An image (H, W, 4) uint8, its labels (C,) float32, its row in the data set and the cell's share (H, W) uint8.
+
+    With a frozen backbone, features (D, h, w) float16 take the place of the image.
+    """
 
     image: np.ndarray
     labels: np.ndarray
@@ -23,6 +26,7 @@ class Sample(NamedTuple):
 class Batch:
     """A batch: images (B, H, W, 4) uint8, labels (B, C) float32 and rows (B,) int64, their data set indices.
 
+    images: features (B, D, h, w) float16 with a frozen backbone.
     shares: (B, H, W) uint8 for crops of cells, None for fields.
     """
 

@@ -11,12 +11,14 @@ from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from puzzlecell.config.training import ComputeSettings
+from puzzlecell.config.training import ComputeSettings, TrainingSettings
+from puzzlecell.data.feature_maps import check_encoder
 from puzzlecell.network._timm import ModelEmaV3
-from puzzlecell.network.cam_network import CamNetwork, build_network, load_network
+from puzzlecell.network.cam_network import CamNetwork
+from puzzlecell.network.frozen import HeadNetwork, encoder_digest
 from puzzlecell.network.memory import channels_last
-from puzzlecell.network.network_file import NetworkError
 from puzzlecell.network.puzzle import PuzzleNetwork
+from puzzlecell.network.starting import starting_network
 from puzzlecell.runtime.malloc import keep_freed_memory
 from puzzlecell.training.dataloaders import make_loaders
 from puzzlecell.training.losses import ComboLoss
@@ -120,7 +122,10 @@ def make_fabric(run: TrainingRun) -> Fabric:
 
 
 def make_session(run: TrainingRun, fabric: Fabric) -> Session:
-    """Create the network, optimiser, data loaders and everything else needed for the first step, on the device."""
+    """Create the network, optimiser, data loaders and everything else needed for the first step, on the device.
+
+    Raises DamagedFileError for features of another backbone than the frozen one of this training.
+    """
     settings, device = run.settings, fabric.device
     torch.manual_seed(settings.seed)
     if device.type == "cpu" and settings.compute.keep_memory:
@@ -128,9 +133,12 @@ def make_session(run: TrainingRun, fabric: Fabric) -> Session:
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = True
-    network = laid_out(starting_network(run), settings.compute, fabric.world_size).to(device)
+    network = starting_network(settings, list(run.classes), run.init_from)
+    if settings.network.frozen:
+        check_encoder(run.stores, encoder_digest(network))
+    network = laid_out(network, settings.compute, fabric.world_size).to(device)
     mean = None if settings.ema is None else make_running_mean(network, settings.ema)
-    module: nn.Module = PuzzleNetwork(network, settings.puzzle.side)
+    module = as_shown(network, settings)
     if settings.compute.compile:
         module = cast(nn.Module, torch.compile(module))
     wrapped, optimiser = fabric.setup(module, make_optimiser(network, settings.optimiser))
@@ -148,29 +156,15 @@ def make_session(run: TrainingRun, fabric: Fabric) -> Session:
     return Session(run, fabric, network, wrapped, optimiser, rate, loss, mean, batches, training, validation)
 
 
+def as_shown(network: CamNetwork, settings: TrainingSettings) -> nn.Module:
+    """Return the module that sees the batches: fields and their tiles, or features if the backbone is frozen."""
+    if settings.network.frozen:
+        return HeadNetwork(network)
+    return PuzzleNetwork(network, settings.puzzle.side)
+
+
 def laid_out(network: CamNetwork, compute: ComputeSettings, world: int) -> CamNetwork:
     """Apply the configured memory format, and batch normalisation synchronised over `world` processes."""
     if compute.sync_batchnorm and world > 1:
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
     return channels_last(network) if compute.channels_last else network
-
-
-def starting_network(run: TrainingRun) -> CamNetwork:
-    """Return the network with its initial weights; raises NetworkError if they are unavailable or do not fit."""
-    settings = run.settings
-    network = build_network(settings.network, settings.input, run.classes, pretrained=run.init_from is None)
-    if run.init_from is None:
-        return network
-    parent = load_network(run.init_from)
-    if parent.classes != network.classes:
-        raise NetworkError(f"{run.init_from} was trained on other classes: {', '.join(parent.classes)}")
-    try:
-        network.load_state_dict(parent.state_dict())
-    except RuntimeError as error:
-        raise NetworkError(
-            f"{run.init_from} holds a {parent.settings.backbone} at output stride "
-            f"{parent.settings.output_stride}, which does not fit {settings.network.backbone} at "
-            f"{settings.network.output_stride}: a stage must use "
-            "the same network as the stage it starts from"
-        ) from error
-    return network

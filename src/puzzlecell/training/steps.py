@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from puzzlecell.network.puzzle import PuzzleNetwork, PuzzleOutput
+from puzzlecell.network.puzzle import PuzzleOutput
 from puzzlecell.runtime.progress import Progress
 from puzzlecell.runtime.signals import StopRequest
 from puzzlecell.training.cell_crops import read_under_cells
@@ -17,7 +17,7 @@ from puzzlecell.training.checkpoint import save
 from puzzlecell.training.dataloaders import held_out, trained_on
 from puzzlecell.training.run import TrainingError
 from puzzlecell.training.samples import Batch
-from puzzlecell.training.setup import Session
+from puzzlecell.training.setup import Session, as_shown
 
 AGREE_EVERY = 10
 GO_ON, SAVE, STOP = range(3)
@@ -101,8 +101,11 @@ def read(session: Session, output: PuzzleOutput, batch: Batch) -> PuzzleOutput:
 
 
 def on_device(session: Session, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return images (B, 4, H, W) uint8 and labels (B, C) float32 on the device."""
-    images = batch.images.to(session.fabric.device, non_blocking=True).permute(0, 3, 1, 2)
+    """Return images (B, 4, H, W) uint8, or features (B, D, h, w) float16, and labels (B, C) float32 on the device."""
+    images = batch.images.to(session.fabric.device, non_blocking=True)
+    if session.run.settings.network.frozen:
+        return images, batch.labels.to(session.fabric.device, non_blocking=True)
+    images = images.permute(0, 3, 1, 2)
     if not session.run.settings.compute.channels_last:
         images = images.contiguous()
     return images, batch.labels.to(session.fabric.device, non_blocking=True)
@@ -146,7 +149,7 @@ def validate(session: Session, stop: StopRequest) -> tuple[np.ndarray, np.ndarra
     """Return labels and probabilities (N, C) and losses (N, 4) of the held-out fields or cells in order; float32."""
     fabric, settings = session.fabric, session.run.settings
     share_buffers(session)
-    network = PuzzleNetwork(session.evaluated, settings.puzzle.side).eval()
+    network = as_shown(session.evaluated, settings).eval()
     done = (session.epoch + 1) * session.steps / max(1, settings.epochs * session.steps - 1)
     rows, labels, probabilities, losses = [], [], [], []
     for batch in session.validation:

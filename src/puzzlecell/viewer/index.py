@@ -9,6 +9,7 @@ from typing import Any
 
 from puzzlecell.config.workflow import Configuration
 from puzzlecell.data.calibration_table import Row
+from puzzlecell.formats.class_colours import css_colours
 from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.viewer.chunks import write_chunk
 from puzzlecell.viewer.grading import grading
@@ -45,6 +46,7 @@ def run_content(
         "format": FORMAT,
         "version": version("puzzlecell"),
         "classes": list(names),
+        "colours": css_colours(names, None if negative is None else names[negative]),
         "negative": negative,
         "pictures": {
             "tile": settings.view.tile,

@@ -452,6 +452,8 @@ def test_shards_give_cores_work_without_becoming_many(fields, shards):
         (["mine", "--model", "mine"], "mine: no bundle: there is no manifest.json in it"),
         (["mine", "--output", "file.txt"], "file.txt: is a file; expected a folder for the results"),
         (["mine", "--pixel-size", "0"], "--pixel-size: found 0; expected micrometres, above 0 and up to 100"),
+        (["mine", "--subcell", "none.safetensors"], "none.safetensors: "),
+        (["mine", "--subcell", "file.txt"], "file.txt: "),
         (["mine", "--cores", "0"], "--cores: found 0; expected at least 1"),
     ],
 )

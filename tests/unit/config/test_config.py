@@ -170,6 +170,16 @@ def test_a_mistake_is_reported_with_its_key(values, key, value, expected):
     assert expected in problems(place(values, key, value))
 
 
+def test_crops_of_cells_fit_the_patches_of_the_network_that_reads_them(values):
+    values = place(place(values, "models.lite0.network.output_stride", 14), "step2", {"crop": 192})
+    values = place(values, "models.lite0.input", {"field_size": 196, "crop_size": 196})
+    expected = (
+        "step2.crop: for models.lite0.stages.pupil: 192 is not divisible by 14, the network's output stride"
+    )
+    assert expected in problems(values)
+    load_configuration(place(values, "step2", {"crop": 224}), ROOT)
+
+
 def test_without_a_negative_class_it_cannot_be_read(values):
     values = place(place(values, "negative", None), "ensemble.negative", "mean")
     text = problems(place(values, "ensemble.suppress_by_negative", 1))

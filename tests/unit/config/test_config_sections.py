@@ -30,7 +30,7 @@ REQUIRED = (
     "EnsembleSettings",
     "ModelSettings",
     "StageSettings",
-    "Teacher",
+    "SubCellSettings",
 )
 
 

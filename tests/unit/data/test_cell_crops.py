@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from puzzlecell.config.steps import Step2Settings
-from puzzlecell.data.cell_crops import crop_geometry, cut_cells, pool_under
+from puzzlecell.data.cell_crops import crop_geometry, cut_cells, fitting_canvas, pool_under
+from puzzlecell.errors import UserError
 
 
 def geometry(field_size=64, crop_size=32, **settings):
@@ -26,6 +27,21 @@ def test_canvas_of_a_fixed_crop():
     assert geometry(100).canvas == 64
     assert geometry(512, crop=160).canvas == 160
     assert geometry(512, 384, scale="enlarged").canvas == 384
+
+
+def test_canvases_of_a_network_with_patches_of_14_pixels():
+    """Multiples of 28, and fitted ones of 14, so that what is cut off on both sides is whole."""
+    settings = Step2Settings(canvas="fitted", margin=0)
+    found = crop_geometry(settings, 518, 224, output_stride=14)
+    assert found.canvas == 280
+    sides = [
+        fitting_canvas((518, 518), (slice(20, 20 + side), slice(0, 9)), found, 14)
+        for side in (5, 28, 29, 43, 300)
+    ]
+    assert sides == [28, 28, 42, 56, 280]
+    assert crop_geometry(Step2Settings(crop=224), 518, 224, output_stride=14).canvas == 224
+    with pytest.raises(UserError, match=r"step2.crop: 256 is not divisible by 14, .* a multiple of 224"):
+        crop_geometry(Step2Settings(crop=256), 518, 224, output_stride=14)
 
 
 def test_a_fixed_crop_shows_the_pixels_of_the_field_unchanged():

@@ -111,6 +111,7 @@ def test_a_field_that_is_not_stored_is_an_error(data, tmp_path):
 
 def test_a_missing_package_is_named_with_the_command(monkeypatch):
     assert missing_packages(["csv", "ome_zarr"]) == []
-    monkeypatch.setitem(NEEDED, "ome_zarr", "no_such_package")
+    monkeypatch.setitem(NEEDED, "ome_zarr", ("no_such_module", "no-such-package", "export"))
     (problem,) = missing_packages(["csv", "ome_zarr"])
+    assert "no-such-package is not installed" in problem
     assert 'pip install "puzzlecell[export]"' in problem

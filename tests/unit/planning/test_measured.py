@@ -17,7 +17,16 @@ from puzzlecell.data.tables import write_csv, write_parquet
 from puzzlecell.network.cam_network import CamNetwork, save_network
 from puzzlecell.planning.measured import measured_run
 from puzzlecell.planning.measured_rates import SECONDS
-from puzzlecell.planning.work import Stage, step1_work, step2_work, train_cells_work, train_work, unlike_work
+from puzzlecell.planning.work import (
+    Stage,
+    features_work,
+    step1_work,
+    step2_work,
+    train_cells_work,
+    train_head_work,
+    train_work,
+    unlike_work,
+)
 from puzzlecell.runtime.job import as_json
 
 SMALL = NetworkSettings(backbone="test_resnet", pretrained=False, output_stride=8)
@@ -53,6 +62,8 @@ def results(tmp_path_factory):
         pupil.with_name("history.csv"), pd.DataFrame(history).rename(columns={"fields_per_s": "cells_per_s"})
     )
     write_csv(pupil.with_name("oof.csv"), CELLS)
+    views = {"view0": np.zeros((2, 3, 4, 4), np.float16)}
+    write_shard(folder / "features/test/m.s/all/000.h5", ["a", "b"], views, {})
     write_parquet(folder / "step2/test/m.s/000.parquet", CELLS)
     write_parquet(folder / "unlike/test/000.images.parquet", pd.DataFrame({"ID": ["a", "b"]}))
     write_parquet(folder / "cells/test.parquet", CELLS)
@@ -97,6 +108,8 @@ def job(results):
         ("view_shard/test/000", ViewSettings(tile=50, field_tile=100), "view", 4 * (7 * 0.0025 + 2 * 0.01)),
         ("segment/test/000", SegmentationSettings(method="masks"), "segment (masks)", 2 * 32**2 / 1e6),
         ("train/m/s/fold1", TRAINING, "train (test_resnet)", train_work(TRAINING, 12, 2, epochs=2).amount),
+        ("train_head/m/s/fold1", TRAINING, "train_head", train_head_work(TRAINING, 12, 2, epochs=2).amount),
+        ("features/test/m.s/all/000", TRAINING, "features (test_resnet)", features_work(TRAINING, 2).amount),
         (
             "train_cells/m/pupil/fold1",
             TRAINING,

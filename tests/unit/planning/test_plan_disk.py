@@ -14,6 +14,9 @@ from puzzlecell.planning.network_cost import network_cost
 from puzzlecell.planning.sizes import Stated, dataset_sizes
 from puzzlecell.runtime.planned_jobs import PlannedJob
 
+FEATURES = 48
+"""Of the network `test_resnet`."""
+
 
 @pytest.fixture
 def work(tmp_path, monkeypatch):
@@ -63,6 +66,9 @@ def weight_bytes(work):
         (job("oof_step2", model="m", stage="s", fold="1"), "oof", 45 * BYTES["step table"]),
         (job("oof_cells", ds="train"), "oof", 90 * BYTES["answer"]),
         (job("unlike_training", ds="test", sh="000"), "unlike", 30 * BYTES["unlike table"]),
+        # The network's features, two bytes each.
+        (job("embed_cells", ds="test", model="m", stage="s", sh="000"), "embeddings", 30 * 2 * FEATURES),
+        (job("take_table", ds="test", model="m", sh="000"), "step2", 30 * BYTES["step table"]),
         (job("ensemble", ds="test"), "cells", 60 * BYTES["answer"]),
         (job("export_h5ad", ds="test"), "export", 60 * BYTES["export_h5ad"]),
         (job("export_csv", ds="test"), "export", 60 * BYTES["export_csv"]),
@@ -80,11 +86,34 @@ def test_maps_take_the_networks_that_step_1_takes(work):
     assert work(job("cams", **shard)) == work(job("step1", model="m", stage="s", **shard))
 
 
+def test_embeddings_take_one_network_and_one_view(work):
+    shard = {"ds": "test", "sh": "000", "model": "m", "stage": "s"}
+    (one,), (both,) = work(job("embed_cells", **shard)), work(job("step1", **shard))
+    assert one.gflop == pytest.approx(both.gflop / 2)
+
+
 def test_a_training_keeps_a_state_while_it_runs(work):
     found = disk_use([job("train", model="m", stage="s", fold="1")], work)
     assert found.folders == {"models": weight_bytes(work)}
     # Weights, their average, two numbers of Adam, and the best so far.
     assert found.training == 5 * weight_bytes(work)
+
+
+def test_a_frozen_backbone_has_features_and_a_small_state(work):
+    frozen = {"network": {"frozen": True}, "ema": {"decay": 0.9}}
+    stages = work.settings.models["m"].stages
+    head = stages["s"].model_copy(update={"training": frozen})
+    model = work.settings.models["m"].model_copy(update={"stages": {"s": head}})
+    settings = work.settings.model_copy(update={"models": {"m": model}})
+    frozen_work = JobWork(settings, work.sizes)
+    planned = [
+        job("features", ds="test", sh="000", model="m", stage="s", encoder="all"),
+        job("train_head", model="m", stage="s", fold="1"),
+    ]
+    found = disk_use(planned, frozen_work)
+    views, features = 2, network_cost(work.stage("m", "s", 1).key, 64).features
+    assert found.folders == {"features": 10 * views * features * 2, "models": weight_bytes(work)}
+    assert found.training == weight_bytes(work)
 
 
 def test_sizes_of_the_results_take_precedence(work):

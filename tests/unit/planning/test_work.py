@@ -8,16 +8,20 @@ from puzzlecell.config.steps import Step1Settings, Step2Settings, TtaSettings
 from puzzlecell.config.training import TrainingSettings
 from puzzlecell.config.view import ViewSettings
 from puzzlecell.network.cam_network import CamNetwork
+from puzzlecell.network.frozen import feature_shape
 from puzzlecell.network.puzzle import PuzzleNetwork
+from puzzlecell.planning.measured_rates import SECONDS
 from puzzlecell.planning.network_cost import network_cost, segmenter_flop
 from puzzlecell.planning.work import (
     Stage,
     cells_work,
+    features_work,
     ingest_work,
     segment_work,
     simulation_work,
     step1_work,
     step2_work,
+    train_head_work,
     train_work,
     unlike_work,
     view_pictures,
@@ -93,6 +97,8 @@ def test_pictures_of_the_viewer_are_as_many_as_are_configured():
         (lambda n: segment_work(SegmentationSettings(), 10 * n, 64, 0.64), 3),
         (lambda n: segment_work(SegmentationSettings(method="hpa_dpn"), 10 * n, 64, 0.32), 3),
         (lambda n: train_work(training(), 8 * n, 4 * n), 3),
+        (lambda n: features_work(training(), 10 * n), 3),
+        (lambda n: train_head_work(training(), 8 * n, 4 * n), 3),
         (lambda n: step1_work(STAGE, Step1Settings(), 10 * n, 64), 3),
         (lambda n: step2_work(STAGE, Step2Settings(), 100 * n), 3),
         (lambda n: cells_work("score", 100 * n), 3),
@@ -104,7 +110,9 @@ def test_work_grows_with_the_fields(make, times):
     assert more.amount == pytest.approx(times * one.amount)
     assert more.gflop == pytest.approx(times * one.gflop)
     assert more.parts == pytest.approx({name: times * number for name, number in one.parts.items()})
+    # Each has a rate of its own.
     assert one.parts
+    assert one.parts.keys() <= SECONDS.keys()
 
 
 FULL, CROP = (network_cost(SMALL, size).flop / 1e9 for size in (64, 32))
@@ -122,6 +130,9 @@ FULL, CROP = (network_cost(SMALL, size).flop / 1e9 for size in (64, 32))
         (step1_work(STAGE, Step1Settings(), 5, 64), 5 * 2 * FULL),
         (step1_work(STAGE, Step1Settings(tta=ALL_VIEWS), 5, 64), 5 * 2 * 8 * FULL),
         (unlike_work(STAGE, 5, 256), 5 * FULL),
+        # One view and its mirror image.
+        (features_work(training(features={"flip": True, "rotate": False}), 5), 5 * 2 * FULL),
+        (features_work(training(features={"flip": True, "rotate": True}), 5), 5 * 8 * FULL),
         # Canvas of half a field, and of a training crop.
         (step2_work(STAGE, Step2Settings(), 7), 7 * 2 * CROP),
         (step2_work(STAGE, Step2Settings(crop=64), 7), 7 * 2 * FULL),
@@ -135,6 +146,15 @@ FULL, CROP = (network_cost(SMALL, size).flop / 1e9 for size in (64, 32))
 )
 def test_operations_by_hand(work, gflop):
     assert work.gflop == pytest.approx(gflop)
+
+
+def test_features_are_read_once_an_epoch_in_two_bytes_each():
+    features, height, width = feature_shape(training())
+    megabytes = features * height * width * 2 / 1e6
+    # Nine fields are three batches of four.
+    assert train_head_work(training(), 9, 5).amount == pytest.approx(3 * (12 + 5) * megabytes)
+    parts = features_work(training(features={"flip": False}), 7).parts
+    assert parts == pytest.approx({"features MB": 7 * megabytes})
 
 
 def test_finer_fields_are_segmented_at_the_pixel_size_of_the_segmenter():

@@ -4,7 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from puzzlecell.config.network import NetworkSettings
 from puzzlecell.config.optimiser import EmaSettings, OptimiserSettings, ScheduleSettings
+from puzzlecell.network.cam_network import CamNetwork
+from puzzlecell.network.network_file import NetworkError
 from puzzlecell.training.optim import LearningRate, make_optimiser, make_running_mean
 
 
@@ -55,6 +58,68 @@ def test_the_learning_rate_reaches_the_optimiser():
     group = optimiser.param_groups[0]
     assert group["lr"] == pytest.approx(1)
     assert group["betas"] == (0.85, 0.999)
+
+
+def cam_network(backbone, stride=16):
+    return CamNetwork(
+        NetworkSettings(backbone=backbone, pretrained=False, output_stride=stride), ["a"], 64, 64
+    )
+
+
+def settings_by_name(network, optimiser, key):
+    names = {id(weight): name for name, weight in network.named_parameters()}
+    found = [
+        (names[id(weight)], group[key]) for group in optimiser.param_groups for weight in group["params"]
+    ]
+    assert len(found) == len(names)
+    return dict(found)
+
+
+@pytest.mark.parametrize("kind", ["adamw", "sgd"])
+@pytest.mark.parametrize("backbone", ["test_vit", "test_vit2"])
+def test_layer_decay_by_hand(backbone, kind):
+    """Patches, positions and tokens are layer 0, then come the blocks, the last with the norm, and the classifier."""
+    network = cam_network(backbone)
+    depth = len(network.backbone.blocks)
+    settings = OptimiserSettings(name=kind, learning_rate=1, layer_decay=0.5, weight_decay=0.1)
+    optimiser = make_optimiser(network, settings)
+    # The second of four steps of the warm-up.
+    rate(kind="cosine", warmup_epochs=1).apply(optimiser, 1)
+    rates = settings_by_name(network, optimiser, "lr")
+    for name, found in rates.items():
+        layer = {"classifier": depth + 1, "backbone.norm": depth}.get(name.rpartition(".")[0], 0)
+        if name.startswith("backbone.blocks."):
+            layer = 1 + int(name.split(".")[2])
+        assert found == pytest.approx(0.5 * 0.5 ** (depth + 1 - layer)), name
+    token = "cls_token" if backbone == "test_vit" else "reg_token"
+    assert rates[f"backbone.{token}"] == rates["backbone.pos_embed"] == 0.5 ** (depth + 2)
+    decays = settings_by_name(network, optimiser, "weight_decay")
+    for name, found in decays.items():
+        expected = 0.1 if name.endswith("weight") and "norm" not in name else 0.0
+        assert found == expected, name
+
+
+def test_layer_decay_of_a_convolutional_network_falls_towards_its_stem():
+    network = cam_network("test_resnet", 32)
+    optimiser = make_optimiser(network, OptimiserSettings(learning_rate=1, layer_decay=0.8))
+    rate(kind="constant").apply(optimiser, 0)
+    rates = settings_by_name(network, optimiser, "lr")
+    names = ("classifier.weight", "backbone.layer4.0.conv1.weight", "backbone.layer1.0.conv1.weight")
+    assert rates[names[0]] == 1 > rates[names[1]] > rates[names[2]] > rates["backbone.conv1.0.weight"]
+
+
+def test_without_layer_decay_all_weights_are_one_group():
+    optimiser = make_optimiser(cam_network("test_vit"), OptimiserSettings(weight_decay=0.1))
+    (group,) = optimiser.param_groups
+    assert group["weight_decay"] == 0.1
+    assert "lr_scale" not in group
+
+
+def test_layer_decay_needs_layers_that_are_known():
+    network = cam_network("test_resnet", 32)
+    network.backbone = nn.Conv2d(4, 4, 1)
+    with pytest.raises(NetworkError, match=r"layer_decay: timm does not know the layers .*\(Conv2d\)"):
+        make_optimiser(network, OptimiserSettings(layer_decay=0.5))
 
 
 def test_the_state_includes_the_plateau():

@@ -48,13 +48,13 @@ def test_each_script_is_strict_and_in_the_page_once(path):
     assert INDEX.count(f'<script src="js/{path.name}"></script>') == 1
 
 
-ELSEWHERE = ("data/run.js", "data:,")
+NOT_FILES = ("data/run.js", "data:,")
 """Not files of the page: what the run says, and the empty icon, without which browsers ask for one."""
 
 
 def test_the_page_loads_what_is_there():
     named = re.findall(r'(?:src|href)="([^"]+)"', INDEX)
-    assert [name for name in named if name not in ELSEWHERE and not (PAGE / name).is_file()] == []
+    assert [name for name in named if name not in NOT_FILES and not (PAGE / name).is_file()] == []
     assert {path.name for path in STYLES} == {name for name in named if name.endswith(".css")}
     # A script within the page, or an attribute with one, would need a weaker policy.
     assert "unsafe-eval" not in INDEX

@@ -1,19 +1,21 @@
 "use strict";
 // How a class is drawn over a picture: a colour, a line pattern, and its number, so that it can be told without colour.
 (() => {
-  // Bright colours for dark pictures, told apart by colour-blind people too (after Okabe and Ito).
-  const COLOURS = ["#f0e442", "#56b4e9", "#e69f00", "#2bd4a4", "#ff7f50", "#e39ac6", "#8fa8ff", "#ffffff"];
-  // Patterns in pixels of the screen: one for each round through the colours. Long dashes mean "uncertain".
+  // Colours of classes are those of exported files: tints and shades of this number of hues (class_colours.py).
+  const HUES = 8;
+  // Patterns in pixels of the screen: one for each round through the hues. Long dashes mean "uncertain", spaced dots that
+  // there is no class.
   const PATTERNS = [[], [9, 3, 2, 3], [2, 3], [5, 2, 1, 2, 1, 2]];
   const UNCERTAIN = [7, 6];
   const RIGHT = { colour: "#56b4e9", dash: [], label: "✓" };
   const WRONG = { colour: "#ff7f50", dash: [9, 3, 2, 3], label: "✗" };
-  const UNKNOWN = { colour: "#a8adb8", dash: [2, 3], label: "?" };
+  const NOTHING = { colour: "#a8adb8", dash: [1, 5], label: "–" };
+  const UNKNOWN = { ...NOTHING, label: "?" };
 
   function ofClass(index) {
     return {
-      colour: COLOURS[index % COLOURS.length],
-      dash: PATTERNS[Math.floor(index / COLOURS.length) % PATTERNS.length],
+      colour: puzzlecell.run.colours[index],
+      dash: PATTERNS[Math.floor(index / HUES) % PATTERNS.length],
       label: String(index),
     };
   }
@@ -39,5 +41,5 @@
       }));
   }
 
-  puzzlecell.classStyle = { ofClass, ofProbability, swatch, UNCERTAIN, RIGHT, WRONG, UNKNOWN };
+  puzzlecell.classStyle = { ofClass, ofProbability, swatch, UNCERTAIN, RIGHT, WRONG, NOTHING, UNKNOWN };
 })();

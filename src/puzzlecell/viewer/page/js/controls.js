@@ -24,10 +24,10 @@
       return { row, box, slider, value };
     });
     const scale = h("select", { "aria-label": "Range of grey levels",
-      title: "Own range of each field: from its background to its bright structures. Common range: the same grey "
+      title: "Own ranges: each field from its background to its bright structures. Common range: the same grey "
         + "levels for all fields of a data set, so that brightness can be compared between cells.",
       onchange: () => { state.scale = scale.value; changed(); } },
-    h("option", { value: "field" }, "own range of each field"), h("option", { value: "common" }, "common range"));
+    h("option", { value: "field" }, "own ranges"), h("option", { value: "common" }, "common range"));
     const reset = h("button", { class: "small", onclick: () => {
       state.read(state.PLAIN);
       changed();
@@ -93,7 +93,7 @@
     };
     const classFilter = (key) => classes({ value: filter[key] ?? null, any: "any", label: key, onchange: set(key) });
     const any = [["", "any"]];
-    const id = h("input", { type: "search", value: filter.id || "", placeholder: "part of an ID",
+    const id = h("input", { type: "search", value: filter.id || "", placeholder: "part of ID",
       oninput: () => set("id")(id.value) });
     const quality = h("input", { type: "range", min: 0, max: 1, step: 0.05, value: filter.quality || 0,
       oninput: () => { least.textContent = `≥ ${(+quality.value).toFixed(2)}`; set("quality")(+quality.value); } });

@@ -44,6 +44,7 @@
     });
     const panel = h("div", { class: "panel field-panel" });
     const list = fieldSide.list((row) => select(row));
+    const trouble = h("div", { class: "field-trouble" });
     const pictureNote = h("p", { class: "faint picture-note", role: "status" });
     const maps = h("div", { class: "field-maps" });
     const tools = puzzlecell.fieldTools({
@@ -55,7 +56,7 @@
     main.append(h("div", { class: "field-page" },
       tools.element,
       h("div", { class: "field-side" },
-        channels,
+        trouble, channels,
         h("section", { class: "panel", "aria-label": "Class activation map" }, h("h2", {}, "Activation map"), maps),
         list.element),
       h("div", { class: "field-middle" }, h("div", { class: "field-frame" }, stage.element, tools.zooms), pictureNote),
@@ -70,6 +71,10 @@
 
     // -- Showing
 
+    function sayProblems() {
+      trouble.replaceChildren(...[puzzlecell.controls.problems(fields.problems())].filter(Boolean));
+    }
+
     function open(next, { view = null, cell = null } = {}) {
       turn += 1;
       field = next;
@@ -82,6 +87,7 @@
       for (const key of ["outlined", "pixels", "cam"]) delete stage.element.dataset[key];
       list.fill(field);
       tools.update();
+      sayProblems();
       const row = cell === null ? undefined : fields.rows(field).find((one) => field.chunk.columns.cell[one] === cell);
       if (cell !== null && row === undefined) tools.say(`This field has no cell ${cell}.`);
       mark(row ?? null);
@@ -126,6 +132,7 @@
         stage.update({ pixels: found.pixels });
         stage.element.dataset.pixels = found.kind;
         pictureNote.textContent = NOTES[found.kind];
+        sayProblems();
       } catch (error) {
         if (!stale(mine)) pictureNote.textContent = error.message;
       }
@@ -223,14 +230,19 @@
       if (stale(mine)) return;
       if (next) moveTo(next);
       else tools.say(by > 0 ? "This is the last field." : "This is the first field.");
+      sayProblems();
     }
 
     async function search(dataset, id) {
       const mine = turn;
-      const next = await fields.find(dataset, id, field.shard);
-      if (stale(mine)) return;
-      if (next) moveTo(next);
-      else tools.say(id ? `There is no field “${id}”.` : "This data set has no fields.");
+      try {
+        const next = await fields.find(dataset, id, field.shard);
+        if (stale(mine)) return;
+        if (next) moveTo(next);
+        else tools.say(id ? `There is no field “${id}”.` : "This data set has no fields.");
+      } catch (error) {
+        if (!stale(mine)) tools.say(error.message);
+      }
     }
 
     // Next or previous cell by number; the first or last one if none is chosen.

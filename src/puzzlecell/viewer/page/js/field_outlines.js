@@ -2,14 +2,13 @@
 // What is drawn for each cell of a field: its outline, and colour, pattern and label by what the user wants to see.
 (() => {
   const { cells, classStyle, fields } = puzzlecell;
-  const NOTHING = { colour: "#a8adb8", dash: [2, 3], label: "–" };
 
   const named = (index) => `${index} ${puzzlecell.run.classes[index]}`;
   const percent = (value) => `${Math.round(100 * value)} %`;
 
   // Style of a cell of whose classes the first gives the colour.
   function ofClasses(indices, nothing) {
-    if (!indices.length) return { ...NOTHING, label: nothing, long: nothing };
+    if (!indices.length) return { ...classStyle.NOTHING, label: nothing, long: nothing };
     const style = classStyle.ofClass(indices[0]);
     return { ...style, label: indices.join(" + "), long: indices.map(named).join(" + ") };
   }

@@ -36,7 +36,7 @@
       class: "field-form", onsubmit: (event) => { event.preventDefault(); go(field().dataset, wanted.value.trim()); },
     }, wanted);
     const colour = h("select", {
-      title: "What colours and labels the outlines", onchange: (event) => set({ colour: event.target.value }),
+      class: "field-colour", title: "What colours and labels the outlines", onchange: (event) => set({ colour: event.target.value }),
     });
     const chosen = h("select", {
       title: "Class whose probability and activation map are shown",

@@ -2,7 +2,27 @@
 // Fields of a data set, found without loading all shards: a link to a field opens at once.
 (() => {
   const described = (name) => puzzlecell.run.datasets.find((dataset) => dataset.name === name);
-  const load = (dataset, shard) => puzzlecell.load(`${dataset}/${shard}/cells`);
+  // Shards that could not be read -> what is said of them.
+  const unread = new Map();
+
+  // The chunk of a shard (a promise); null if it cannot be read, which problems() says.
+  async function read(dataset, shard) {
+    const name = `${dataset}/${shard}`;
+    try {
+      const chunk = await puzzlecell.load(`${name}/cells`);
+      unread.delete(name);
+      return chunk;
+    } catch (error) {
+      unread.set(name, error);
+      return null;
+    }
+  }
+
+  // Messages of shards that could not be read, here or for the table of all cells.
+  function problems() {
+    const table = puzzlecell.table.current;
+    return [...new Set([...[...unread.values()].map((error) => error.message), ...(table ? table.problems : [])])];
+  }
 
   // A field: {dataset, shard, chunk, index} with the functions below.
   const place = (dataset, shard, chunk, index) => ({ dataset, shard, chunk, index, id: chunk.ids[index] });
@@ -15,38 +35,34 @@
   }
 
   // The field with an ID, the first one without (a promise; null if there is none). shard: where to look first. Shards
-  // that cannot be read are passed over; if it is in none of the others, their error is what is said.
+  // that cannot be read are passed over; if it is in none of the others, the promise rejects with the error of the first.
   async function find(dataset, id, shard = null) {
     const shards = described(dataset).shards.filter((one) => one.fields).map((one) => one.name);
     const first = [shard, shardOf(dataset, id)].filter((name) => shards.includes(name));
-    let problem = null;
     for (const name of new Set([...first, ...shards])) {
-      let chunk = null;
-      try {
-        chunk = await load(dataset, name);
-      } catch (error) {
-        problem ??= error;
-        continue;
-      }
+      const chunk = await read(dataset, name);
+      if (!chunk) continue;
       const index = id ? chunk.ids.indexOf(id) : 0;
       if (index >= 0) return place(dataset, name, chunk, index);
       puzzlecell.forget(`${dataset}/${name}/cells`);
     }
-    if (problem) throw problem;
+    const failed = shards.find((name) => unread.has(`${dataset}/${name}`));
+    if (failed) throw unread.get(`${dataset}/${failed}`);
     return null;
   }
 
-  // The next (step 1) or previous (step -1) field of the data set; null at its ends.
+  // The next (step 1) or previous (step -1) field of the data set; null at its ends. Shards that cannot be read are passed
+  // over.
   async function neighbour(field, step) {
     if (field.chunk.ids[field.index + step] !== undefined) {
       return place(field.dataset, field.shard, field.chunk, field.index + step);
     }
     const shards = described(field.dataset).shards;
-    let at = shards.findIndex((one) => one.name === field.shard) + step;
-    while (shards[at] && !shards[at].fields) at += step;
-    if (!shards[at]) return null;
-    const chunk = await load(field.dataset, shards[at].name);
-    return place(field.dataset, shards[at].name, chunk, step > 0 ? 0 : chunk.ids.length - 1);
+    for (let at = shards.findIndex((one) => one.name === field.shard) + step; shards[at]; at += step) {
+      const chunk = shards[at].fields ? await read(field.dataset, shards[at].name) : null;
+      if (chunk) return place(field.dataset, shards[at].name, chunk, step > 0 ? 0 : chunk.ids.length - 1);
+    }
+    return null;
   }
 
   // Which of the data set's fields it is, from 1.
@@ -85,5 +101,5 @@
     return { height: height[field.index], width: width[field.index], pixel: um > 0 ? um : NaN };
   }
 
-  puzzlecell.fields = { described, find, neighbour, position, rows, metadata, size };
+  puzzlecell.fields = { described, find, neighbour, problems, position, rows, metadata, size };
 })();

@@ -30,8 +30,8 @@
     }
     const top = run.classes[table.top[row]];
     return { marks, lines: [first, h("span", { class: "text", title: `Most probable class: ${top}` }, top),
-      h("span", { class: "text faint", title: `Cell ${place.cell} of field ${place.id}, data set ${place.ds}` },
-        `${place.id} · ${place.cell}`)] };
+      [h("span", { class: "text faint", title: `Field ${place.id}, data set ${place.ds}` }, place.id),
+        h("span", { class: "faint", title: `Cell ${place.cell} of field ${place.id}` }, `· ${place.cell}`)]] };
   }
 
   // The bar below the list: the cell that the keys are at.

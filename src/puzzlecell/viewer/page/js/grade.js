@@ -252,7 +252,7 @@
     const channels = puzzlecell.controls.channels(() => pictures.redraw());
     main.append(h("div", { class: "side" }, problems,
       h("fieldset", { class: "panel" }, h("legend", {}, "Grade"), puzzlecell.controls.labelled("Data set", dataset),
-        puzzlecell.controls.labelled("Class", classChooser), named,
+        classChooser, named,
         h("div", { role: "radiogroup", "aria-label": "Queue", class: "grade-queues" }, queues.map(({ element }) => element)),
         led.element, outlined.element),
       channels,

@@ -100,6 +100,7 @@
     const { reasons, most, cells } = content.misses;
     const pictures = h("div", { class: "misses", "aria-live": "polite" });
     const heading = h("h3", { id: "missed" });
+    const trouble = h("div");
     const wanted = reasons.filter((reason) => reason !== "found");
     const buttons = [];
     const body = run.classes.map((name, c) => {
@@ -132,6 +133,7 @@
       pictures.replaceChildren(h("p", { class: "faint" }, "Reading cells ..."));
       const table = await puzzlecell.table.load();
       if (mine !== number || !pictures.isConnected) return undefined;
+      trouble.replaceChildren(...[puzzlecell.controls.problems(table.problems)].filter(Boolean));
       return pictures.replaceChildren(...listed.map((miss) => missTile(view, table, miss)),
         ...(all > listed.length ? [h("p", { class: "faint" }, `Shown are ${most} of ${count(all)}: those with the lowest confidence.`)] : []));
     });
@@ -139,7 +141,7 @@
       h("p", { class: "faint" }, "True cells by what became of them; the first reason that holds counts. A number shows its cells below."),
       h("div", { class: "scroll" }, h("table", { class: "plain reasons" },
         h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Class"), reasons.map((reason, k) => h("th", { scope: "col", title: REASONS[reason][1] }, h("span", { class: `key p${k}` }), REASONS[reason][0])), h("th", { scope: "col" }, "Share"))),
-        h("tbody", {}, body))), heading, pictures);
+        h("tbody", {}, body))), heading, trouble, pictures);
   }
 
   function confusions(view) {

@@ -1,0 +1,1 @@
+"""What is made of embeddings of cells: pictures, and cells that look alike."""
