@@ -146,7 +146,7 @@ def _circles(models: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _ways_back(models: Mapping[str, Any], node: Node) -> Iterator[list[Node]]:
-    """Yield cycles from a stage to itself that include a teacher; cycles of `start` alone are reported elsewhere."""
+    """Yield cycles from a stage to itself that include a teacher; cycles of `start` only are reported elsewhere."""
     waiting = [([node], False)]
     visited: set[tuple[Node, bool]] = set()
     while waiting:

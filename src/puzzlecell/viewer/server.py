@@ -261,7 +261,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
         if with_body:
-            # Anew for each part: the time limit of a part is that of all its bytes.
+            # Set again for each part: the limit covers the whole part, not each write to the socket.
             for start in range(0, len(content.body), PART):
                 self.connection.settimeout(ANSWER_S)
                 self.wfile.write(content.body[start : start + PART])
