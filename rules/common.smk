@@ -15,6 +15,7 @@ from puzzlecell.runtime.fingerprint import folder_digest
 from puzzlecell.runtime.snakemake_internals import (
     StorageError,
     default_bucket,
+    heed_sigterm,
     limit_cores,
     temporary_folders,
 )
@@ -30,6 +31,7 @@ except (ConfigError, StorageError) as error:
     raise WorkflowError(str(error))
 
 limit_cores(workflow)
+heed_sigterm()
 
 # So that a later run can remove them if this one is killed.
 for folder in temporary_folders(workflow):

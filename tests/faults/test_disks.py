@@ -18,7 +18,7 @@ def test_a_run_stopped_by_a_full_disk_goes_on_once_there_is_space(runs, first, m
     shutil.copytree(aside, results, dirs_exist_ok=True)
     free = shutil.disk_usage(results).free
     mount(results, "-o", f"remount,size={shutil.disk_usage(results).used + 100_000}")
-    assert runs.start().wait() == 1
+    assert runs.status(runs.start()) == 1
     assert "because the disk or your quota on it is full" in " ".join(runs.shown.split())
     mount(results, "-o", f"remount,size={2 * used + free}")
     runs.finish()
@@ -32,7 +32,7 @@ def test_a_read_only_folder_is_named_before_the_first_job(changed, first, mount,
     read_only = changed.folder / folder
     with watched(changed) as runs:
         mount(read_only, "-o", "bind,ro", read_only)
-        assert runs.start().wait() == 1
+        assert runs.status(runs.start()) == 1
         shown = " ".join(runs.shown.split())
         named = folder if folder == "results" else str(changed.folder)
         problem = (

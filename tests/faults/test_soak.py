@@ -43,7 +43,7 @@ def test_runs_in_a_row_leave_nothing_and_do_not_grow(fresh, first):
                     break
                 seen = {name: max(pair) for name, *pair in zip(seen, seen.values(), now, strict=True)}
                 time.sleep(0.2)
-            assert process.wait() == 0, runs.shown[-4000:]
+            assert runs.status(process) == 0, runs.shown[-4000:]
             assert runs.submission == first
             runs.assert_nothing_left()
             left = {"temporary": len(files(runs.temporary)), "shared memory": len(files(SHARED_MEMORY))}

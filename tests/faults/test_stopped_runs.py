@@ -33,7 +33,7 @@ def stop(runs, process, kind, chance):
         number = {"terminate": signal.SIGTERM, "interrupt": signal.SIGINT}.get(kind, signal.SIGKILL)
         # To all processes, as a terminal does.
         os.killpg(process.pid, number)
-    process.wait()
+    runs.status(process)
 
 
 @pytest.mark.long
@@ -45,7 +45,7 @@ def test_a_run_stopped_at_random_moments_ends_in_the_same_bytes(fresh, first, se
     with watched(fresh) as runs:
         for kind in kinds:
             if any((fresh.folder / ".snakemake/locks").glob("*")):
-                assert runs.start("--unlock").wait() == 0
+                assert runs.status(runs.start("--unlock")) == 0
             process = runs.start()
             starts = chance.randint(2, 5)
             runs.wait(process, lambda starts=starts: runs.shown.count("started: ") >= starts)
@@ -72,7 +72,7 @@ def test_a_training_whose_snakemake_is_killed_saves_its_state_and_ends(runs, fir
     for pid in halted:
         os.kill(pid, signal.SIGSTOP)
     process.kill()
-    process.wait()
+    runs.status(process)
     time.sleep(2 * LOOKS_EVERY_S)
     for pid in halted:
         os.kill(pid, signal.SIGCONT)
@@ -96,7 +96,7 @@ def test_an_orphan_that_does_not_end_is_found_by_the_next_run(runs, first):
     for pid in halted:
         os.kill(pid, signal.SIGSTOP)
     process.kill()
-    process.wait()
+    runs.status(process)
     assert set(halted) <= {pid for pid, _ in sessions()}
     runs.finish()
     assert "was still running after its run had been killed; it has been ended" in runs.shown
@@ -107,7 +107,7 @@ def test_an_orphan_that_does_not_end_is_found_by_the_next_run(runs, first):
 @pytest.mark.long
 def test_of_two_runs_started_together_one_finishes(runs, first, tmp_path):
     started = [runs.start(output=tmp_path / name) for name in ("one.txt", "two.txt")]
-    statuses = [process.wait() for process in started]
+    statuses = [runs.status(process) for process in started]
     shown = [(tmp_path / name).read_text() for name in ("one.txt", "two.txt")]
     assert sorted(statuses) == [0, 1], shown
     refused = " ".join(shown[statuses.index(1)].split())

@@ -20,6 +20,8 @@ LAST_JOBS = (
     "submission.csv.checksum",
 )
 SHARED_MEMORY = Path("/dev/shm")
+# No run of the tiny configuration takes so long; one that does hangs.
+LONGEST_S = 600.0
 
 
 class Watched:
@@ -69,8 +71,16 @@ class Watched:
     def run(self, *arguments: str) -> int:
         """Run to the end and return the exit status; unlock before if the last run was killed."""
         if any((self.project.folder / ".snakemake/locks").glob("*")):
-            assert self.start("--unlock", *arguments).wait() == 0, self.shown
-        return self.start(*arguments).wait()
+            assert self.status(self.start("--unlock", *arguments)) == 0, self.shown
+        return self.status(self.start(*arguments))
+
+    def status(self, process: subprocess.Popen, seconds: float = LONGEST_S) -> int:
+        """Exit status of a run at its end; a run that hangs fails the test, which shows what it was at."""
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            processes = [f"{pid}: {command_line(pid)}" for pid in self.processes()]
+            raise AssertionError("\n".join([str(error), self.shown[-4000:], *processes])) from None
 
     def finish(self) -> None:
         """Run to the end, successfully."""
@@ -78,8 +88,10 @@ class Watched:
 
     def wait(self, process: subprocess.Popen, until: Callable[[], object]) -> None:
         """Wait until something is true of a run that goes on."""
+        latest = time.monotonic() + LONGEST_S
         while not until():
             assert process.poll() is None, self.shown[-4000:]
+            assert time.monotonic() < latest, self.shown[-4000:]
             time.sleep(0.01)
 
     def processes(self) -> list[int]:
@@ -118,6 +130,14 @@ def watched(project) -> Iterator[Watched]:
 
 def files(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def command_line(pid: int) -> str:
+    """Command line of a process; empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
 
 
 def sessions() -> Iterator[tuple[int, int]]:

@@ -170,3 +170,40 @@ def test_folders_of_the_run_and_of_its_jobs_are_known(workflow, tmp_path, monkey
     ]
     assert not any(map(os.path.exists, folders))
     assert "before the first file" not in workflow("-n", "--forcerun", "make")
+
+
+TERMINATED = """
+import os, signal
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+for _ in range(2):
+    heed_sigterm()
+finish = JobScheduler._finish_jobs
+
+def finish_and_terminate(scheduler):
+    if [job.rule.name for job in scheduler._tofinish] == ["first"]:
+        assert scheduler._lock.locked()
+        os.kill(os.getpid(), signal.SIGTERM)
+    finish(scheduler)
+
+JobScheduler._finish_jobs = finish_and_terminate
+rule all:
+    input: 'third.txt'
+rule third:
+    input: 'second.txt'
+    output: touch('third.txt')
+rule second:
+    input: 'first.txt'
+    output: touch('second.txt')
+rule first:
+    output: touch('first.txt')
+"""
+
+
+def test_a_run_ends_on_sigterm_while_its_scheduler_holds_its_lock(workflow):
+    workflow.write(TERMINATED)
+    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+    assert done.returncode == 1, done.stdout
+    assert "Will exit after finishing currently running jobs" in done.stdout
+    assert pathlib.Path("first.txt").exists() and not pathlib.Path("third.txt").exists()

@@ -1,8 +1,10 @@
 """Wrappers around Snakemake's private interfaces, tested with the pinned version."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,25 @@ def limit_cores(workflow: Any) -> None:
             workflow.register_resource("_cores", min(asked, available_cores()))
 
     _before_execution(workflow, limit)
+
+
+def heed_sigterm() -> None:
+    """Let a run end after its running jobs on SIGTERM, whatever it is at when the signal comes.
+
+    Called while the Snakefile is read. Snakemake's handler takes locks that the thread it interrupts may hold: the run
+    would wait for itself for ever. Here another thread takes them.
+    """
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+    handle = JobScheduler.exit_gracefully
+    if hasattr(handle, "__wrapped__"):
+        return
+
+    @wraps(handle)
+    def handle_in_a_thread(scheduler: Any, *arguments: Any) -> None:
+        threading.Thread(target=handle, args=(scheduler, *arguments), daemon=True).start()
+
+    JobScheduler.exit_gracefully = handle_in_a_thread
 
 
 def default_bucket(workflow: Any) -> str | None:
