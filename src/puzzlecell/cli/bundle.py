@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"{options.configuration}: there is no such configuration")
     from snakemake.exceptions import WorkflowError
 
-    from puzzlecell.runtime.snakemake_internals import job_of
+    from puzzlecell.runtime.loaded_workflow import job_of
 
     try:
         _, job = job_of("export_bundle", {}, options.configuration)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from puzzlecell.errors import UserError
-from puzzlecell.runtime.snakemake_internals import build_dag, loaded_workflow
+from puzzlecell.runtime.loaded_workflow import build_dag, loaded_workflow
 from puzzlecell.runtime.threads import assumed_cores
 
 

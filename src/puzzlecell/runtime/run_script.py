@@ -9,7 +9,7 @@ import runpy
 
 from snakemake.exceptions import WorkflowError
 
-from puzzlecell.runtime.snakemake_internals import job_of
+from puzzlecell.runtime.loaded_workflow import job_of
 
 
 def main() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import read_parquet
 from puzzlecell.errors import UserError
+from puzzlecell.runtime.loaded_workflow import inputs_of, job_with, loaded_workflow
 from puzzlecell.runtime.messages import first_few
 from puzzlecell.runtime.run_record import RunRequest, last_request
-from puzzlecell.runtime.snakemake_internals import inputs_of, job_with, loaded_workflow
 from puzzlecell.viewer.run_job import run_of_job
 from puzzlecell.viewer.served import ServedView
 from puzzlecell.viewer.server import ViewServer
