@@ -12,8 +12,8 @@ from puzzlecell.config.frozen_stages import feature_settings
 from puzzlecell.errors import UserError
 from puzzlecell.network.subcell_file import LOCATIONS, read_subcell_file
 from puzzlecell.planning.job_work import JobWork
-from puzzlecell.planning.measured import submitted_cells
 from puzzlecell.planning.measured_rates import BYTES
+from puzzlecell.planning.measured_work import submitted_cells
 from puzzlecell.planning.network_cost import embedding_bytes, network_cost
 from puzzlecell.runtime.planned_jobs import PlannedJob
 
