@@ -25,7 +25,7 @@ run: env  ## Run the default workflow on simulated fields: results/submission.cs
 	@echo "Open results/view/index.html in a browser to look at the cells"
 
 test: env check  ## Run the checks and all tests but the long ones
-	. $(BIN)/activate && OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadgroup
+	. $(BIN)/activate && OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 long: env  ## Run the tests that take minutes
 	. $(BIN)/activate && python -m pytest -m long
