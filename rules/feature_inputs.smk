@@ -19,4 +19,5 @@ def encoder_weights(wildcards):
     if ENCODERS[names] is not None:
         return [model_file(wildcards.model, ENCODERS[names], wildcards.encoder.removeprefix("fold"))]
     pretrained = frozen_stages.feature_settings(settings, *names).network.pretrained
-    return [pretrained] if isinstance(pretrained, str) and pretrained.endswith(".safetensors") else []
+    # On this machine, wherever inputs and outputs are.
+    return [local(pretrained)] if isinstance(pretrained, str) and pretrained.endswith(".safetensors") else []

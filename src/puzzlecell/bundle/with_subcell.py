@@ -1,6 +1,6 @@
 """SubCell as a further member of the ensemble of a bundle."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ LOCATIONS = "subcell_locations.csv"
 
 
 def with_subcell(values: Mapping[str, Any], weights: Path) -> dict[str, Any]:
-    """Configuration of a run with a bundle, `values`, and SubCell as one more member with half of the say.
+    """Configuration of a run with a bundle, `values`, and SubCell as one more member.
 
-    weights: file of `puzzlecell convert-subcell`. The calibration of the bundle is left out: it is that of its own
-    ensemble. Raises UserError for a file that is no such network, and for a bundle with a model named `subcell`.
+    SubCell is weighted as much as all others together, in each class. weights: file of `puzzlecell convert-subcell`.
+    The calibration of the bundle is left out: it is that of its own ensemble. Raises UserError for a file that is not a
+    SubCell network, and for a bundle with a model named `subcell`.
     """
     read_subcell_file(weights)
     if NAME in values["models"]:
@@ -25,13 +26,39 @@ def with_subcell(values: Mapping[str, Any], weights: Path) -> dict[str, Any]:
             f"--subcell: the bundle has a model named {NAME} of its own; its name cannot be used twice"
         )
     ensemble = dict(values["ensemble"])
-    say = sum(member.get("weight", 1.0) for member in ensemble["members"])
-    ensemble["members"] = [*ensemble["members"], {"model": NAME, "weight": say}]
+    member = {
+        "model": NAME,
+        **_as_all_together(ensemble["members"], ensemble.get("negative"), values.get("negative")),
+    }
+    ensemble["members"] = [*ensemble["members"], member]
     reader = {"kind": "subcell", "weights": str(weights.absolute()), "locations": LOCATIONS}
     found = {**values, "models": {**values["models"], NAME: {"cells": reader}}, "ensemble": ensemble}
     if "calibration" in values:
         found["calibration"] = {key: value for key, value in values["calibration"].items() if key != "file"}
     return found
+
+
+def _as_all_together(
+    members: Sequence[Mapping[str, Any]], rule: str | None, negative: str | None
+) -> dict[str, Any]:
+    """Weight of all members together, and their weights of single classes together.
+
+    rule, negative: `ensemble.negative`, and the class that it is about; with `step2`, members of step 1 have no say in
+    it.
+    """
+    plain = [member.get("weight", 1.0) for member in members]
+    own = [member.get("classes", {}) for member in members]
+    classes = {
+        name: sum(given.get(name, weight) for given, weight in zip(own, plain, strict=True))
+        for name in dict.fromkeys(name for given in own for name in given)
+    }
+    if rule == "step2" and negative is not None:
+        classes[negative] = sum(
+            given.get(negative, weight)
+            for member, given, weight in zip(members, own, plain, strict=True)
+            if member.get("step", 2) == 2
+        )
+    return {"weight": sum(plain), **({"classes": classes} if classes else {})}
 
 
 def calibration_lost(values: Mapping[str, Any]) -> bool:

@@ -44,7 +44,8 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from puzzlecell.embedding.look_alikes import find_embeddings, look_alikes
+    from puzzlecell.embedding.look_alikes import look_alikes
+    from puzzlecell.embedding.run_embeddings import find_embeddings
     from puzzlecell.embedding.sheet import write_sheet
     from puzzlecell.formats.file_names import safe_name
     from puzzlecell.runtime.atomic import written_whole

@@ -66,8 +66,8 @@ def add_parser(commands: Commands) -> None:
         "--subcell",
         type=Path,
         metavar="WEIGHTS",
-        help="file of `puzzlecell convert-subcell`: SubCell reads the cells too, and has half of the say "
-        "(docs/encoders.md)",
+        help="file of `puzzlecell convert-subcell`: SubCell also classifies the cells, with as much weight "
+        "as all members of the bundle together (docs/encoders.md)",
     )
     predict.add_argument(
         "--cores", type=int, help=f"default: all ({available_cores()}), or as the profile says"

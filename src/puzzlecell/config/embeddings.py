@@ -53,7 +53,7 @@ class EmbeddingSettings(Section):
     )
     sample: int = Field(
         20_000,
-        ge=2,
+        ge=3,
         le=1_000_000,
         description="Cells of a data set that a picture is made of, drawn at random if there are more, so that memory "
         "does not grow with the data set.",

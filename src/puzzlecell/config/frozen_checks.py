@@ -16,7 +16,7 @@ def frozen_problems(
     if cells:
         yield (
             f"{written_in(['network', 'frozen'])}.network.frozen: found true, expected false for {place}: features are "
-            f"kept of whole fields, not of crops of cells; set {place}.training.network.frozen: false"
+            f"stored for whole fields, not of crops of cells; set {place}.training.network.frozen: false"
         )
         return
     frozen = f"{place} has a frozen backbone (network.frozen)"

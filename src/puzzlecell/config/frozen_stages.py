@@ -1,4 +1,4 @@
-"""Stages with a frozen backbone: whose weights it has, and whose features they learn from."""
+"""Stages with a frozen backbone: where its weights come from, and which stage's features are used."""
 
 import json
 
@@ -29,7 +29,10 @@ def encoder_stage(settings: Configuration, model: str, stage: str) -> str:
 
 
 def encoder_start(settings: Configuration, model: str, stage: str) -> str | None:
-    """Stage of the same model whose weights the backbone of a stage has, so that each fold has another; None: none."""
+    """Stage of the same model that the frozen backbone's weights come from, so that each fold has its own backbone.
+
+    None if all folds share one.
+    """
     return settings.models[model].stages[encoder_stage(settings, model, stage)].start
 
 

@@ -125,8 +125,8 @@ def training_layers(values: Mapping[str, Any], model: str, stage: str) -> dict[s
     """Return the layers of a stage's training settings by their place in the file; later layers take precedence.
 
     A stage of the kind `cells` has no second pass over tiles unless its own settings ask for one, which is a problem.
-    With a frozen backbone there is no such pass and no augmentation, unless settings that are as special as the one
-    that freezes it, or more so, ask for them.
+    With a frozen backbone there is no such pass and no augmentation, unless settings at least as specific as the one
+    that freezes it ask for them.
     """
     given = mapping(mapping(values, "models"), model)
     own = {key: given[key] for key in ("network", "input", "seed") if given.get(key) is not None}

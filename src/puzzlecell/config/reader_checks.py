@@ -1,4 +1,6 @@
-"""Checks of models that are not trained here: members and teachers that name them, files, and what only fields give."""
+"""Checks of models that are not trained here: members and teachers that name them, their files, and the settings that
+need predictions of whole fields.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -160,7 +162,8 @@ def whole_field_problems(configuration: Any) -> list[str]:
         "fields.thresholds": configuration.fields.out_of_fold,
     }
     return [
-        f"{key}: no member of the ensemble predicts whole fields, as stages of the kind fields do, and this needs one"
+        f"{key}: this needs predictions of whole fields, but no member of the ensemble makes them; add a member "
+        "whose stage is of the kind fields, or remove this setting"
         for key, found in wanted.items()
         if found
     ]

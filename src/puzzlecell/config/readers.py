@@ -14,7 +14,7 @@ READ_STAGE = "cells"
 def with_stage(given: Mapping[str, Any], stage: str, step: int) -> dict[str, Any]:
     """Settings of a member or teacher as they are written to a file: with stage and step, even if these are defaults.
 
-    Defaults are left out of some files, but only models without stages do without stage and step.
+    Some files leave out defaults; but only models without stages may omit stage and step, so both are always written.
     """
     model = {"model": given["model"]} if "model" in given else {}
     return {**model, "stage": stage, "step": step, **given}

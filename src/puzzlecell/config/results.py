@@ -187,7 +187,7 @@ def embedding_picture(settings: Configuration, method: str) -> Deciding:
 
 
 def reading(settings: Configuration, model: str, dataset: str) -> Deciding:
-    """Settings that the tables of a model depend on that reads cells and is not trained here, besides its files."""
+    """Settings that decide the tables of a model from elsewhere, besides its files."""
     given = settings.models[model].cells
     if given is None:
         return {"table": json.dumps(settings.models[model].table)}
@@ -195,7 +195,7 @@ def reading(settings: Configuration, model: str, dataset: str) -> Deciding:
 
 
 def read_embeddings(settings: Configuration, model: str, dataset: str) -> Deciding:
-    """Settings that the embeddings of a model depend on that is not trained here, besides its files."""
+    """Settings that decide the embeddings of a model from elsewhere, besides its files."""
     read = reading(settings, model, dataset)
     return {key: text for key, text in read.items() if key != "cells.locations"}
 

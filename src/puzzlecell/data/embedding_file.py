@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from puzzlecell.data.store import CHECKSUMS, text_column
+from puzzlecell.data.store import CHECKSUMS, ShardReader, text_column
 from puzzlecell.errors import DamagedFileError, UserError
 from puzzlecell.regular_file import file_problem
 from puzzlecell.runtime.atomic import written_whole
@@ -56,7 +56,9 @@ class EmbeddingWriter:
         poor = ~np.isfinite(kept).all(axis=1)
         if poor.any():
             shown = "cell {1} of field {0}".format(*keys[int(poor.argmax())])
-            raise UserError(f"{shown}: its embedding has numbers that are not finite, or beyond 65504")
+            raise UserError(
+                f"{shown}: its embedding has values that are not finite, or too large for float16 (above 65504)"
+            )
         rows = np.array([self._row[key] for key in keys])
         order = np.argsort(rows)
         # Neighbouring rows together, since HDF5 takes long for a list of single rows.
@@ -102,7 +104,8 @@ def embedding_writer(
 class EmbeddingReader:
     """Reads a file of `embedding_writer`, block by block.
 
-    Attributes: `ids` (n,) texts, `cells` (n,) int32, `width`. Opening and reading raise DamagedFileError if the file
+    Attributes: `ids` (n,) texts, `cells` (n,) int32, `width`; `masks` and `network`, the digests of what the embeddings
+    were made of, empty if the file does not say. Opening and reading raise DamagedFileError if the file
     has changed since it was written.
     """
 
@@ -117,6 +120,9 @@ class EmbeddingReader:
                 saved, place = (file.attrs[name].decode() for name in ("checksum", "place"))
                 rows, self.width = file[EMBEDDING].shape
                 kind = file[EMBEDDING].dtype
+                self.masks, self.network = (
+                    file.attrs.get(name, b"").decode() for name in ("masks", "network")
+                )
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError) as error:
             raise DamagedFileError(path, f"it cannot be read as HDF5 ({error})") from error
         if saved != columns_checksum(columns) or rows != len(columns["ID"]) or kind != np.float16:
@@ -155,6 +161,11 @@ class EmbeddingReader:
                         self.path, f"rows {rows.start} to {rows.stop} do not match their checksum"
                     )
                 yield rows, values
+
+
+def masks_state(masks: ShardReader) -> str:
+    """Digest of the label images of the cells of a shard, kept as the attribute `masks` of a file."""
+    return columns_checksum({"cells": masks.checksums("cells")})
 
 
 def is_embedding_file(path: str | os.PathLike) -> bool:

@@ -6,6 +6,7 @@ heavy, because planning uses this module.
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,9 @@ def parquet_schema(path: str | os.PathLike) -> "pa.Schema":
 
 def _matched(path: str | os.PathLike, names: Sequence[str], classes: Sequence[str]) -> ForeignColumns:
     """Which of the columns are those of the classes."""
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise TableError(f"{path}: columns that occur twice: {first_few(map(quoted, twice))}")
     missing = [name for name in KEYS if name not in names]
     if missing:
         raise TableError(

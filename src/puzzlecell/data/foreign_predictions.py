@@ -89,7 +89,8 @@ def _parquet_rows(path: AnyPath, columns: ForeignColumns, shard: int, shards: in
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(BATCH, columns=columns.used):
-                part = batch.to_pandas()
+                # Columns may have been the index of a pandas table, and would be again.
+                part = batch.to_pandas(ignore_metadata=True)
                 part.index = pd.RangeIndex(start, start + len(part))
                 start += len(part)
                 names = part["ID"].astype(object)
@@ -147,7 +148,7 @@ def _row_problems(path: AnyPath, found: pd.DataFrame, cells: pd.DataFrame, word:
         shown = f"{path}: {word} {line}: field {quoted(key[0])}"
         if key[0] not in fields:
             unknown.append(
-                f"{shown} has no cells in this run; expected an ID of the data set, whose cells were found"
+                f"{shown} has no cells in this run: either the ID is not in the data set, or no cell was found in it"
             )
         elif key not in known and key[1] == np.floor(key[1]):
             unknown.append(

@@ -1,59 +1,14 @@
 """The cells of a finished run that look most like one of its cells, as a table and as a sheet of pictures."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pyarrow.dataset
 
-from puzzlecell.data.store import ShardReader
 from puzzlecell.data.tables import class_columns
 from puzzlecell.embedding.neighbours import nearest_cells
+from puzzlecell.embedding.run_embeddings import RunEmbeddings
 from puzzlecell.errors import UserError
 from puzzlecell.formats.answer import most_probable
-from puzzlecell.runtime.messages import first_few
-
-
-@dataclass(frozen=True)
-class RunEmbeddings:
-    """Embeddings of a data set in the results of a run. member: `<model>.<stage>`. files: one per shard, in order."""
-
-    results: Path
-    dataset: str
-    member: str
-    files: Sequence[Path]
-
-
-def find_embeddings(results: Path, dataset: str, member: str | None) -> RunEmbeddings:
-    """Find the embeddings of a data set; member: `<model>.<stage>`, None if there is only one.
-
-    Raises UserError if there are none, or of several members, or not of all shards.
-    """
-    folder = results / "embeddings" / dataset
-    shards = sorted((results / "store" / dataset).glob("[0-9][0-9][0-9].h5"))
-    if not shards:
-        known = sorted(path.parent.name for path in (results / "store").glob("*/000.h5"))
-        raise UserError(
-            f"{results}: there is no data set {dataset}; there are {first_few(known) or 'none at all'}"
-        )
-    found = sorted(path.parent.name for path in folder.glob("*/000.h5"))
-    remedy = "make them with `snakemake --cores all embeddings` in the folder of the run"
-    if not found:
-        raise UserError(f"{folder}: there are no embeddings; {remedy}")
-    if member is None and len(found) > 1:
-        raise UserError(f"--member: there are embeddings of {', '.join(found)}; name one of them")
-    member = found[0] if member is None else member
-    if member not in found:
-        raise UserError(
-            f"--member: there are no embeddings of {member}; there are those of {', '.join(found)}"
-        )
-    files = [folder / member / path.name for path in shards]
-    missing = [str(path) for path in files if not path.is_file()]
-    if missing:
-        raise UserError(f"{first_few(missing)}: there is no such file; {remedy}")
-    return RunEmbeddings(results, dataset, member, files)
 
 
 def look_alikes(
@@ -86,11 +41,3 @@ def _classes(run: RunEmbeddings, fields: set[str]) -> pd.DataFrame:
         **{"class": [names[index] if index >= 0 else "" for index in best]},
         probability=np.where(best >= 0, values.max(axis=1, initial=0), np.nan),
     )
-
-
-def run_fields(run: RunEmbeddings) -> tuple[ShardReader, ShardReader]:
-    """Stored fields and label images of the data set."""
-    store, masks = (
-        [run.results / kind / run.dataset / path.name for path in run.files] for kind in ("store", "masks")
-    )
-    return ShardReader(store), ShardReader(masks)

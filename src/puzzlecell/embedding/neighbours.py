@@ -60,7 +60,8 @@ def _embedding(readers: Sequence[EmbeddingReader], field_id: str, cell: int) -> 
             found: np.ndarray = reader.rows(rows)[0].astype(np.float64)
             if not found.any():
                 raise UserError(
-                    f"cell {cell} of field {field_id}: its embedding is 0, so that no cell is like it"
+                    f"cell {cell} of field {field_id}: its embedding is all zeros, so its similarity to other cells is "
+                    "undefined"
                 )
             return found
         known |= set(reader.cells[of_field].tolist())
@@ -69,4 +70,6 @@ def _embedding(readers: Sequence[EmbeddingReader], field_id: str, cell: int) -> 
             f"field {field_id} has no cell {cell}; its cells are {first_few(map(str, sorted(known)), 20)}"
         )
     folder = readers[0].path.parent if readers else "no file"
-    raise UserError(f"there are no embeddings of cells of a field {field_id} in {folder}")
+    raise UserError(
+        f"{folder}: no embeddings of field {field_id}; check the ID, and whether any cells were found in this field"
+    )

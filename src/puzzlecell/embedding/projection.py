@@ -25,9 +25,7 @@ def projected(values: np.ndarray, method: str, settings: EmbeddingSettings) -> P
     Raises UserError for fewer than three cells, and for UMAP if there are no more cells than neighbours of each.
     """
     if len(values) < FEWEST:
-        raise UserError(
-            f"{len(values)} cells have embeddings; expected at least {FEWEST} to make a picture of"
-        )
+        raise UserError(f"only {len(values)} cells have embeddings; a picture needs at least {FEWEST}")
     if method == "pca":
         return _principal_components(values)
     return _umap(values, settings)

@@ -48,7 +48,8 @@ def read_sample(
     with opened_answer(answer_path, classes) as answer:
         if answer.rows != total:
             raise UserError(
-                f"{answer_path}: {answer.rows} cells, but {total} have embeddings; start again to make them"
+                f"{answer_path} has {answer.rows} cells, but there are embeddings of {total}; run the same command "
+                "again to update them"
             )
         for reader in readers:
             part = answer.take(len(reader))

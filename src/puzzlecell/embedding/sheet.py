@@ -8,7 +8,7 @@ import pandas as pd
 from skimage.segmentation import find_boundaries
 
 from puzzlecell.data.cell_crops import numbered_boxes
-from puzzlecell.embedding.look_alikes import RunEmbeddings, run_fields
+from puzzlecell.embedding.run_embeddings import RunEmbeddings, run_fields
 from puzzlecell.runtime.atomic import written_whole
 from puzzlecell.segmentation.overlay import CELL_COLOUR, composite
 

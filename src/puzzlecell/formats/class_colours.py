@@ -14,7 +14,7 @@ HUES: tuple[Rgb, ...] = (
     (143, 168, 255),
     (255, 79, 123),
 )
-"""Bright on dark pictures, and told apart by colour-blind people (after Okabe and Ito, 2008)."""
+"""Bright against dark images, and distinguishable with colour-blindness (after Okabe and Ito, 2008)."""
 _ROUNDS = ((1.0, 0.0), (1.0, 0.55), (0.65, 0.0), (0.8, 0.4))
 """Brightness and share of white of the hues: as they are, then for the next eight classes, and so on."""
 

@@ -8,7 +8,7 @@ import numpy as np
 from puzzlecell.config.readers import SubCellSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
 from puzzlecell.data.cell_crops import pooling_weights
-from puzzlecell.data.embedding_file import EmbeddingWriter, embedding_writer
+from puzzlecell.data.embedding_file import EmbeddingWriter, embedding_writer, masks_state
 from puzzlecell.data.fields import Images
 from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.resize import sized_field
@@ -20,6 +20,7 @@ from puzzlecell.inference.step1 import cell_numbers
 from puzzlecell.inference.step2 import cell_crops
 from puzzlecell.inference.subcell import outputs, subcell_crops
 from puzzlecell.network.cam_network import CamNetwork
+from puzzlecell.network.network_file import tensors_digest
 from puzzlecell.network.subcell import load_subcell
 from puzzlecell.runtime.malloc import keep_freed_memory
 from puzzlecell.runtime.progress import Progress, no_progress
@@ -55,7 +56,7 @@ def embed_shard(
     wanted = shared_fields(store, masks, None)
     table = read_parquet(cell_table, ["ID", "cell"])
     (network,) = load_networks([model], device)
-    says = {"model": os.fspath(model), "of": "field" if isinstance(settings, Step1Settings) else "crop"}
+    says = _made_of(model, masks, "field" if isinstance(settings, Step1Settings) else "crop")
     with limited_threads(threads), embedding_writer(path, table, network.classifier.in_channels, says) as out:
         if isinstance(settings, Step1Settings):
             found = of_fields(network, store, masks, wanted, batch_size=settings.batch_size, device=device)
@@ -88,7 +89,7 @@ def embed_read_shard(
     if device == "cpu":
         keep_freed_memory()
     network = load_subcell(weights, device)
-    says = {"model": os.fspath(weights), "of": "crop"}
+    says = _made_of(weights, masks, "crop")
     with limited_threads(threads), embedding_writer(path, table, network.layout.embedding, says) as out:
         crops = subcell_crops(store, masks, settings, network.layout, pixel_sizes=pixel_sizes, images=images)
         found = (
@@ -98,6 +99,16 @@ def embed_read_shard(
             )
         )
         _write(out, found, weights, len(table), progress)
+
+
+def _made_of(weights: str | os.PathLike, masks: ShardReader, seen: str) -> dict[str, str]:
+    """Attributes of a file: the network, and what it saw of which cells."""
+    return {
+        "model": os.fspath(weights),
+        "network": tensors_digest(weights),
+        "of": seen,
+        "masks": masks_state(masks),
+    }
 
 
 def _write(

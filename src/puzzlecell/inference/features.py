@@ -36,7 +36,7 @@ def write_features(
     """Write the features of the stored fields: for each view, an array (N, D, h, w) float16; batch by batch.
 
     settings: of the training that learns from them. init_from: model.safetensors of the stage that it starts from. The
-    maps of flipped and turned fields are turned back, so that those of all views lie on each other. Raises the errors
+    maps of flipped and turned fields are turned back, so that the maps of all views are aligned. Raises the errors
     of `starting_network`, and UserError for features that are not finite as float16.
     """
     reader, shape = open_shards(store), feature_shape(settings)

@@ -23,6 +23,9 @@ from puzzlecell.runtime.malloc import keep_freed_memory
 from puzzlecell.runtime.progress import Progress, no_progress
 from puzzlecell.runtime.threads import limited_threads
 
+LARGEST_CROP = 20
+"""Largest side of a crop, in sides of the field: beyond it, the pixel size must be wrong."""
+
 
 def location_columns() -> list[str]:
     """Names of the columns with the probabilities of all locations, besides those of the classes."""
@@ -163,6 +166,11 @@ def _crops(
     image = store.read(field_id) if images is None else read_field(images, field_id)
     height, width = store.size(field_id)
     side = settings.crop_um / pixel_um
+    if side > LARGEST_CROP * max(height, width):
+        raise UserError(
+            f"field {field_id}: its pixel size is {pixel_um:g} um, so that a crop of {settings.crop_um:g} um has "
+            f"{side:.0f} pixels, but the field has {height} x {width}; state datasets.<ds>.pixel_size_um"
+        )
     crop = (side * image.shape[0] / height, side * image.shape[1] / width)
     for number, box in boxes:
         cut = physical_crop(image, labels, number, box, crop=crop, size=layout.image, mask=settings.mask)

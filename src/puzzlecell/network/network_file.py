@@ -78,11 +78,13 @@ def stated_metadata(path: str | os.PathLike) -> dict[str, Any] | None:
 
 
 def network_digest(path: str | os.PathLike) -> str:
-    """32 hex digits of the tensors of a network file, the same for a copy with other metadata.
-
-    Raises the errors of `read_network_file`.
-    """
+    """Digest of `tensors_digest` for a network of this workflow; raises the errors of `read_network_file`."""
     read_network_file(path)
+    return tensors_digest(path)
+
+
+def tensors_digest(path: str | os.PathLike) -> str:
+    """32 hex digits of the tensors of a safetensors file, the same for a copy with other metadata."""
     digest = xxhash.xxh3_128()
     with mapped(path) as content:
         start = 8 + int.from_bytes(content[:8], "little")

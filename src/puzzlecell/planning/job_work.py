@@ -145,7 +145,7 @@ class JobWork:
                 output_stride=training.network.output_stride,
             ).canvas
             return [train_cells_work(training, canvas, cells * (folds - 1) / folds, cells / folds)]
-        if script == "read_cells":
+        if script in ("read_cells", "embed_read_cells"):
             return [self._read_cells(job)]
         if script == "ablation":
             return self._ablation(job)

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from puzzlecell.config.readers import READ_STAGE
 from puzzlecell.planning.measured_rates import SECONDS
 from puzzlecell.planning.measured_work import work_of
 from puzzlecell.planning.work import MEGA
@@ -18,10 +19,10 @@ from puzzlecell.planning.work import MEGA
 WITHOUT_WORK = frozenset(
     {
         *("ablation", "calibrate", "cams", "export", "member_weights", "targets", "variability"),
-        *("view_budget", "view_quality"),
+        *("view_budget", "view_quality", "embed_cells", "embed_read_cells"),
     }
 )
-"""First folders of the benchmarks of which only the memory counts: these jobs are short, or made on request."""
+"""Scripts of whose benchmarks only the memory counts: their jobs are short, or made on request."""
 
 _START = re.compile(r"; puzzlecell .*; threads: (\d+)$")
 _OLD_START = re.compile(r"; puzzlecell \S+, Python ")
@@ -118,6 +119,8 @@ def _script(names: tuple[str, ...]) -> str:
     """Script of the job with this benchmark."""
     if names[:2] == ("oof", "cells") and len(names) == 3:
         return "oof_cells"
+    if names[0] == "embeddings" and len(names) == 4:
+        return "embed_read_cells" if names[2].endswith(f".{READ_STAGE}") else "embed_cells"
     if names[0] == "oof":
         return {"holdout": "holdout_stage", "step2": "oof_step2"}.get(names[-1].split(".")[-1], "oof_fold")
     return names[0]

@@ -45,10 +45,10 @@ def limit_cores(workflow: Any) -> None:
 
 
 def heed_sigterm() -> None:
-    """Let a run end after its running jobs on SIGTERM, whatever it is at when the signal comes.
+    """On SIGTERM, let a run end after its running jobs, whatever it is doing when the signal arrives.
 
-    Called while the Snakefile is read. Snakemake's handler takes locks that the thread it interrupts may hold: the run
-    would wait for itself for ever. Here another thread takes them.
+    Called while the Snakefile is read. Snakemake's handler takes locks that the interrupted thread may hold, which
+    would be a deadlock. Here another thread takes them.
     """
     from snakemake.scheduling.job_scheduler import JobScheduler
 

@@ -72,7 +72,7 @@ def copy_page(folder: str | os.PathLike) -> None:
 
 
 def remove_others(folder: str | os.PathLike, shards: Collection[str]) -> None:
-    """Remove shards and data sets that the viewer no longer shows: who passes the folder on would pass them on, too.
+    """Remove shards and data sets that the viewer no longer shows, so that they are not passed on with the folder.
 
     folder: of the viewer. shards: those that are shown, such as `test/000`. Folders and files that no job of the viewer
     has made are left alone.

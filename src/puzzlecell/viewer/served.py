@@ -97,7 +97,8 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError as error:
         raise UserError(
-            f"{path}: there is no such file any more; `snakemake view` makes it, perhaps just now"
+            f"{path}: this file no longer exists; if `snakemake view` is running, reload the page when it is done, "
+            "otherwise run it"
         ) from error
 
 

@@ -13,6 +13,7 @@ from puzzlecell.bundle.export import export_bundle
 from puzzlecell.bundle.prediction import NOT_CALIBRATED, prepare_prediction
 from puzzlecell.bundle.with_subcell import with_subcell
 from puzzlecell.cli.own_images import own_images
+from puzzlecell.config.class_table import read_classes
 from puzzlecell.config.workflow import load_configuration
 from puzzlecell.data.raw_files import CHANNELS
 from puzzlecell.errors import UserError
@@ -46,7 +47,7 @@ def configured(prediction, output):
     return load_configuration(yaml.safe_load(prediction.configuration.read_text()), output)
 
 
-def test_subcell_has_half_of_the_say(tmp_path, prepared, weights):
+def test_subcell_weighs_as_much_as_all_others_together(tmp_path, prepared, weights):
     members = [
         {"model": "m", "stage": "s", "step": 1, "weight": 2.0},
         {"model": "m", "stage": "s", "step": 2},
@@ -71,6 +72,19 @@ def test_subcell_has_half_of_the_say(tmp_path, prepared, weights):
     # Without the option, the ensemble is that of the bundle again.
     plain = prepared()
     assert list(configured(plain, tmp_path / "out").models) == ["m"]
+
+
+def test_it_does_so_in_each_class(tmp_path, prepared, weights):
+    members = [
+        {"model": "m", "stage": "s", "step": 1, "weight": 3.0, "classes": {0: 0.5}},
+        {"model": "m", "stage": "s", "step": 2, "classes": {0: 0, 1: 4}},
+    ]
+    # Members of step 1 have no say in the negative class, here the last one.
+    write_bundle(tmp_path, tmp_path / "bundle", ensemble={"members": members, "negative": "step2"})
+    *_, added = configured(prepared(subcell=weights), tmp_path / "out").ensemble.members
+    assert added.weight == 4
+    names = read_classes(tmp_path / "bundle/classes.csv")
+    assert added.classes == {0: 0.5, 1: 7, names.index("Negative"): 1}
 
 
 def test_a_calibration_of_the_ensemble_without_subcell_is_not_applied(tmp_path, prepared, weights):

@@ -137,7 +137,7 @@ def test_what_needs_whole_fields_is_refused_without_a_member_that_predicts_them(
     load(changes)
     with pytest.raises(ConfigError) as caught:
         load(merged(changes, with_members(*ALONE)))
-    assert f"{key}: no member of the ensemble predicts whole fields" in str(caught.value)
+    assert f"{key}: this needs predictions of whole fields" in str(caught.value)
 
 
 @pytest.mark.parametrize(

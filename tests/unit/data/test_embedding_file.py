@@ -63,8 +63,8 @@ def test_a_shard_without_cells(tmp_path):
         ([0, 1], {}, "1 cells of the table of cells were not found, such as cell 3 of field ä0"),
         ([0, 1, 2, 2], {}, "cell 3 of field ä0 is not in the table of cells, or was written twice"),
         ([0, 1, 3], {}, "cell 4 of field ä0 is not in the table"),
-        ([0, 1, 2], {(1, 0): np.nan}, "cell 2 of field ä0: its embedding has numbers that are not finite"),
-        ([0, 1, 2], {(2, 1): 7e4}, "cell 3 of field ä0: .* beyond 65504"),
+        ([0, 1, 2], {(1, 0): np.nan}, "cell 2 of field ä0: its embedding has values that are not finite"),
+        ([0, 1, 2], {(2, 1): 7e4}, "cell 3 of field ä0: .*above 65504"),
     ],
 )
 def test_wrong_rows_leave_no_file(tmp_path, rows, change, expected):

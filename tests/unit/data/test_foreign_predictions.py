@@ -79,6 +79,22 @@ def test_kinds_of_columns_that_parquet_has(tmp_path):
         pd.testing.assert_frame_equal(taken(tmp_path / "a.parquet", shard), cells_of(table, shard))
 
 
+@pytest.mark.parametrize("index", [["ID"], ["ID", "cell"]])
+def test_columns_that_were_an_index_of_pandas_are_columns(tmp_path, index):
+    whole().set_index(index).to_parquet(tmp_path / "a.parquet")
+    for shard in range(SHARDS):
+        pd.testing.assert_frame_equal(taken(tmp_path / "a.parquet", shard), cells_of(whole(), shard))
+
+
+def test_columns_that_occur_twice_are_refused(tmp_path):
+    table = pa.Table.from_pandas(whole(), preserve_index=False)
+    path = tmp_path / "a.parquet"
+    pq.write_table(table.append_column("p01", table["p02"]), path)
+    with pytest.raises(TableError, match=f"{path}: columns that occur twice: 'p01'"):
+        foreign_columns(path, CLASSES)
+    assert table_rows_state(path, 0, SHARDS, CLASSES) == "the table cannot be used"
+
+
 def test_the_job_writes_the_table_of_a_shard_and_names_what_it_ignores(tmp_path, caplog):
     path = saved(tmp_path / "a.csv", whole().assign(area=1, comment="-"))
     write_parquet(tmp_path / "cells.parquet", cells_of(whole(), 1)[["ID", "cell"]].assign(area_px=9))

@@ -37,7 +37,7 @@ def test_principal_components(shape):
 
 def test_equal_embeddings_and_too_few():
     assert not projected(np.ones((5, 4), np.float32), "pca", EmbeddingSettings()).places.any()
-    with pytest.raises(UserError, match="2 cells have embeddings; expected at least 3"):
+    with pytest.raises(UserError, match="only 2 cells have embeddings; a picture needs at least 3"):
         projected(np.ones((2, 4), np.float32), "pca", EmbeddingSettings())
 
 
@@ -87,7 +87,7 @@ def test_samples_are_rows_of_both_tables(data, most):
 
 def test_other_cells_are_refused(data, tmp_path):
     made, paths, _ = data
-    with pytest.raises(UserError, match="12 cells, but 8 have embeddings"):
+    with pytest.raises(UserError, match="has 12 cells, but there are embeddings of 8"):
         read_sample(paths[:1], made.answer, len(CLASSES), most=9, seed=0)
     with pytest.raises(UserError, match=r"other cells than in .*answer.parquet; delete it"):
         read_sample(paths[::-1], made.answer, len(CLASSES), most=9, seed=0)

@@ -8,7 +8,7 @@ from helpers.subcell_data import SIDE, write_checkpoints
 
 from puzzlecell.config.readers import SubCellSettings
 from puzzlecell.config.steps import Step1Settings, Step2Settings
-from puzzlecell.data.embedding_file import EmbeddingReader
+from puzzlecell.data.embedding_file import EmbeddingReader, masks_state
 from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.resize import sized_field
 from puzzlecell.data.store import ShardReader
@@ -19,6 +19,7 @@ from puzzlecell.inference.step2 import step2_table
 from puzzlecell.inference.subcell import subcell_crops
 from puzzlecell.network.cam_network import load_network
 from puzzlecell.network.convert_subcell import convert_subcell
+from puzzlecell.network.network_file import tensors_digest
 from puzzlecell.network.subcell import load_subcell
 
 ROUNDED = 2e-3
@@ -124,6 +125,18 @@ def test_numbers_of_subcell(data, tmp_path, batch_size):
         with torch.inference_mode():
             expected.append(network(torch.from_numpy(crop)[None])[1][0].numpy())
     assert len(expected) == len(reader) == len(data[1])
+    assert reader.masks == masks_state(masks)
+    assert reader.network == tensors_digest(weights)
     assert SIZE == 96
     found = reader.rows(np.arange(len(reader)))
     np.testing.assert_allclose(found, np.stack(expected), rtol=2e-3, atol=1e-3)
+
+
+def test_a_pixel_size_that_cannot_be_is_named(data, tmp_path):
+    encoder, heads = write_checkpoints(tmp_path / "published")
+    convert_subcell(encoder, heads, tmp_path / "subcell.safetensors")
+    network = load_subcell(tmp_path / "subcell.safetensors")
+    settings = SubCellSettings(kind="subcell", weights="subcell.safetensors", source="store")
+    store, masks = (ShardReader([data[0][key]]) for key in ("store", "masks"))
+    with pytest.raises(UserError, match=r"field field0: its pixel size is 8e-08 um, so that .*pixel_size_um"):
+        next(subcell_crops(store, masks, settings, network.layout, pixel_sizes=PixelSizes(8e-8)))

@@ -205,11 +205,19 @@ def broken_settings(results, job):
     log.write_text(log.read_text().replace(json.dumps(TRAINING.network.backbone), "5"))
 
 
-def test_of_short_jobs_only_the_memory_counts(results, job):
-    job("view_quality/test", 9, memory="300")
+@pytest.mark.parametrize(
+    ("name", "script"),
+    [
+        ("view_quality/test", "view_quality"),
+        ("embeddings/test/m.s/000", "embed_cells"),
+        ("embeddings/test/subcell.cells/000", "embed_read_cells"),
+    ],
+)
+def test_of_some_jobs_only_the_memory_counts(results, job, name, script):
+    job(name, 9, memory="300")
     found = measured_run(results)
     assert (found.rates, found.unused) == ({}, 0)
-    assert found.memory_mb == {"view_quality": 300 * 2**20 / 1e6}
+    assert found.memory_mb == {script: 300 * 2**20 / 1e6}
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.subcell_data import write_checkpoints
 
+from puzzlecell.config.readers import SubCellSettings
 from puzzlecell.config.workflow import load_configuration
 from puzzlecell.data.store import write_shard
 from puzzlecell.data.tables import write_csv, write_parquet
+from puzzlecell.network.convert_subcell import convert_subcell
 from puzzlecell.planning.disk import disk_use
 from puzzlecell.planning.job_work import JobWork
 from puzzlecell.planning.measured_rates import BYTES
@@ -90,6 +93,19 @@ def test_embeddings_take_one_network_and_one_view(work):
     shard = {"ds": "test", "sh": "000", "model": "m", "stage": "s"}
     (one,), (both,) = work(job("embed_cells", **shard)), work(job("step1", **shard))
     assert one.gflop == pytest.approx(both.gflop / 2)
+
+
+def test_embeddings_of_a_reader_take_what_its_reading_takes(work, tmp_path):
+    encoder, heads = write_checkpoints(tmp_path / "published")
+    convert_subcell(encoder, heads, tmp_path / "subcell.safetensors")
+    cells = SubCellSettings(kind="subcell", weights=str(tmp_path / "subcell.safetensors"))
+    reader = work.settings.models["m"].model_copy(update={"stages": {}, "cells": cells})
+    settings = work.settings.model_copy(update={"models": {**work.settings.models, "subcell": reader}})
+    reading = JobWork(settings, work.sizes)
+    shard = {"ds": "test", "sh": "000", "model": "subcell"}
+    (one,), (both,) = reading(job("embed_read_cells", **shard)), reading(job("read_cells", **shard))
+    assert one == both
+    assert one.gflop > 0
 
 
 def test_a_training_keeps_a_state_while_it_runs(work):
