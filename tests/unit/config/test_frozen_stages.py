@@ -92,7 +92,8 @@ def test_there_is_no_puzzle_and_no_augmentation_whatever_other_stages_have():
                 }
             ),
             r"models.lite0.network.frozen: found true, expected false for models.lite0.stages.pupil: features are "
-            r"stored for whole fields, not of crops of cells; set models.lite0.stages.pupil.training.network.frozen: false",
+            r"stored for whole fields, not of crops of cells; set models.lite0.stages.pupil.training.network.frozen: "
+            r"false",
         ),
         (of_head({"loss": {"alpha": 0}}), r"nothing would be learnt from the labels"),
     ],
