@@ -3,11 +3,22 @@
 import shutil
 
 import pytest
+from helpers.inference_data import write_network
 from helpers.ports import free_port
+from helpers.subcell_data import write_checkpoints
+
+from puzzlecell.config.class_table import read_classes
+from puzzlecell.network.convert_subcell import convert_subcell
 
 SUBMISSION = "results/submission.csv"
 STORES = ["results/store/test/000.h5", "results/store/test/001.h5"]
 MASKS = "results/masks/test/000.h5"
+
+
+def counted(plan):
+    """Number of jobs per rule in what a dry run has shown."""
+    jobs = plan.split("Job stats:")[1].split("total")[0].split()
+    return dict(zip(jobs[4::2], map(int, jobs[5::2]), strict=True))
 
 
 @pytest.mark.long
@@ -46,8 +57,7 @@ def test_a_run_in_a_bucket_gives_the_bytes_of_a_local_run(finished, in_bucket):
     changed = next(name for name in bucket.keys("run/data/test/images/") if name.endswith("_red.png"))
     bucket.put(changed, bucket.get(changed) + b"more")
     plan = in_bucket.run("-n", SUBMISSION).stdout
-    jobs = plan.split("Job stats:")[1].split("total")[0].split()
-    counts = dict(zip(jobs[4::2], map(int, jobs[5::2]), strict=True))
+    counts = counted(plan)
     rebuilt = {"ingest": 1, "segment": 1, "step1": 2, "step2": 1, "ensemble": 1}
     assert counts == {**rebuilt, "score_cells": 1, "submission": 1}
 
@@ -74,6 +84,47 @@ def test_fields_of_a_bucket_are_stored_and_a_changed_one_is_stored_again(in_buck
     bucket.put(png, content)
     bucket.client.delete_object(Bucket=bucket.name, Key=png)
     assert f"{bucket.url}/{png}: missing" in in_bucket.run("-n", SUBMISSION).stdout
+
+
+def with_frozen_backbone(settings):
+    network = settings["models"]["tiny"]["network"] | {"pretrained": "weights/start.safetensors"}
+    head = {"datasets": ["train"], "training": {"network": {"frozen": True}}}
+    settings["models"]["tiny"] |= {"network": network, "stages": {"head": head}}
+    settings["ensemble"] = {"members": [{"model": "tiny", "stage": "head", "step": 1}]}
+
+
+def with_models_from_elsewhere(settings):
+    for name in ("train", "additional", "holdout"):
+        del settings["datasets"][name]
+    settings["models"] = {
+        "subcell": {"cells": {"kind": "subcell", "weights": "weights/subcell.safetensors"}},
+        "theirs": {"table": "tables/{ds}.csv"},
+    }
+    settings["ensemble"] = {"members": [{"model": "subcell"}, {"model": "theirs"}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        (with_frozen_backbone, {"features": 2, "train_head": 2, "step1": 2}),
+        (with_models_from_elsewhere, {"read_cells": 2, "take_table": 2}),
+    ],
+)
+def test_files_of_the_user_are_on_this_machine(in_bucket, change, rules):
+    """Weights and tables that the configuration names are read here, and sent to the jobs where that is needed."""
+    project = in_bucket.project
+    for folder in ("weights", "tables"):
+        (project.folder / folder).mkdir()
+    write_network(project.folder / "weights/start.safetensors", seed=1)
+    encoder, heads = write_checkpoints(project.folder / "published")
+    convert_subcell(encoder, heads, project.folder / "weights/subcell.safetensors")
+    columns = ",".join(read_classes(project.folder / "config/classes.csv"))
+    (project.folder / "tables/test.csv").write_text(f"ID,cell,{columns}\n")
+    in_bucket.configuration = project.configure("own.yaml", raw(change))
+    planned = in_bucket.run("-n", SUBMISSION)
+    assert planned.returncode == 0, planned.stdout[-4000:]
+    assert rules.items() <= counted(planned.stdout).items()
+    assert "would stop before its first job" not in planned.stdout
 
 
 def of_users_machine(settings):
