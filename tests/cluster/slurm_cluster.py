@@ -82,7 +82,7 @@ class Cluster:
     @property
     def environment(self) -> dict[str, str]:
         """Environment in which sbatch, squeue and the others talk to this cluster."""
-        path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
+        path = f"{self.folder / 'bin'}:{programs_path()}"
         return {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": path}
 
     def start(self) -> None:
@@ -219,8 +219,13 @@ def missing() -> str | None:
     """Why no cluster can be started here; None if one can."""
     if os.getuid() != 0:
         return "a SLURM cluster for tests needs root"
-    absent = [name for name in PROGRAMS if shutil.which(name) is None]
+    absent = [name for name in PROGRAMS if shutil.which(name, path=programs_path()) is None]
     return f"{', '.join(absent)} not found; install {' and '.join(PACKAGES)}" if absent else None
+
+
+def programs_path() -> str:
+    """PATH with the folders of daemons, which not every shell of root has."""
+    return f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
 
 def install() -> str | None:
