@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from puzzlecell.data.embedding_file import embedding_writer
 from puzzlecell.data.store import write_shard
-from puzzlecell.data.tables import probability_columns, probability_table, write_parquet
+from puzzlecell.data.tables import probability_columns, probability_table, read_parquet, write_parquet
 
 CLASSES = ["Nucleoplasm", "cell", "Golgi, <b>big</b>", "Negative"]
 """Names that are like columns, and that need quotes or look like HTML."""
@@ -131,3 +132,14 @@ def _answer(cells: pd.DataFrame, random: np.random.Generator, *, calibrated: boo
         found["calls"] = np.where(values[:, 0] > 0.5, "Nucleoplasm|cell", "uncertain")
     found["unlike_training"] = np.where(np.arange(len(cells)) == 2, np.nan, 0.5).astype(np.float32)
     return found.assign(**METADATA)
+
+
+def write_embeddings(data: ExportData, folder: Path) -> tuple[list[Path], np.ndarray]:
+    """Write embeddings of all cells, one file per shard; return their paths and the numbers (n, 3)."""
+    random, paths, parts = np.random.default_rng(5), [], []
+    for number, cells in enumerate(map(read_parquet, data.cell_tables)):
+        parts.append(random.normal(size=(len(cells), 3)).astype(np.float16))
+        paths.append(folder / f"embeddings{number}.h5")
+        with embedding_writer(paths[-1], cells, 3, {}) as out:
+            out.write(cells["ID"].tolist(), cells["cell"].tolist(), parts[-1])
+    return paths, np.concatenate(parts)

@@ -41,6 +41,7 @@ def read_anndata(data: anndata.AnnData) -> dict:
         "obs": {name: data.obs[name].astype(str).tolist() for name in data.obs},
         "categorical": [name for name in data.obs if data.obs[name].dtype == "category"],
         "obsm": {name: list(data.obsm[name].shape) for name in data.obsm},
+        "embeddings": data.obsm["X_lite0.pupil"].tolist(),
         "layers": {name: data.layers[name].tolist() for name in data.layers},
         "settings": json.loads(data.uns["settings"]),
         "fields": data.uns["fields"]["pixel_size_um"].to_dict(),

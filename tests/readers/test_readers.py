@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.export_data import CLASSES, HEIGHT, WIDTH, write_export_data
+from helpers.export_data import CLASSES, HEIGHT, WIDTH, write_embeddings, write_export_data
 from helpers.paths import ROOT
 
 from puzzlecell.config.export import OmeZarrSettings
@@ -40,6 +40,7 @@ def export_all(data, folder):
         stores=data.stores,
         cell_tables=data.cell_tables,
         members=data.members,
+        embeddings={"lite0.pupil": write_embeddings(data, folder)[0]},
         pixel_sizes=PixelSizes(),
         classes=CLASSES,
         facts=RunFacts({"step1.tta": "flips"}, {"python": "3"}),
@@ -97,7 +98,7 @@ def found(data, tmp_path_factory):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_anndata_and_scanpy(data, found):
+def test_anndata_and_scanpy(data, found, tmp_path):
     read, table = found["anndata"], data.table
     values = table[class_columns(table)].to_numpy()
     np.testing.assert_array_equal(np.float32(read["X"]), values)
@@ -109,7 +110,13 @@ def test_anndata_and_scanpy(data, found):
         assert read["obs"][name] == table[name].astype(str).tolist(), name
     assert set(read["categorical"]) == {"ID", "calls", "most_probable", "well", "metadata quality"}
     cells, classes = values.shape
-    assert read["obsm"] == {"spatial": [cells, 2], "step1": [cells, classes], "step2": [cells, classes]}
+    assert read["obsm"] == {
+        "X_lite0.pupil": [cells, 3],
+        "spatial": [cells, 2],
+        "step1": [cells, classes],
+        "step2": [cells, classes],
+    }
+    np.testing.assert_array_equal(read["embeddings"], write_embeddings(data, tmp_path)[1])
     assert read["settings"] == {"step1.tta": "flips"}
     assert read["versions"] == {"python": "3"}
     assert read["fields"]["empty"] == 0.1

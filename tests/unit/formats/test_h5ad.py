@@ -6,9 +6,8 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.export_data import CLASSES, IDS, write_export_data
+from helpers.export_data import CLASSES, IDS, write_embeddings, write_export_data
 
-from puzzlecell.data.embedding_file import embedding_writer
 from puzzlecell.data.pixel_sizes import PixelSizes
 from puzzlecell.data.tables import class_columns, read_parquet, write_parquet
 from puzzlecell.errors import DamagedFileError, UserError
@@ -66,26 +65,15 @@ def test_values_are_those_of_the_tables(data, file):
     assert [text.decode() for text in file["var/_index"][()]] == CLASSES
 
 
-def embedded(data, folder):
-    """Embeddings of all cells, one file per shard, and their numbers."""
-    random, paths, parts = np.random.default_rng(5), [], []
-    for number, cells in enumerate(map(read_parquet, data.cell_tables)):
-        parts.append(random.normal(size=(len(cells), 3)).astype(np.float16))
-        paths.append(folder / f"{number}.h5")
-        with embedding_writer(paths[-1], cells, 3, {}) as out:
-            out.write(cells["ID"].tolist(), cells["cell"].tolist(), parts[-1])
-    return paths, np.concatenate(parts)
-
-
 def test_embeddings_of_members(data, tmp_path):
-    paths, values = embedded(data, tmp_path)
+    paths, values = write_embeddings(data, tmp_path)
     written = write(data, tmp_path / "test.h5ad", embeddings={"a.s": paths, "b.cells": paths})
     with h5py.File(written) as file:
         assert sorted(file["obsm"]) == ["X_a.s", "X_b.cells", "spatial", "step1", "step2"]
         assert file["obsm/X_a.s"].dtype == np.float32
         np.testing.assert_array_equal(file["obsm/X_a.s"], values)
         np.testing.assert_array_equal(file["obsm/X_b.cells"], values)
-    with pytest.raises(UserError, match=r"1.h5: embeddings of other cells; delete it"):
+    with pytest.raises(UserError, match=r"embeddings1.h5: embeddings of other cells; delete it"):
         write(data, tmp_path / "test.h5ad", embeddings={"a.s": paths[::-1]})
 
 
