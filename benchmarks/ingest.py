@@ -29,7 +29,7 @@ from puzzlecell.config.simulation import SimulationSettings
 from puzzlecell.data.fields import read_field
 from puzzlecell.data.ingest import ingest_shard
 from puzzlecell.data.png import png_problem, read_header
-from puzzlecell.data.raw_files import CHANNELS, channel_names, channel_path
+from puzzlecell.data.raw_files import CHANNELS, channel_path
 from puzzlecell.data.resize import resize_field
 from puzzlecell.data.store import ShardReader, write_shard
 from puzzlecell.simulate.field import simulate_field
@@ -73,8 +73,8 @@ def write_raw(folder: Path, fields: dict[str, np.ndarray], depth: int) -> None:
 def plain_field(images: Path, field_id: str) -> np.ndarray:
     """Read and resize a field, (512, 512, 4) float32."""
     planes = []
-    for name in channel_names(field_id):
-        pixels = np.array(Image.open(images / name))
+    for channel in CHANNELS:
+        pixels = np.array(Image.open(channel_path(images, field_id, channel)))
         planes.append(resize(pixels / np.iinfo(pixels.dtype).max, (STORED, STORED), anti_aliasing=True))
     return np.stack(planes, axis=-1).astype(np.float32)
 
@@ -126,7 +126,7 @@ def compare(folder: Path, images: Path, ids: list[str], repeats: int) -> str:
 
 def parts(folder: Path, images: Path, ids: list[str], repeats: int) -> str:
     """Seconds per field of the parts of ours."""
-    paths = [images / name for field_id in ids for name in channel_names(field_id)]
+    paths = [channel_path(images, field_id, channel) for field_id in ids for channel in CHANNELS]
     fields = [read_field(images, field_id) for field_id in ids]
     stored = np.stack([resize_field(field, STORED) for field in fields])
     works: dict[str, Callable[[], object]] = {
