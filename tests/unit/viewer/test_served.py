@@ -74,7 +74,7 @@ def test_pages_and_chunks_of_other_rules(source):
 
 def test_a_chunk_that_is_made_again_just_now_is_named(tmp_path):
     with pytest.raises(
-        UserError, match=r"quality\.js: there is no such file any more; `snakemake view` makes it"
+        UserError, match=r"quality\.js: this file no longer exists; if `snakemake view` is running"
     ):
         ServedView(dict, {}, {"test/quality": tmp_path / "quality.js"})("data/test/quality.js")
 
