@@ -63,6 +63,7 @@ def export(kind: str, folder: Path, cells: int) -> None:
                 (step, [folder / f"{shard}.{member}.parquet" for shard in shards])
                 for member, step in enumerate(MEMBERS)
             ],
+            embeddings={},
             pixel_sizes=PixelSizes(),
             classes=CLASSES,
             facts=RunFacts({}, {}),
