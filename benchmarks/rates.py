@@ -41,6 +41,7 @@ from puzzlecell.config.training import PuzzleSettings, TrainingSettings
 from puzzlecell.config.view import ViewSettings
 from puzzlecell.data.cell_crops import crop_geometry, cut_cells, pool_under
 from puzzlecell.data.feature_maps import view_name
+from puzzlecell.data.field_sources import RawDataset
 from puzzlecell.data.ingest import ingest_shard
 from puzzlecell.data.labels import read_ids
 from puzzlecell.data.pixel_sizes import PixelSizes
@@ -176,7 +177,7 @@ def cell_tables(folder: Path) -> None:
         ),
         "submission": lambda: write_dataset_submission(
             submission,
-            datasets=[(images / "labels.csv", images / "images")],
+            datasets=[RawDataset(images / "images", images / "labels.csv", labelled=False)],
             cells=[answer],
             masks=[masks],
             store=[store],

@@ -37,7 +37,7 @@ def before(image: np.ndarray, pixel_um: float, factor: float = 1.0) -> np.ndarra
     """Segment cells as before, (H, W) uint16 labels, with `factor` x Otsu's threshold of the field."""
     settings, shape = ClassicalSettings(), image.shape[:2]
     coarser = max(1.0, settings.pixel_um / pixel_um)
-    scaled = intensity(image)
+    scaled = intensity(FieldImage("field", image, pixel_um))
     if coarser > 1:
         height, width = (round(side / coarser) for side in shape)
         scaled = cv2.resize(scaled, (width, height), interpolation=cv2.INTER_AREA)
@@ -77,7 +77,7 @@ def now(image: np.ndarray, pixel_um: float) -> np.ndarray:
 
 def only_nuclei(image: np.ndarray, pixel_um: float) -> np.ndarray:
     """Segment nuclei in an image of blue alone, (H, W) labels."""
-    return find_nuclei(intensity(image), pixel_um, ClassicalSettings())
+    return find_nuclei(intensity(FieldImage("field", image, pixel_um)), pixel_um, ClassicalSettings())
 
 
 def simulated(fields: int, dim_cells: float) -> list[Field]:
