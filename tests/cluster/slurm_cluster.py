@@ -231,7 +231,7 @@ def programs_path() -> str:
 def install() -> str | None:
     """Install SLURM with apt-get if it is missing; return why no cluster can be started here, or None.
 
-    Raises ClusterError if apt-get fails: a machine that has it can have SLURM, too.
+    Raises ClusterError if apt-get fails, or SLURM is missing after it: a machine that has it can have SLURM, too.
     """
     if missing() is None or os.getuid() != 0 or shutil.which("apt-get") is None:
         return missing()
@@ -244,7 +244,10 @@ def install() -> str | None:
         )
         if done.returncode:
             raise ClusterError(f"{' '.join(step)} failed:\n{done.stdout[-2000:]}")
-    return missing()
+    problem = missing()
+    if problem:
+        raise ClusterError(f"{' '.join(command)} succeeded, but {problem}")
+    return None
 
 
 def _free_ports(count: int) -> list[int]:

@@ -3,7 +3,7 @@
 https://anndata.readthedocs.io/en/stable/fileformat-prose.html: HDF5 in which each group and dataset says by two
 attributes what it is (`encoding-type`) and to which version of its rules it was written (`encoding-version`).
 
-Files are byte-identical when written again: HDF5 is told not to store timestamps.
+Writing the same content again gives the same bytes, since HDF5 is told not to store timestamps.
 """
 
 import os
